@@ -1,0 +1,144 @@
+//! Every setting: a flag, an environment variable, a default. Each room is handed its own section.
+//!
+//! Names carry their unit; a bound ends in `_max`. Nothing here is read again after the start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// `taskhub serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    #[command(flatten)]
+    pub server: ServerConfig,
+    /// Where the database, logs and executions live; made when missing
+    #[arg(long, env = "TASKHUB_DATA_DIR", default_value = "taskhub-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub store: StoreConfig,
+    #[command(flatten)]
+    pub events: EventsConfig,
+    #[command(flatten)]
+    pub executor: ExecutorConfig,
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerConfig {
+    /// Address to listen on; repeat for several (default: `127.0.0.1:8000` and `[::1]:8000`)
+    #[arg(long, env = "TASKHUB_LISTEN", value_delimiter = ',', value_name = "ADDRESS:PORT")]
+    pub listen: Vec<SocketAddr>,
+    /// Name that clients may use in the Host header, besides the loopback names and the listen addresses
+    #[arg(long, env = "TASKHUB_ALLOW_HOST", value_delimiter = ',', value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// Listen beyond this machine although nothing asks for a token: everybody there can run scripts here
+    #[arg(long, env = "TASKHUB_INSECURE_NO_AUTH")]
+    pub insecure_no_auth: bool,
+    /// Largest request body
+    #[arg(long, env = "TASKHUB_BODY_BYTES_MAX", default_value_t = 1_572_864, value_name = "BYTES")]
+    pub body_bytes_max: usize,
+    /// Time for a client to send a request's head, and again for its body
+    #[arg(long, env = "TASKHUB_REQUEST_SECONDS_MAX", default_value_t = 15, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub request_seconds_max: u64,
+    /// Most connections at once
+    #[arg(long, env = "TASKHUB_CONNECTIONS_MAX", default_value_t = 50_000, value_name = "COUNT")]
+    pub connections_max: usize,
+    /// Time for streams and requests to end at shutdown before they are cut
+    #[arg(long, env = "TASKHUB_SHUTDOWN_SECONDS_MAX", default_value_t = 8, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub shutdown_seconds_max: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Store")]
+pub struct StoreConfig {
+    /// Events kept in the log; older ones go first
+    #[arg(long, env = "TASKHUB_RETAIN_EVENTS_MAX", default_value_t = 2_000_000, value_name = "COUNT",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub retain_events_max: u64,
+    /// Days that an event is kept
+    #[arg(long, env = "TASKHUB_RETAIN_DAYS_MAX", default_value_t = 30, value_name = "DAYS",
+          value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub retain_days_max: u32,
+    /// Operations in one commit
+    #[arg(skip = 256usize)]
+    pub batch_max: usize,
+    /// Operations waiting for a commit, before writers wait for a place
+    #[arg(skip = 4096usize)]
+    pub queue_max: usize,
+    /// Connections for reading
+    #[arg(skip = 4usize)]
+    pub readers: usize,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Events")]
+pub struct EventsConfig {
+    /// A comment is sent on every stream this often, so that proxies and dead peers are noticed
+    #[arg(long, env = "TASKHUB_KEEPALIVE_SECONDS", default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub keepalive_seconds: u64,
+    /// Events held in memory for streams
+    #[arg(long, env = "TASKHUB_RING_EVENTS_MAX", default_value_t = 65_536, value_name = "COUNT",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub ring_events_max: u64,
+    /// Bytes of events held in memory for streams
+    #[arg(long, env = "TASKHUB_RING_BYTES_MAX", default_value_t = 33_554_432, value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub ring_bytes_max: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Executions")]
+pub struct ExecutorConfig {
+    /// Executions that run at once; the rest wait in the queue (default: the number of cores)
+    #[arg(long, env = "TASKHUB_EXECUTIONS_MAX", value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub executions_max: Option<u32>,
+    /// Time an execution may take when its request names none
+    #[arg(long, env = "TASKHUB_TIMEOUT_SECONDS", default_value_t = 86_400, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    pub timeout_seconds: u32,
+    /// Time between asking a script to end (TERM) and killing it
+    #[arg(long, env = "TASKHUB_GRACE_MS", default_value_t = 5_000, value_name = "MILLISECONDS",
+          value_parser = clap::value_parser!(u64).range(0..=600_000))]
+    pub grace_ms: u64,
+    /// Largest log of an execution; of a longer one the beginning and the end are kept
+    #[arg(long, env = "TASKHUB_LOG_BYTES_MAX", default_value_t = 67_108_864, value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(65_536..))]
+    pub log_bytes_max: u64,
+    /// The program that runs as `PROGRAM shim` beside each script (default: this one)
+    #[arg(long, env = "TASKHUB_SHIM_PROGRAM", hide = true)]
+    pub shim_program: Option<PathBuf>,
+}
+
+impl ExecutorConfig {
+    /// Executions that may run at once.
+    pub fn slots(&self) -> usize {
+        match self.executions_max {
+            Some(count) => count as usize,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct TelemetryConfig {
+    /// Form of the log on standard error
+    #[arg(long, env = "TASKHUB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What is logged, as a tracing filter
+    #[arg(long, env = "TASKHUB_LOG", default_value = "info,refinery_core=warn", value_name = "FILTER")]
+    pub log: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}

@@ -1,0 +1,329 @@
+//! An execution: one attempt to run a task's script, and the states it can be in.
+//!
+//! ```text
+//! queued ──▶ running ──▶ completed | failed | stopped | timed_out | lost
+//!    └─────────────────▶ stopped | failed | lost
+//! ```
+//!
+//! A terminal state never changes again; [`Execution::started`] and [`Execution::ended`] refuse.
+
+use std::collections::BTreeMap;
+
+use poem_openapi::Object;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::clock::Timestamp;
+use super::error::Invalid;
+use super::id::{ExecutionId, TaskId};
+use super::schema::word_enum;
+use super::text::Script;
+
+/// Most variables a request can set for a script.
+pub const ENV_MAX: usize = 100;
+/// Longest name and longest value of such a variable, in characters.
+pub const ENV_NAME_CHARS_MAX: usize = 200;
+pub const ENV_VALUE_CHARS_MAX: usize = 32 << 10;
+/// Longest time a request can ask for: 30 days.
+pub const TIMEOUT_SECONDS_MAX: u32 = 30 * 24 * 3600;
+
+word_enum! {
+    /// Where an execution stands. The last five are final.
+    ExecutionStatus {
+        Queued = "queued",
+        Running = "running",
+        Completed = "completed",
+        Failed = "failed",
+        Stopped = "stopped",
+        TimedOut = "timed_out",
+        Lost = "lost",
+    }
+}
+
+word_enum! {
+    /// A step in the life of an execution, as announced by an `execution_event`.
+    ExecutionPhase {
+        Queued = "queued",
+        Started = "started",
+        Completed = "completed",
+        Failed = "failed",
+        Stopped = "stopped",
+        TimedOut = "timed_out",
+        Lost = "lost",
+    }
+}
+
+impl ExecutionStatus {
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// One attempt to run a task.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct Execution {
+    /// Identifies the execution; a UUIDv7, so ids sort by creation time.
+    pub id: ExecutionId,
+    /// 1, 2, 3 …: counts the executions of the whole hub.
+    #[oai(validator(minimum(value = "1")))]
+    pub number: i64,
+    /// The task that is executed.
+    pub task_id: TaskId,
+    /// The name of its session: `taskhub-{number}`.
+    pub session_name: String,
+    /// Where its output goes, relative to the data directory: `logs/task-{number}.log`.
+    pub log_file: String,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// The script's exit code once it has ended by itself; null before, and when a signal ended it.
+    #[oai(nullable)]
+    pub exit_code: Option<i32>,
+    /// Why it ended as it did, in words; null when there is nothing to say.
+    #[oai(nullable)]
+    pub reason: Option<String>,
+    /// 1 for the first attempt.
+    #[oai(validator(minimum(value = "1")))]
+    pub attempt: i32,
+    /// Whether somebody has asked for it to stop.
+    pub stop_requested: bool,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When its script started; null while it is queued.
+    #[oai(nullable)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended; null before.
+    #[oai(nullable)]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What to run, and how. Everything is optional: without a script the task's own is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Object, Serialize, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExecutionRequest {
+    /// The script to run instead of the task's own. A first line `#!…` names the interpreter, else `sh`.
+    #[oai(nullable)]
+    pub script_content: Option<Script>,
+    /// Variables added to the script's environment, at most 100. Names: letters, digits and `_`, not
+    /// starting with a digit; `TASKHUB_…` is reserved.
+    #[oai(default)]
+    pub env: BTreeMap<String, String>,
+    /// The directory to run in, relative to the execution's own; made when missing.
+    #[oai(nullable)]
+    pub cwd: Option<String>,
+    /// Stop the script after this many seconds; absent or null: the hub's default.
+    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "2592000")))]
+    pub timeout_seconds: Option<u32>,
+}
+
+impl ExecutionRequest {
+    /// # Errors
+    /// [`Invalid`] when a variable, the directory or the timeout breaks its rule.
+    pub fn validated(self) -> Result<Self, Invalid> {
+        if self.env.len() > ENV_MAX {
+            return Err(Invalid::new("env", format!("holds more than {ENV_MAX} variables")));
+        }
+        for (name, value) in &self.env {
+            let field = || format!("env.{}", name.chars().take(64).collect::<String>());
+            if !is_variable_name(name) {
+                let message = "is not a variable name: use letters, digits and _, not starting with a \
+                               digit, at most 200 characters";
+                return Err(Invalid::new(field(), message));
+            }
+            if name.starts_with("TASKHUB_") {
+                return Err(Invalid::new(field(), "names starting with TASKHUB_ are reserved"));
+            }
+            if value.contains('\0') || value.chars().count() > ENV_VALUE_CHARS_MAX {
+                let message = format!("must hold no NUL and at most {ENV_VALUE_CHARS_MAX} characters");
+                return Err(Invalid::new(field(), message));
+            }
+        }
+        if let Some(cwd) = &self.cwd
+            && !is_inner_path(cwd)
+        {
+            let message = "must be a relative path without `..`, inside the execution's directory";
+            return Err(Invalid::new("cwd", message));
+        }
+        if let Some(seconds) = self.timeout_seconds
+            && !(1..=TIMEOUT_SECONDS_MAX).contains(&seconds)
+        {
+            let message = format!("must be between 1 and {TIMEOUT_SECONDS_MAX}");
+            return Err(Invalid::new("timeout_seconds", message));
+        }
+        Ok(self)
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    name.len() <= ENV_NAME_CHARS_MAX
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn is_inner_path(path: &str) -> bool {
+    use std::path::Component;
+    !path.contains('\0')
+        && path.len() <= 4096
+        && std::path::Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub end: End,
+    pub exit_code: Option<i32>,
+    pub reason: Option<String>,
+}
+
+/// The final states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Completed,
+    Failed,
+    Stopped,
+    TimedOut,
+    Lost,
+}
+
+impl End {
+    pub fn status(self) -> ExecutionStatus {
+        match self {
+            Self::Completed => ExecutionStatus::Completed,
+            Self::Failed => ExecutionStatus::Failed,
+            Self::Stopped => ExecutionStatus::Stopped,
+            Self::TimedOut => ExecutionStatus::TimedOut,
+            Self::Lost => ExecutionStatus::Lost,
+        }
+    }
+
+    pub fn phase(self) -> ExecutionPhase {
+        match self {
+            Self::Completed => ExecutionPhase::Completed,
+            Self::Failed => ExecutionPhase::Failed,
+            Self::Stopped => ExecutionPhase::Stopped,
+            Self::TimedOut => ExecutionPhase::TimedOut,
+            Self::Lost => ExecutionPhase::Lost,
+        }
+    }
+}
+
+/// A transition that the state forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the execution is already {0}")]
+pub struct WrongState(pub ExecutionStatus);
+
+impl Execution {
+    /// A new execution, waiting for its turn.
+    pub fn queued(id: ExecutionId, number: i64, task_id: TaskId, now: Timestamp) -> Self {
+        Self {
+            id,
+            number,
+            task_id,
+            session_name: format!("taskhub-{number}"),
+            log_file: format!("logs/task-{number}.log"),
+            status: ExecutionStatus::Queued,
+            exit_code: None,
+            reason: None,
+            attempt: 1,
+            stop_requested: false,
+            created_at: now,
+            started_at: None,
+            ended_at: None,
+        }
+    }
+
+    /// # Errors
+    /// [`WrongState`] unless it is queued.
+    pub fn started(self, now: Timestamp) -> Result<Self, WrongState> {
+        match self.status {
+            ExecutionStatus::Queued => Ok(Self {
+                status: ExecutionStatus::Running,
+                started_at: Some(now.max(self.created_at)),
+                ..self
+            }),
+            other => Err(WrongState(other)),
+        }
+    }
+
+    /// # Errors
+    /// [`WrongState`] when it has ended before.
+    pub fn ended(self, outcome: Outcome, now: Timestamp) -> Result<Self, WrongState> {
+        if self.status.is_final() {
+            return Err(WrongState(self.status));
+        }
+        Ok(Self {
+            status: outcome.end.status(),
+            exit_code: outcome.exit_code,
+            reason: outcome.reason,
+            ended_at: Some(now.max(self.started_at.unwrap_or(self.created_at))),
+            ..self
+        })
+    }
+
+    /// # Errors
+    /// [`WrongState`] when it has ended before.
+    pub fn stop_requested(self) -> Result<Self, WrongState> {
+        if self.status.is_final() {
+            return Err(WrongState(self.status));
+        }
+        Ok(Self { stop_requested: true, ..self })
+    }
+
+    /// Milliseconds from start to end, once there is an end.
+    pub fn duration_ms(&self) -> Option<i64> {
+        Some(self.ended_at?.ms_since(self.started_at?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queued() -> Execution {
+        Execution::queued(ExecutionId::generate(), 7, TaskId::generate(), Timestamp::from_ms(1000))
+    }
+
+    fn completed() -> Outcome {
+        Outcome { end: End::Completed, exit_code: Some(0), reason: None }
+    }
+
+    #[test]
+    fn an_execution_runs_from_queued_to_an_end_and_stays_there() {
+        let running = queued().started(Timestamp::from_ms(2000)).expect("queued");
+        assert_eq!(running.clone().started(Timestamp::from_ms(2)), Err(WrongState(ExecutionStatus::Running)));
+        let ended = running.ended(completed(), Timestamp::from_ms(2500)).expect("running");
+        assert_eq!((ended.duration_ms(), ended.exit_code), (Some(500), Some(0)));
+        let refused = Err(WrongState(ExecutionStatus::Completed));
+        assert_eq!(ended.clone().ended(completed(), Timestamp::from_ms(9)), refused);
+        assert_eq!(ended.clone().started(Timestamp::from_ms(9)), refused);
+        assert_eq!(ended.stop_requested(), refused);
+    }
+
+    #[test]
+    fn names_follow_the_number() {
+        let execution = queued();
+        assert_eq!(execution.session_name, "taskhub-7");
+        assert_eq!(execution.log_file, "logs/task-7.log");
+    }
+
+    #[test]
+    fn a_request_cannot_leave_its_directory_or_pose_as_the_hub() {
+        let request = |json: &str| serde_json::from_str::<ExecutionRequest>(json).expect("JSON").validated();
+        assert!(request(r#"{"cwd":"a/./b","env":{"A_1":"x"},"timeout_seconds":1}"#).is_ok());
+        for bad in [
+            r#"{"cwd":"../a"}"#,
+            r#"{"cwd":"/etc"}"#,
+            r#"{"cwd":"a/../../b"}"#,
+            r#"{"env":{"1A":"x"}}"#,
+            r#"{"env":{"A=B":"x"}}"#,
+            r#"{"env":{"TASKHUB_URL":"x"}}"#,
+            r#"{"env":{"A":"\u0000"}}"#,
+            r#"{"timeout_seconds":0}"#,
+        ] {
+            assert!(request(bad).is_err(), "{bad}");
+        }
+    }
+}

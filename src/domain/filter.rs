@@ -1,0 +1,120 @@
+//! Which events a client wants: comma lists, combined with AND, each list with OR.
+//!
+//! A filter on a task's fields matches when the task matched before *or* after the change, so a watcher
+//! sees a task leave. An event that is about no task matches no filter on task fields.
+
+use super::event::{EventKind, EventMeta, Facets, TaskMeta};
+use super::id::TaskId;
+use super::task::{Priority, Status};
+use super::text::{Assignee, Tag};
+
+/// Empty lists ask for nothing in particular and match everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    pub events: Vec<EventKind>,
+    pub task_ids: Vec<TaskId>,
+    pub facets: FacetFilter,
+}
+
+/// The part of a filter that is about a task's fields; lists of tasks use it too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FacetFilter {
+    pub statuses: Vec<Status>,
+    pub priorities: Vec<Priority>,
+    pub assignees: Vec<Assignee>,
+    pub tags: Vec<Tag>,
+}
+
+impl EventFilter {
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.task_ids.is_empty() && self.facets.is_empty()
+    }
+
+    pub fn matches(&self, meta: &EventMeta) -> bool {
+        (self.events.is_empty() || self.events.contains(&meta.kind))
+            && match &meta.task {
+                Some(task) => self.matches_task(task),
+                None => self.task_ids.is_empty() && self.facets.is_empty(),
+            }
+    }
+
+    fn matches_task(&self, task: &TaskMeta) -> bool {
+        (self.task_ids.is_empty() || self.task_ids.contains(&task.id))
+            && (self.facets.is_empty()
+                || [&task.before, &task.after]
+                    .into_iter()
+                    .flatten()
+                    .any(|facets| self.facets.matches(facets)))
+    }
+}
+
+impl FacetFilter {
+    pub fn is_empty(&self) -> bool {
+        self.statuses.is_empty()
+            && self.priorities.is_empty()
+            && self.assignees.is_empty()
+            && self.tags.is_empty()
+    }
+
+    pub fn matches(&self, facets: &Facets) -> bool {
+        let in_list = |list: &[Priority]| facets.priority.is_some_and(|it| list.contains(&it));
+        (self.statuses.is_empty() || self.statuses.contains(&facets.status))
+            && (self.priorities.is_empty() || in_list(&self.priorities))
+            && (self.assignees.is_empty()
+                || facets.assignee.as_ref().is_some_and(|it| self.assignees.contains(it)))
+            && (self.tags.is_empty() || facets.tags.iter().any(|tag| self.tags.contains(tag)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facets(status: Status, assignee: &str) -> Facets {
+        Facets {
+            status,
+            priority: Some(Priority::High),
+            assignee: Some(assignee.parse().expect("a name")),
+            tags: vec!["web".parse().expect("a tag")],
+        }
+    }
+
+    fn update(before: Facets, after: Facets) -> EventMeta {
+        EventMeta {
+            kind: EventKind::TaskUpdated,
+            task: Some(TaskMeta { id: TaskId::generate(), before: Some(before), after: Some(after) }),
+        }
+    }
+
+    fn todo_of_ada() -> EventFilter {
+        EventFilter {
+            facets: FacetFilter {
+                statuses: vec![Status::Todo],
+                assignees: vec!["ada".parse().expect("a name")],
+                ..FacetFilter::default()
+            },
+            ..EventFilter::default()
+        }
+    }
+
+    #[test]
+    fn a_watcher_sees_a_task_arrive_and_leave() {
+        let (inside, outside) = (facets(Status::Todo, "ada"), facets(Status::Done, "ada"));
+        assert!(todo_of_ada().matches(&update(inside.clone(), outside.clone())));
+        assert!(todo_of_ada().matches(&update(outside.clone(), inside)));
+        assert!(!todo_of_ada().matches(&update(outside.clone(), outside)));
+    }
+
+    #[test]
+    fn before_and_after_do_not_match_half_and_half() {
+        let half = update(facets(Status::Todo, "bob"), facets(Status::Done, "ada"));
+        assert!(!todo_of_ada().matches(&half));
+    }
+
+    #[test]
+    fn an_announcement_passes_unless_tasks_are_asked_for() {
+        let announcement = EventMeta { kind: EventKind::Announcement, task: None };
+        assert!(EventFilter::default().matches(&announcement));
+        assert!(!todo_of_ada().matches(&announcement));
+    }
+}

@@ -1,0 +1,169 @@
+//! How the domain's own string types present themselves to serde and to the specification.
+//!
+//! `text_type!` serves newtypes with a parser; `word_enum!` serves closed vocabularies. Both are strict: a
+//! number or a boolean is never taken for a string, which poem-openapi's own `String` would do.
+
+/// Implements serde and poem-openapi for a type with `FromStr` (error: `Display`), `Display` and an inherent
+/// `fn meta() -> MetaSchema`. The schema is inlined where the type is used.
+macro_rules! text_type {
+    ($ty:ty, $name:literal) => {
+        impl ::serde::Serialize for $ty {
+            fn serialize<S: ::serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.collect_str(self)
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $ty {
+            fn deserialize<D: ::serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = ::std::borrow::Cow::<'de, str>::deserialize(from)?;
+                text.parse().map_err(::serde::de::Error::custom)
+            }
+        }
+
+        impl ::poem_openapi::types::Type for $ty {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> ::std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn schema_ref() -> ::poem_openapi::registry::MetaSchemaRef {
+                ::poem_openapi::registry::MetaSchemaRef::Inline(Box::new(<$ty>::meta()))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(::std::iter::once(self))
+            }
+        }
+
+        $crate::domain::schema::text_codec!($ty);
+    };
+}
+
+/// The half of poem-openapi's traits that `text_type!` and `word_enum!` share.
+macro_rules! text_codec {
+    ($ty:ty) => {
+        impl ::poem_openapi::types::ParseFromJSON for $ty {
+            fn parse_from_json(
+                value: Option<::serde_json::Value>,
+            ) -> ::poem_openapi::types::ParseResult<Self> {
+                match value.unwrap_or_default() {
+                    ::serde_json::Value::String(text) => {
+                        text.parse().map_err(::poem_openapi::types::ParseError::custom)
+                    }
+                    other => Err(::poem_openapi::types::ParseError::expected_type(other)),
+                }
+            }
+        }
+
+        impl ::poem_openapi::types::ParseFromParameter for $ty {
+            fn parse_from_parameter(value: &str) -> ::poem_openapi::types::ParseResult<Self> {
+                value.parse().map_err(::poem_openapi::types::ParseError::custom)
+            }
+        }
+
+        impl ::poem_openapi::types::ToJSON for $ty {
+            fn to_json(&self) -> Option<::serde_json::Value> {
+                Some(::serde_json::Value::String(self.to_string()))
+            }
+        }
+    };
+}
+
+/// A closed vocabulary: an enum whose variants have one fixed word each, the same in Rust, SQL, JSON and
+/// the specification. It becomes a named component there.
+macro_rules! word_enum {
+    (
+        $(#[doc = $doc:literal])+
+        $name:ident { $( $(#[doc = $vdoc:literal])* $variant:ident = $word:literal, )+ }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $( $(#[doc = $vdoc])* $variant, )+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$( Self::$variant, )+];
+
+            /// The word that stands for this value everywhere.
+            pub const fn word(self) -> &'static str {
+                match self { $( Self::$variant => $word, )+ }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $( $word => Ok(Self::$variant), )+
+                    other => Err(format!(
+                        "unknown value {:?}, expected one of {}",
+                        other.chars().take(64).collect::<String>(),
+                        [$( $word ),+].join(", "),
+                    )),
+                }
+            }
+        }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.serialize_str(self.word())
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = ::std::borrow::Cow::<'de, str>::deserialize(from)?;
+                text.parse().map_err(::serde::de::Error::custom)
+            }
+        }
+
+        impl ::poem_openapi::types::Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_ref() -> ::poem_openapi::registry::MetaSchemaRef {
+                ::poem_openapi::registry::MetaSchemaRef::Reference(stringify!($name).into())
+            }
+
+            fn register(registry: &mut ::poem_openapi::registry::Registry) {
+                registry.create_schema::<Self, _>(stringify!($name).into(), |_| {
+                    ::poem_openapi::registry::MetaSchema {
+                        description: Some(concat!($($doc, "\n"),+).trim()),
+                        enum_items: vec![$( $word.into(), )+],
+                        ..::poem_openapi::registry::MetaSchema::new("string")
+                    }
+                });
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(::std::iter::once(self))
+            }
+        }
+
+        $crate::domain::schema::text_codec!($name);
+    };
+}
+
+pub(crate) use {text_codec, text_type, word_enum};

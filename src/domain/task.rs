@@ -1,0 +1,375 @@
+//! A task: what it holds, and how a change is decided.
+//!
+//! [`Task::patched`] is the only way from one version to the next. It answers `None` when nothing would
+//! change, so a no-op can bump no version and emit no event.
+
+use poem_openapi::Object;
+use poem_openapi::types::MaybeUndefined;
+use serde::{Deserialize, Serialize};
+
+use super::clock::Timestamp;
+use super::error::Invalid;
+use super::id::TaskId;
+use super::schema::word_enum;
+use super::text::{Artifact, Assignee, Description, Script, Tag, Title};
+
+/// Most tags a task can carry.
+pub const TAGS_MAX: usize = 50;
+/// Most artifacts a task can list.
+pub const ARTIFACTS_MAX: usize = 1000;
+
+word_enum! {
+    /// Where a task stands. Any status may follow any other.
+    Status {
+        Todo = "todo",
+        InProgress = "inprogress",
+        Review = "review",
+        Done = "done",
+    }
+}
+
+word_enum! {
+    /// How urgent a task is, from low to high.
+    Priority {
+        Low = "low",
+        Medium = "medium",
+        High = "high",
+    }
+}
+
+word_enum! {
+    /// A field of a task, as named in `changed` of a `task_updated` event.
+    TaskField {
+        Title = "title",
+        Description = "description",
+        Status = "status",
+        Priority = "priority",
+        Assignee = "assignee",
+        Tags = "tags",
+        Artifacts = "artifacts",
+        Script = "script",
+    }
+}
+
+/// A task as the API answers it.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]
+pub struct Task {
+    /// Identifies the task; a UUIDv7, so ids sort by creation time.
+    pub id: TaskId,
+    /// What the task is called; never blank.
+    pub title: Title,
+    /// Markdown; empty when none was given.
+    pub description: Description,
+    /// Where the task stands.
+    pub status: Status,
+    /// How urgent it is; null when nobody has said.
+    #[oai(nullable)]
+    pub priority: Option<Priority>,
+    /// Who does it; null when nobody does.
+    #[oai(nullable)]
+    pub assignee: Option<Assignee>,
+    /// Labels, in the order given, each once.
+    #[oai(validator(max_items = 50))]
+    pub tags: Vec<Tag>,
+    /// Paths of what the task has produced, in the order given, each once.
+    #[oai(validator(max_items = 1000))]
+    pub artifacts: Vec<Artifact>,
+    /// What an execution of the task runs; null when the task has no script of its own.
+    #[oai(nullable)]
+    pub script: Option<Script>,
+    /// Starts at 1 and grows by 1 with every change; the number inside the `ETag`.
+    #[oai(validator(minimum(value = "1")))]
+    pub version: i64,
+    /// When the task was created.
+    pub created_at: Timestamp,
+    /// When the task last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What it takes to create a task. Only `title` is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct NewTask {
+    /// What the task is called; never blank.
+    pub title: Title,
+    /// Markdown.
+    #[oai(default)]
+    #[serde(default)]
+    pub description: Description,
+    /// Where the task starts.
+    #[oai(default = "todo")]
+    #[serde(default = "todo")]
+    pub status: Status,
+    /// How urgent it is.
+    #[oai(nullable)]
+    #[serde(default)]
+    pub priority: Option<Priority>,
+    /// Who does it.
+    #[oai(nullable)]
+    #[serde(default)]
+    pub assignee: Option<Assignee>,
+    /// Labels; repetitions are dropped.
+    #[oai(default, validator(max_items = 50))]
+    #[serde(default)]
+    pub tags: Vec<Tag>,
+    /// Paths of what the task has produced; repetitions are dropped.
+    #[oai(default, validator(max_items = 1000))]
+    #[serde(default)]
+    pub artifacts: Vec<Artifact>,
+    /// What an execution of the task runs.
+    #[oai(nullable)]
+    #[serde(default)]
+    pub script: Option<Script>,
+}
+
+fn todo() -> Status {
+    Status::Todo
+}
+
+/// A JSON Merge Patch (RFC 7396) of a task: what is absent stays, `null` clears.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Object, Serialize, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskPatch {
+    /// A new title. A title cannot be cleared.
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub title: MaybeUndefined<Title>,
+    /// A new description; null empties it.
+    #[oai(nullable)]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub description: MaybeUndefined<Description>,
+    /// A new status. A status cannot be cleared.
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub status: MaybeUndefined<Status>,
+    /// A new priority; null clears it.
+    #[oai(nullable)]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub priority: MaybeUndefined<Priority>,
+    /// A new assignee; null clears it.
+    #[oai(nullable)]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub assignee: MaybeUndefined<Assignee>,
+    /// The new list of labels, as a whole; null empties it.
+    #[oai(nullable, validator(max_items = 50))]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub tags: MaybeUndefined<Vec<Tag>>,
+    /// The new list of artifacts, as a whole; null empties it.
+    #[oai(nullable, validator(max_items = 1000))]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub artifacts: MaybeUndefined<Vec<Artifact>>,
+    /// A new script; null clears it. Changes what an execution will run.
+    #[oai(nullable)]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub script: MaybeUndefined<Script>,
+}
+
+/// A report on a task's progress: its new status, and what else the reporter knows.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct StatusUpdate {
+    /// Where the task stands now.
+    pub new_status: Status,
+    /// The new priority; absent or null leaves it as it is.
+    #[oai(nullable)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// The new assignee; absent or null leaves it as it is.
+    #[oai(nullable)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<Assignee>,
+    /// The new list of artifacts, as a whole; absent or null leaves it as it is.
+    #[oai(nullable, validator(max_items = 1000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<Vec<Artifact>>,
+}
+
+impl From<StatusUpdate> for TaskPatch {
+    fn from(update: StatusUpdate) -> Self {
+        Self {
+            status: MaybeUndefined::Value(update.new_status),
+            priority: given(update.priority),
+            assignee: given(update.assignee),
+            artifacts: given(update.artifacts),
+            ..Self::default()
+        }
+    }
+}
+
+fn given<T>(value: Option<T>) -> MaybeUndefined<T> {
+    value.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value)
+}
+
+impl Task {
+    /// A task at version 1.
+    ///
+    /// # Errors
+    /// [`Invalid`] when a list is too long.
+    pub fn create(id: TaskId, new: NewTask, now: Timestamp) -> Result<Self, Invalid> {
+        Ok(Self {
+            id,
+            title: new.title,
+            description: new.description,
+            status: new.status,
+            priority: new.priority,
+            assignee: new.assignee,
+            tags: distinct("tags", new.tags, TAGS_MAX)?,
+            artifacts: distinct("artifacts", new.artifacts, ARTIFACTS_MAX)?,
+            script: new.script,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// The next version and the names of the fields that differ, or `None` when nothing would change.
+    ///
+    /// # Errors
+    /// [`Invalid`] when a list is too long, or a field that every task has would be cleared.
+    pub fn patched(
+        &self,
+        patch: TaskPatch,
+        now: Timestamp,
+    ) -> Result<Option<(Self, Vec<TaskField>)>, Invalid> {
+        let mut next = self.clone();
+        keep_or_set("title", patch.title, &mut next.title)?;
+        keep_or_set("status", patch.status, &mut next.status)?;
+        clear_or_set(patch.description, &mut next.description);
+        clear_or_set(optional(patch.priority), &mut next.priority);
+        clear_or_set(optional(patch.assignee), &mut next.assignee);
+        clear_or_set(optional(patch.script), &mut next.script);
+        clear_or_set(patch.tags, &mut next.tags);
+        clear_or_set(patch.artifacts, &mut next.artifacts);
+        next.tags = distinct("tags", next.tags, TAGS_MAX)?;
+        next.artifacts = distinct("artifacts", next.artifacts, ARTIFACTS_MAX)?;
+
+        let changed = self.differing_fields(&next);
+        if changed.is_empty() {
+            return Ok(None);
+        }
+        next.version = self.version + 1;
+        next.updated_at = now.max(self.updated_at);
+        Ok(Some((next, changed)))
+    }
+
+    fn differing_fields(&self, next: &Self) -> Vec<TaskField> {
+        [
+            (TaskField::Title, self.title != next.title),
+            (TaskField::Description, self.description != next.description),
+            (TaskField::Status, self.status != next.status),
+            (TaskField::Priority, self.priority != next.priority),
+            (TaskField::Assignee, self.assignee != next.assignee),
+            (TaskField::Tags, self.tags != next.tags),
+            (TaskField::Artifacts, self.artifacts != next.artifacts),
+            (TaskField::Script, self.script != next.script),
+        ]
+        .into_iter()
+        .filter_map(|(field, differs)| differs.then_some(field))
+        .collect()
+    }
+}
+
+fn keep_or_set<T>(field: &str, change: MaybeUndefined<T>, slot: &mut T) -> Result<(), Invalid> {
+    match change {
+        MaybeUndefined::Undefined => Ok(()),
+        MaybeUndefined::Null => Err(Invalid::new(field, "cannot be cleared; send a value or leave it out")),
+        MaybeUndefined::Value(value) => {
+            *slot = value;
+            Ok(())
+        }
+    }
+}
+
+fn clear_or_set<T: Default>(change: MaybeUndefined<T>, slot: &mut T) {
+    match change {
+        MaybeUndefined::Undefined => {}
+        MaybeUndefined::Null => *slot = T::default(),
+        MaybeUndefined::Value(value) => *slot = value,
+    }
+}
+
+fn optional<T>(change: MaybeUndefined<T>) -> MaybeUndefined<Option<T>> {
+    match change {
+        MaybeUndefined::Undefined => MaybeUndefined::Undefined,
+        MaybeUndefined::Null => MaybeUndefined::Null,
+        MaybeUndefined::Value(value) => MaybeUndefined::Value(Some(value)),
+    }
+}
+
+/// Each value once, in the order first given.
+fn distinct<T: Clone + Eq + std::hash::Hash>(
+    field: &str,
+    values: Vec<T>,
+    max: usize,
+) -> Result<Vec<T>, Invalid> {
+    if values.len() > max {
+        let message = format!("holds {} entries; at most {max} are allowed", values.len());
+        return Err(Invalid::new(field, message));
+    }
+    let mut seen = std::collections::HashSet::with_capacity(values.len());
+    Ok(values.into_iter().filter(|value| seen.insert(value.clone())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> Task {
+        let new: NewTask = serde_json::from_str(
+            r#"{"title":"Ship it","priority":"low","assignee":"ada","tags":["a","b","a"]}"#,
+        )
+        .expect("a valid task");
+        Task::create(TaskId::generate(), new, Timestamp::from_ms(1000)).expect("valid")
+    }
+
+    fn patch(json: &str) -> TaskPatch {
+        serde_json::from_str(json).expect("a valid patch")
+    }
+
+    #[test]
+    fn repeated_tags_are_kept_once_in_order() {
+        let tags: Vec<_> = task().tags.iter().map(ToString::to_string).collect();
+        assert_eq!(tags, ["a", "b"]);
+    }
+
+    #[test]
+    fn null_clears_what_is_optional_and_is_refused_elsewhere() {
+        let now = Timestamp::from_ms(2000);
+        let (next, changed) =
+            task().patched(patch(r#"{"assignee":null,"tags":null}"#), now).expect("valid").expect("a change");
+        assert_eq!((next.assignee, next.tags), (None, vec![]));
+        assert_eq!(changed, [TaskField::Assignee, TaskField::Tags]);
+        assert_eq!((next.version, next.updated_at), (2, now));
+
+        let refused = task().patched(patch(r#"{"title":null}"#), now);
+        assert_eq!(refused.expect_err("refused").field, "title");
+    }
+
+    #[test]
+    fn a_patch_that_changes_nothing_is_no_change() {
+        let now = Timestamp::from_ms(2000);
+        for same in ["{}", r#"{"title":"Ship it"}"#, r#"{"tags":["a","a","b"]}"#, r#"{"script":null}"#] {
+            assert_eq!(task().patched(patch(same), now), Ok(None), "{same}");
+        }
+    }
+
+    #[test]
+    fn a_status_report_leaves_what_it_does_not_name() {
+        let report: StatusUpdate =
+            serde_json::from_str(r#"{"new_status":"review","priority":null}"#).expect("valid");
+        let (next, changed) =
+            task().patched(report.into(), Timestamp::from_ms(2000)).expect("valid").expect("a change");
+        assert_eq!(changed, [TaskField::Status]);
+        assert_eq!(next.priority, Some(Priority::Low));
+    }
+
+    #[test]
+    fn time_never_runs_backwards_in_a_task() {
+        let (next, _) = task()
+            .patched(patch(r#"{"status":"done"}"#), Timestamp::from_ms(1))
+            .expect("valid")
+            .expect("a change");
+        assert_eq!(next.updated_at, Timestamp::from_ms(1000));
+    }
+}

@@ -1,0 +1,19 @@
+//! TaskHub: keeps tasks, runs them in sessions with log files, and streams every change to everybody.
+//!
+//! The rooms, and which of them a room may use (`tests/it/imports.rs` holds the code to it):
+//!
+//! | room | owns | may use |
+//! | --- | --- | --- |
+//! | [`domain`] | tasks, executions, events: pure types and decisions | nothing |
+//! | [`store`] | the database, the log, the order of events | domain |
+//! | [`events`] | the stream: ring, cursors, frames, who is connected | domain, store (reading) |
+//! | [`service`] | the use cases, one transaction each | domain, store |
+//! | [`executor`] | running scripts and knowing their end | domain, service, events |
+//! | [`http`] | routes, problems, the specification, pages | domain, service, events, executor (reading), store (its queries) |
+//! | [`server`] | sockets: accepting, deadlines, ending | nothing |
+//! | [`app`], [`cli`] | putting the parts together, in order | everything |
+//!
+//! [`config`] and [`metrics`] are leaves that everybody may use.
+
+pub mod config;
+pub mod domain;
