@@ -1,0 +1,145 @@
+//! The log: appended in the transaction of the change it tells of, read in pages.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{EventId, EventMeta, Facets, NewEvent, StoredEvent, TaskMeta};
+use crate::domain::id::TaskId;
+
+use super::StoreError;
+use super::reader::Snapshot;
+use super::tasks::{from_json, parsed};
+use super::writer::Tx;
+
+impl Tx<'_> {
+    /// Appends an event, encoded here and never again.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn append(&mut self, event: &NewEvent) -> Result<EventId, StoreError> {
+        let id = EventId::new(self.epoch, self.head + 1);
+        let at = self.now();
+        let body = event.encode(id, at);
+        let facets =
+            event.meta.task.as_ref().map(|task| {
+                serde_json::to_string(&(&task.before, &task.after)).expect("facets are always JSON")
+            });
+        self.conn
+            .prepare_cached(
+                "INSERT INTO events (seq, at, kind, task_id, facets, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                id.seq as i64,
+                at.ms(),
+                event.meta.kind.word(),
+                event.meta.task.as_ref().map(|task| task.id.uuid()),
+                facets,
+                body.as_ref(),
+            ])?;
+        self.head = id.seq;
+        self.events.push(StoredEvent { seq: id.seq, at, meta: event.meta.clone(), body });
+        Ok(id)
+    }
+
+    /// Removes events from the oldest on: those older than `before`, and those beyond the newest `keep`, but
+    /// at most `limit` at once and never `floor` or newer. Answers how many went.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn expire_events(
+        &mut self,
+        keep: u64,
+        before: Timestamp,
+        floor: u64,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let oldest = self.oldest()?;
+        let by_count = (self.head + 1).saturating_sub(keep);
+        let by_age = self.first_seq_at(before)?;
+        let bound = by_count.max(by_age).min(floor).min(oldest + limit).min(self.head + 1);
+        let removed =
+            self.conn.prepare_cached("DELETE FROM events WHERE seq < ?1")?.execute([bound as i64])?;
+        Ok(removed as u64)
+    }
+}
+
+impl Snapshot<'_> {
+    /// The seq of the oldest event that is still held; one more than the head when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn oldest(&self) -> Result<u64, StoreError> {
+        let oldest: i64 = self
+            .conn
+            .prepare_cached("SELECT coalesce((SELECT min(seq) FROM events), head + 1) FROM log")?
+            .query_row((), |row| row.get(0))?;
+        Ok(oldest.unsigned_abs())
+    }
+
+    /// Events after `seq`, in order: at most `limit`, and no more once they hold `bytes_max` bytes, but at
+    /// least one if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn events_after(
+        &self,
+        seq: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT seq, at, kind, task_id, facets, body FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        let mut rows = statement.query((seq as i64, limit as i64))?;
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        while bytes < bytes_max
+            && let Some(row) = rows.next()?
+        {
+            let event = event(row)?;
+            bytes += event.body.len();
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    /// The seq of the first event at or after `time`, found by bisection: time never runs backwards along
+    /// the log. One more than the head when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn first_seq_at(&self, time: Timestamp) -> Result<u64, StoreError> {
+        let mut low = self.oldest()?;
+        let mut high: u64 = self
+            .conn
+            .prepare_cached("SELECT coalesce((SELECT max(seq) FROM events), head) + 1 FROM log")?
+            .query_row((), |row| row.get::<_, i64>(0))?
+            .unsigned_abs();
+        let mut at = self.conn.prepare_cached("SELECT at FROM events WHERE seq = ?1")?;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found: Option<i64> = at.query_row([middle as i64], |row| row.get(0)).optional()?;
+            match found {
+                Some(ms) if ms < time.ms() => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
+    let task = match row.get::<_, Option<uuid::Uuid>>(3)? {
+        None => None,
+        Some(id) => {
+            let (before, after): (Option<Facets>, Option<Facets>) = from_json(row, 4)?;
+            Some(TaskMeta { id: TaskId::from_uuid(id), before, after })
+        }
+    };
+    Ok(StoredEvent {
+        seq: row.get::<_, i64>(0)?.unsigned_abs(),
+        at: Timestamp::from_ms(row.get(1)?),
+        meta: EventMeta { kind: parsed(row, 2)?, task },
+        body: row.get::<_, Vec<u8>>(5)?.into(),
+    })
+}

@@ -1,0 +1,187 @@
+//! Rows of executions.
+
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
+
+use crate::domain::clock::Timestamp;
+use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
+use crate::domain::id::{ExecutionId, TaskId};
+
+use super::StoreError;
+use super::reader::Snapshot;
+use super::tasks::parsed;
+use super::writer::Tx;
+
+const COLUMNS: &str = "id, number, task_id, status, exit_code, reason, attempt, stop_requested, \
+                       created_at, started_at, ended_at";
+
+/// Which executions, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct ExecutionQuery {
+    pub task_id: Option<TaskId>,
+    /// Empty: any.
+    pub statuses: Vec<ExecutionStatus>,
+    /// Only executions with a smaller number: where the page before ended.
+    pub before: Option<i64>,
+    pub limit: usize,
+}
+
+/// A page of executions and the number that the next page starts below, if there is one.
+pub type ExecutionPage = (Vec<Execution>, Option<i64>);
+
+impl Snapshot<'_> {
+    /// # Errors
+    /// [`StoreError`]
+    pub fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM executions WHERE id = ?1");
+        Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], execution).optional()?)
+    }
+
+    /// The latest execution of a task; the live one if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn latest_execution(&self, task: TaskId) -> Result<Option<Execution>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM executions WHERE task_id = ?1 ORDER BY number DESC LIMIT 1");
+        Ok(self.conn.prepare_cached(&sql)?.query_row([task.uuid()], execution).optional()?)
+    }
+
+    /// All executions that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn live_executions(&self) -> Result<Vec<Execution>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM executions WHERE status IN ('queued', 'running') ORDER BY number");
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        Ok(statement.query_map((), execution)?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// # Errors
+    /// [`StoreError`]
+    pub fn executions(&self, query: &ExecutionQuery) -> Result<ExecutionPage, StoreError> {
+        let mut conditions = vec!["number < ?".to_owned()];
+        let mut values = vec![Value::Integer(query.before.unwrap_or(i64::MAX))];
+        if let Some(task) = query.task_id {
+            conditions.push("task_id = ?".into());
+            values.push(Value::Blob(task.uuid().as_bytes().to_vec()));
+        }
+        if !query.statuses.is_empty() {
+            let marks = vec!["?"; query.statuses.len()].join(", ");
+            conditions.push(format!("status IN ({marks})"));
+            let words = query.statuses.iter().map(|it| Value::Text(it.to_string()));
+            values.extend(words);
+        }
+        values.push(Value::Integer(query.limit as i64 + 1));
+        let conditions = conditions.join(" AND ");
+        let sql = format!("SELECT {COLUMNS} FROM executions WHERE {conditions} ORDER BY number DESC LIMIT ?");
+        let mut found = self
+            .conn
+            .prepare_cached(&sql)?
+            .query_map(params_from_iter(values), execution)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let next = found.last().map(|last| last.number).filter(|_| more);
+        Ok((found, next))
+    }
+
+    /// What a live execution was asked to run; `None` once it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn execution_request(&self, id: ExecutionId) -> Result<Option<ExecutionRequest>, StoreError> {
+        let text: Option<Option<String>> = self
+            .conn
+            .prepare_cached("SELECT request FROM executions WHERE id = ?1")?
+            .query_row([id.uuid()], |row| row.get(0))
+            .optional()?;
+        text.flatten()
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| StoreError::Corrupt(format!("request of execution {id}: {error}")))
+    }
+}
+
+impl Tx<'_> {
+    /// The number of the next execution. Numbers are never reused.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn next_execution_number(&mut self) -> Result<i64, StoreError> {
+        Ok(self
+            .conn
+            .prepare_cached("UPDATE log SET executions = executions + 1 RETURNING executions")?
+            .query_row((), |row| row.get(0))?)
+    }
+
+    /// # Errors
+    /// [`StoreError`], also when the task has a live execution.
+    pub fn insert_execution(
+        &mut self,
+        execution: &Execution,
+        request: &ExecutionRequest,
+    ) -> Result<(), StoreError> {
+        let request = serde_json::to_string(request).expect("a request is always JSON");
+        self.conn
+            .prepare_cached(
+                "INSERT INTO executions (id, number, task_id, status, attempt, stop_requested, request, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                execution.id.uuid(),
+                execution.number,
+                execution.task_id.uuid(),
+                execution.status.word(),
+                execution.attempt,
+                execution.stop_requested,
+                request,
+                execution.created_at.ms(),
+            ])?;
+        Ok(())
+    }
+
+    /// Writes the state back; at the end, forgets the request, which may hold secrets.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn update_execution(&mut self, execution: &Execution) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached(
+                "UPDATE executions SET status = ?2, exit_code = ?3, reason = ?4, attempt = ?5,
+                    stop_requested = ?6, started_at = ?7, ended_at = ?8,
+                    request = CASE WHEN ?8 IS NULL THEN request END
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                execution.id.uuid(),
+                execution.status.word(),
+                execution.exit_code,
+                execution.reason,
+                execution.attempt,
+                execution.stop_requested,
+                execution.started_at.map(Timestamp::ms),
+                execution.ended_at.map(Timestamp::ms),
+            ])?;
+        Ok(())
+    }
+}
+
+fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
+    let number = row.get(1)?;
+    Ok(Execution {
+        status: parsed(row, 3)?,
+        exit_code: row.get(4)?,
+        reason: row.get(5)?,
+        attempt: row.get(6)?,
+        stop_requested: row.get(7)?,
+        started_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_ms),
+        ended_at: row.get::<_, Option<i64>>(10)?.map(Timestamp::from_ms),
+        ..Execution::queued(
+            ExecutionId::from_uuid(row.get(0)?),
+            number,
+            TaskId::from_uuid(row.get(2)?),
+            Timestamp::from_ms(row.get(8)?),
+        )
+    })
+}

@@ -1,0 +1,150 @@
+//! Opening a data directory: claim it, look before touching, migrate, and hand out the parts.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use thiserror::Error;
+
+use crate::config::StoreConfig;
+use crate::domain::event::Epoch;
+
+use super::reader::Reader;
+use super::writer::{Writer, WriterThread};
+use super::{Store, StoreError};
+
+mod migrations {
+    refinery::embed_migrations!("src/store/migrations");
+}
+
+/// "TskH": marks the file as ours, so that a foreign database is not migrated by mistake.
+const APPLICATION_ID: i32 = 0x5473_6b48;
+
+const DATABASE_FILE: &str = "taskhub.db";
+const LOCK_FILE: &str = "taskhub.lock";
+
+/// Why a data directory could not be opened, in words for the operator.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("cannot use the data directory {}: {source}; name a writable one with --data-dir", path.display())]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("another TaskHub is using the data directory {}; stop it, or name another with --data-dir", .0.display())]
+    InUse(PathBuf),
+    #[error(
+        "{} was written by a newer TaskHub (schema {found}, this one knows {known}); run that version or name another --data-dir",
+        path.display()
+    )]
+    NewerSchema { path: PathBuf, found: i32, known: i32 },
+    #[error("{} is not a TaskHub database; move it away or name another --data-dir", .0.display())]
+    Foreign(PathBuf),
+    #[error("cannot bring {} to this version's schema: {source}", path.display())]
+    Migration { path: PathBuf, source: refinery::Error },
+    #[error("cannot open {}: {source}", path.display())]
+    Database { path: PathBuf, source: StoreError },
+}
+
+/// An opened store. Nothing is written before [`WriterThread::start`].
+#[derive(Debug)]
+pub struct Opened {
+    pub store: Store,
+    pub writer: WriterThread,
+    pub epoch: Epoch,
+    /// The seq of the last event; 0 when there is none.
+    pub head: u64,
+}
+
+pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError> {
+    let lock = claim(dir)?;
+    let path = dir.join(DATABASE_FILE);
+    let database = |source: StoreError| OpenError::Database { path: path.clone(), source };
+    inspect(&path)?;
+
+    let mut conn = Connection::open(&path).map_err(|e| database(e.into()))?;
+    configure_writer(&conn).map_err(|e| database(e.into()))?;
+    migrations::migrations::runner()
+        .run(&mut conn)
+        .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
+    let (epoch, head) = conn
+        .query_row("SELECT epoch, head FROM log", (), |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })
+        .map_err(|e| database(e.into()))?;
+    let epoch = u32::try_from(epoch)
+        .map(Epoch)
+        .map_err(|_| database(StoreError::Corrupt(format!("epoch {epoch}"))))?;
+
+    let reader = Reader::new(path.clone(), epoch, config.readers);
+    let (writer, thread) = Writer::new(conn, lock, epoch, config);
+    Ok(Opened { store: Store { reader, writer }, writer: thread, epoch, head: head.unsigned_abs() })
+}
+
+/// Makes the directory (mode 0700: it will hold scripts, logs and environments) and takes its lock, which
+/// the kernel releases when the process ends, however it ends.
+fn claim(dir: &Path) -> Result<File, OpenError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join(LOCK_FILE))
+        .map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// Looks at an existing file through a read-only connection before anything may change it.
+fn inspect(path: &Path) -> Result<(), OpenError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let look = || -> rusqlite::Result<(i32, i64, i32)> {
+        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let application_id = conn.query_row("PRAGMA application_id", (), |row| row.get(0))?;
+        let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+        let version = conn
+            .query_row("SELECT max(version) FROM refinery_schema_history", (), |row| row.get(0))
+            .unwrap_or(0);
+        Ok((application_id, tables, version))
+    };
+    let (application_id, tables, found) = match look() {
+        Ok(seen) => seen,
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            return Err(OpenError::Foreign(path.to_owned()));
+        }
+        Err(error) => {
+            return Err(OpenError::Database { path: path.to_owned(), source: error.into() });
+        }
+    };
+    if tables > 0 && application_id != APPLICATION_ID {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let known = migrations::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(|migration| migration.version())
+        .max()
+        .unwrap_or(0);
+    if found > known {
+        return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
+fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: a commit is on disk before it is acknowledged. With group commit it costs almost nothing.
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "busy_timeout", 5000)?;
+    // Checkpoint every 4 MiB; the file is kept below 64 MiB even after a burst.
+    conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
+    conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! Rows of tasks.
+
+use rusqlite::types::{FromSqlError, Type as SqlType, Value};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
+
+use crate::domain::clock::Timestamp;
+use crate::domain::id::TaskId;
+use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
+use crate::domain::task::{Priority, Task};
+
+use super::StoreError;
+use super::reader::Snapshot;
+use super::writer::Tx;
+
+const COLUMNS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
+                       version, created_at, updated_at";
+
+impl Snapshot<'_> {
+    /// # Errors
+    /// [`StoreError`]
+    pub fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM tasks WHERE id = ?1");
+        Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], task).optional()?)
+    }
+
+    /// A page of tasks, and the key of the next page if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn tasks(&self, query: &TaskQuery) -> Result<(Vec<Task>, Option<PageKey>), StoreError> {
+        let (sql, values) = select(query);
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let mut tasks =
+            statement.query_map(params_from_iter(values), task)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let more = tasks.len() > query.limit;
+        tasks.truncate(query.limit);
+        let next = match tasks.last() {
+            Some(last) if more => Some(PageKey::of(last, query.sort, query.order)),
+            _ => None,
+        };
+        Ok((tasks, next))
+    }
+
+    /// # Errors
+    /// [`StoreError`]
+    pub fn task_count(&self) -> Result<u64, StoreError> {
+        let count: i64 =
+            self.conn.prepare_cached("SELECT count(*) FROM tasks")?.query_row((), |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+}
+
+impl Tx<'_> {
+    /// # Errors
+    /// [`StoreError`], also when the id is taken.
+    pub fn insert_task(&mut self, task: &Task) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO tasks (id, title, description, status, status_rank, priority, priority_rank,
+                    assignee, tags, artifacts, script, version, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            )?
+            .execute(params![
+                task.id.uuid(),
+                task.title.as_str(),
+                task.description.as_str(),
+                task.status.word(),
+                rank(task, TaskSort::Status),
+                task.priority.map(Priority::word),
+                rank(task, TaskSort::Priority),
+                task.assignee.as_ref().map(|it| it.as_str()),
+                json(&task.tags),
+                json(&task.artifacts),
+                task.script.as_ref().map(|it| it.as_str()),
+                task.version,
+                task.created_at.ms(),
+                task.updated_at.ms(),
+            ])?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`StoreError`]
+    pub fn update_task(&mut self, task: &Task) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached(
+                "UPDATE tasks SET title = ?2, description = ?3, status = ?4, status_rank = ?5,
+                    priority = ?6, priority_rank = ?7, assignee = ?8, tags = ?9, artifacts = ?10,
+                    script = ?11, version = ?12, updated_at = ?13
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                task.id.uuid(),
+                task.title.as_str(),
+                task.description.as_str(),
+                task.status.word(),
+                rank(task, TaskSort::Status),
+                task.priority.map(Priority::word),
+                rank(task, TaskSort::Priority),
+                task.assignee.as_ref().map(|it| it.as_str()),
+                json(&task.tags),
+                json(&task.artifacts),
+                task.script.as_ref().map(|it| it.as_str()),
+                task.version,
+                task.updated_at.ms(),
+            ])?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`StoreError`]
+    pub fn delete_task(&mut self, id: TaskId) -> Result<(), StoreError> {
+        self.conn.prepare_cached("DELETE FROM tasks WHERE id = ?1")?.execute([id.uuid()])?;
+        Ok(())
+    }
+}
+
+/// The statement for a page: one row more than asked for tells whether another page follows.
+fn select(query: &TaskQuery) -> (String, Vec<Value>) {
+    let mut conditions: Vec<String> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    let one_of = |values: &mut Vec<Value>, wanted: Vec<String>| {
+        let marks = vec!["?"; wanted.len()].join(", ");
+        values.extend(wanted.into_iter().map(Value::Text));
+        format!("({marks})")
+    };
+    let filter = &query.filter;
+    let listed = [
+        ("status", texts(&filter.statuses)),
+        ("priority", texts(&filter.priorities)),
+        ("assignee", texts(&filter.assignees)),
+    ];
+    for (column, wanted) in listed {
+        if !wanted.is_empty() {
+            let list = one_of(&mut values, wanted);
+            conditions.push(format!("{column} IN {list}"));
+        }
+    }
+    let tags = texts(&filter.tags);
+    if !tags.is_empty() {
+        let list = one_of(&mut values, tags);
+        conditions.push(format!("EXISTS (SELECT 1 FROM json_each(tags) WHERE value IN {list})"));
+    }
+    if let Some(text) = &query.text {
+        let pattern = format!("%{}%", escape_like(text));
+        conditions.push(r"(title LIKE ? ESCAPE '\' OR description LIKE ? ESCAPE '\')".into());
+        values.extend([Value::Text(pattern.clone()), Value::Text(pattern)]);
+    }
+
+    let column = match query.sort {
+        TaskSort::CreatedAt => "created_at",
+        TaskSort::UpdatedAt => "updated_at",
+        TaskSort::Priority => "priority_rank",
+        TaskSort::Status => "status_rank",
+    };
+    let (after, direction) = match query.order {
+        SortOrder::Ascending => (">", "ASC"),
+        SortOrder::Descending => ("<", "DESC"),
+    };
+    if let Some(key) = &query.after {
+        conditions.push(format!("({column}, id) {after} (?, ?)"));
+        values.push(Value::Integer(key.key));
+        values.push(Value::Blob(key.id.uuid().as_bytes().to_vec()));
+    }
+    let conditions = match conditions.is_empty() {
+        true => String::new(),
+        false => format!("WHERE {}", conditions.join(" AND ")),
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tasks {conditions} ORDER BY {column} {direction}, id {direction} LIMIT ?"
+    );
+    values.push(Value::Integer(query.limit as i64 + 1));
+    (sql, values)
+}
+
+fn texts<T: ToString>(list: &[T]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
+fn escape_like(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+}
+
+fn rank(task: &Task, sort: TaskSort) -> i64 {
+    PageKey::of(task, sort, SortOrder::Ascending).key
+}
+
+fn json<T: serde::Serialize>(values: &[T]) -> String {
+    serde_json::to_string(values).expect("a list of strings is always JSON")
+}
+
+fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
+    Ok(Task {
+        id: TaskId::from_uuid(row.get(0)?),
+        title: parsed(row, 1)?,
+        description: parsed(row, 2)?,
+        status: parsed(row, 3)?,
+        priority: parsed_option(row, 4)?,
+        assignee: parsed_option(row, 5)?,
+        tags: from_json(row, 6)?,
+        artifacts: from_json(row, 7)?,
+        script: parsed_option(row, 8)?,
+        version: row.get(9)?,
+        created_at: Timestamp::from_ms(row.get(10)?),
+        updated_at: Timestamp::from_ms(row.get(11)?),
+    })
+}
+
+/// A text column of a type that checks itself.
+pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: std::str::FromStr<Err = String>,
+{
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse().map_err(|message| unreadable(column, message))
+}
+
+pub(super) fn parsed_option<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+where
+    T: std::str::FromStr<Err = String>,
+{
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    text.map(|text| text.parse().map_err(|message| unreadable(column, message))).transpose()
+}
+
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| unreadable(column, error.to_string()))
+}
+
+fn unreadable(column: usize, message: String) -> rusqlite::Error {
+    let error = FromSqlError::Other(message.into());
+    rusqlite::Error::FromSqlConversionFailure(column, SqlType::Text, Box::new(error))
+}

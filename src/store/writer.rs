@@ -1,0 +1,263 @@
+//! Writing: one thread, one connection, many operations a commit.
+//!
+//! An operation runs in a savepoint of the batch's transaction. Its answer is held back until the commit,
+//! and its events reach the sink after the commit and before the answer: whoever was told "done" will find
+//! the event in the ring.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::StoreConfig;
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Epoch, EventId, StoredEvent};
+
+use super::StoreError;
+use super::reader::Snapshot;
+
+/// The sending half. Cheap to clone; bounded, so that writers wait rather than pile up.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Operation(Box<dyn Operation>),
+    Close(oneshot::Sender<()>),
+}
+
+/// An operation of any result type, so that a batch can hold several.
+trait Operation: Send {
+    /// Runs it; `false` when it refused, so that its savepoint is rolled back.
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Answers. `failure` says that the batch as a whole did not commit.
+    fn answer(self: Box<Self>, failure: Option<&StoreError>);
+}
+
+struct Pending<T, E, F> {
+    operation: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Operation for Pending<T, E, F>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
+        let Some(operation) = self.operation.take() else {
+            return false;
+        };
+        let result = operation(tx);
+        let accepted = result.is_ok();
+        self.result = Some(result);
+        accepted
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+        let result = match (self.result, failure) {
+            // A refusal stands, whatever became of the batch: it changed nothing.
+            (Some(Err(refusal)), _) => Err(refusal),
+            (_, Some(failure)) => Err(failure.clone().into()),
+            (Some(done), None) => done,
+            // The operation panicked; dropping the reply tells the caller.
+            (None, None) => return,
+        };
+        // A caller that has gone away needs no answer.
+        let _ = self.reply.send(result);
+    }
+}
+
+impl Writer {
+    pub(super) fn new(
+        conn: Connection,
+        lock: File,
+        epoch: Epoch,
+        config: &StoreConfig,
+    ) -> (Self, WriterThread) {
+        let (queue, operations) = mpsc::channel(config.queue_max);
+        let thread = WriterThread { conn, lock, epoch, operations, batch_max: config.batch_max };
+        (Self { queue }, thread)
+    }
+
+    pub(super) async fn write<T, E, F>(&self, operation: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending { operation: Some(operation), result: None, reply };
+        self.queue.send(Message::Operation(Box::new(pending))).await.map_err(|_| StoreError::Closed)?;
+        match answer.await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Aborted.into()),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+/// The receiving half, not yet running.
+#[derive(Debug)]
+pub struct WriterThread {
+    conn: Connection,
+    /// Held as long as anything may be written.
+    lock: File,
+    epoch: Epoch,
+    operations: mpsc::Receiver<Message>,
+    batch_max: usize,
+}
+
+impl WriterThread {
+    /// Starts the thread. `sink` receives the events of each commit, in order, before their writers are
+    /// answered; it must not block.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(
+        self,
+        sink: impl FnMut(Vec<StoredEvent>) + Send + 'static,
+    ) -> std::io::Result<std::thread::JoinHandle<()>> {
+        std::thread::Builder::new().name("store-writer".into()).spawn(move || self.run(sink))
+    }
+
+    fn run(mut self, mut sink: impl FnMut(Vec<StoredEvent>)) {
+        let mut batch = Vec::with_capacity(self.batch_max);
+        let mut closing = None;
+        while closing.is_none() {
+            let Some(first) = self.operations.blocking_recv() else {
+                break;
+            };
+            let mut next = Some(first);
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Operation(operation) => batch.push(operation),
+                    Message::Close(done) => {
+                        self.operations.close();
+                        closing = Some(done);
+                    }
+                }
+                // What was queued before the close is still done; what comes after is refused.
+                if batch.len() < self.batch_max {
+                    next = self.operations.try_recv().ok();
+                }
+            }
+            self.commit(&mut batch, &mut sink);
+        }
+        while let Some(message) = self.operations.blocking_recv() {
+            if let Message::Operation(operation) = message {
+                batch.push(operation);
+            }
+            self.commit(&mut batch, &mut sink);
+        }
+        drop(self.conn);
+        drop(self.lock);
+        if let Some(done) = closing {
+            let _ = done.send(());
+        }
+    }
+
+    fn commit(&mut self, batch: &mut Vec<Box<dyn Operation>>, sink: &mut impl FnMut(Vec<StoredEvent>)) {
+        if batch.is_empty() {
+            return;
+        }
+        let failure = match self.transact(batch) {
+            Ok(events) => {
+                if !events.is_empty() {
+                    sink(events);
+                }
+                None
+            }
+            Err(error) => {
+                tracing::error!(error = %error, operations = batch.len(), "a batch of writes was not committed");
+                if !self.conn.is_autocommit() {
+                    // Should this fail too, the next BEGIN will say so.
+                    let _ = self.conn.execute_batch("ROLLBACK");
+                }
+                Some(error)
+            }
+        };
+        for operation in batch.drain(..) {
+            operation.answer(failure.as_ref());
+        }
+    }
+
+    fn transact(&self, batch: &mut [Box<dyn Operation>]) -> Result<Vec<StoredEvent>, StoreError> {
+        let conn = &self.conn;
+        conn.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        let (head, last_at) = conn
+            .prepare_cached("SELECT head, last_at FROM log")?
+            .query_row((), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let mut tx = Tx {
+            view: Snapshot::new(conn, self.epoch),
+            head: head.unsigned_abs(),
+            now: Timestamp::from_ms(last_at),
+            events: Vec::new(),
+        };
+        for operation in batch {
+            tx.now = tx.now.max(Timestamp::now());
+            let (head, events) = (tx.head, tx.events.len());
+            conn.prepare_cached("SAVEPOINT operation")?.execute(())?;
+            let accepted = catch_unwind(AssertUnwindSafe(|| operation.run(&mut tx))).unwrap_or(false);
+            // SQLite ends the transaction by itself on a full disk: then nothing of the batch is left.
+            if conn.is_autocommit() {
+                return Err(StoreError::Full);
+            }
+            if !accepted {
+                conn.prepare_cached("ROLLBACK TO operation")?.execute(())?;
+                tx.head = head;
+                tx.events.truncate(events);
+            }
+            conn.prepare_cached("RELEASE operation")?.execute(())?;
+        }
+        let Tx { head, now, events, .. } = tx;
+        if !events.is_empty() {
+            conn.prepare_cached("UPDATE log SET head = ?1, last_at = ?2")?
+                .execute((head as i64, now.ms()))?;
+        }
+        conn.prepare_cached("COMMIT")?.execute(())?;
+        Ok(events)
+    }
+}
+
+/// One operation's view of the transaction it runs in.
+///
+/// Reads go through [`Snapshot`] and see what the transaction has done so far.
+#[derive(Debug)]
+pub struct Tx<'a> {
+    view: Snapshot<'a>,
+    /// The seq of the last event appended so far.
+    pub(super) head: u64,
+    now: Timestamp,
+    pub(super) events: Vec<StoredEvent>,
+}
+
+impl<'a> std::ops::Deref for Tx<'a> {
+    type Target = Snapshot<'a>;
+
+    fn deref(&self) -> &Snapshot<'a> {
+        &self.view
+    }
+}
+
+impl Tx<'_> {
+    /// The time of this operation; never earlier than that of any event before it.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The id of the last event so far.
+    pub fn head(&self) -> EventId {
+        EventId::new(self.view.epoch, self.head)
+    }
+}
