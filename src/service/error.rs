@@ -1,0 +1,38 @@
+//! Why a use case refused: what a caller can branch on.
+
+use thiserror::Error;
+
+use crate::domain::error::Invalid;
+use crate::domain::execution::{ExecutionStatus, WrongState};
+use crate::domain::id::TaskId;
+use crate::store::StoreError;
+
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    #[error("there is no task {0}")]
+    NoTask(TaskId),
+    #[error("task {0} has never been executed")]
+    NeverExecuted(TaskId),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// `If-Match` named other versions than the current one.
+    #[error("the task is at version {current}")]
+    VersionMismatch { current: i64 },
+    /// The same `Idempotency-Key` came with another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    #[error("{session} is running or queued for this task")]
+    Live { session: String },
+    #[error("neither the request nor the task has a script")]
+    NothingToRun,
+    #[error("the execution has ended: {0}")]
+    Ended(ExecutionStatus),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<WrongState> for ServiceError {
+    fn from(WrongState(status): WrongState) -> Self {
+        Self::Ended(status)
+    }
+}

@@ -1,0 +1,192 @@
+//! Asking for executions, and recording what becomes of them.
+//!
+//! The executor learns of work by [`Service::work`] and then looks at [`Service::live_executions`]: what it
+//! has to do follows from the rows alone, so a lost wake-up or a restart loses nothing.
+
+use crate::domain::event::NewEvent;
+use crate::domain::execution::{End, Execution, ExecutionPhase, ExecutionRequest, ExecutionStatus, Outcome};
+use crate::domain::id::{ExecutionId, TaskId};
+use crate::domain::task::{Status, TaskPatch};
+use crate::domain::text::Script;
+use crate::store::{ExecutionPage, ExecutionQuery, Snapshot, Tx};
+
+use poem_openapi::types::MaybeUndefined;
+
+use super::tasks::{load, update};
+use super::{Service, ServiceError};
+
+/// An execution that the executor may now start, and what it is to run.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub execution: Execution,
+    pub script: Script,
+    pub request: ExecutionRequest,
+}
+
+impl Service {
+    /// Queues an execution and sets its task `inprogress`, in one transaction.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::Invalid`], [`ServiceError::NothingToRun`],
+    /// [`ServiceError::Live`], [`ServiceError::Store`]
+    pub async fn start_execution(
+        &self,
+        task_id: TaskId,
+        request: ExecutionRequest,
+    ) -> Result<Execution, ServiceError> {
+        let slots = self.slots;
+        let execution = self
+            .store
+            .write(move |tx| {
+                let mut request = request.validated()?;
+                let task = load(tx, task_id)?;
+                refuse_if_live(tx, task_id)?;
+                // Frozen here: a later change of the task does not change what was asked to run.
+                request.script_content = request.script_content.or_else(|| task.script.clone());
+                if request.script_content.is_none() {
+                    return Err(ServiceError::NothingToRun);
+                }
+                let must_wait = tx.live_executions()?.len() >= slots;
+
+                let patch =
+                    TaskPatch { status: MaybeUndefined::Value(Status::InProgress), ..TaskPatch::default() };
+                let task = update(tx, task, patch)?;
+                let number = tx.next_execution_number()?;
+                let execution = Execution::queued(ExecutionId::generate(), number, task_id, tx.now());
+                tx.insert_execution(&execution, &request)?;
+                if must_wait {
+                    let queued = ExecutionPhase::Queued;
+                    tx.append(&NewEvent::execution(&execution, queued, Some(&task)))?;
+                }
+                Ok(execution)
+            })
+            .await?;
+        self.work.notify_one();
+        Ok(execution)
+    }
+
+    /// Asks the latest execution of a task to stop. One that is still queued ends here and now; a running
+    /// one when its processes are gone. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Ended`],
+    /// [`ServiceError::Store`]
+    pub async fn stop_execution(&self, task_id: TaskId) -> Result<Execution, ServiceError> {
+        let execution = self
+            .store
+            .write(move |tx| {
+                let execution = latest(tx, task_id)?;
+                if execution.status == ExecutionStatus::Queued {
+                    let outcome = Outcome {
+                        end: End::Stopped,
+                        exit_code: None,
+                        reason: Some("stopped before it started".into()),
+                    };
+                    return settle(tx, execution, outcome);
+                }
+                let stopping = execution.stop_requested()?;
+                tx.update_execution(&stopping)?;
+                Ok(stopping)
+            })
+            .await?;
+        self.work.notify_one();
+        Ok(execution)
+    }
+
+    /// The latest execution of a task.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Store`]
+    pub async fn latest_execution(&self, task_id: TaskId) -> Result<Execution, ServiceError> {
+        self.store.read(move |view| latest(view, task_id)).await
+    }
+
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, ServiceError> {
+        self.store.read(move |view| Ok(view.executions(&query)?)).await
+    }
+
+    /// All executions that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn live_executions(&self) -> Result<Vec<Execution>, ServiceError> {
+        self.store.read(|view| Ok(view.live_executions()?)).await
+    }
+
+    /// Marks a queued execution as running and announces `started`. Called before the script is started, so
+    /// that a crash in between can lose an execution, which is then settled as `lost`, but never run it twice.
+    ///
+    /// # Errors
+    /// [`ServiceError::Ended`] when it is not queued any more, [`ServiceError::Store`]
+    pub async fn claim_execution(&self, id: ExecutionId) -> Result<Claimed, ServiceError> {
+        self.store
+            .write(move |tx| {
+                let execution = by_id(tx, id)?.started(tx.now())?;
+                let request = tx.execution_request(id)?.unwrap_or_default();
+                let script = request.script_content.clone().ok_or(ServiceError::NothingToRun)?;
+                record(tx, &execution, ExecutionPhase::Started)?;
+                Ok(Claimed { execution, script, request })
+            })
+            .await
+    }
+
+    /// Records how an execution ended and announces it, once.
+    ///
+    /// # Errors
+    /// [`ServiceError::Ended`] when it had ended before, [`ServiceError::Store`]
+    pub async fn settle_execution(
+        &self,
+        id: ExecutionId,
+        outcome: Outcome,
+    ) -> Result<Execution, ServiceError> {
+        let execution = self
+            .store
+            .write(move |tx| {
+                let execution = by_id(tx, id)?;
+                settle(tx, execution, outcome)
+            })
+            .await?;
+        // A slot is free.
+        self.work.notify_one();
+        Ok(execution)
+    }
+}
+
+pub(super) fn refuse_if_live(view: &Snapshot<'_>, task_id: TaskId) -> Result<(), ServiceError> {
+    match view.latest_execution(task_id)? {
+        Some(execution) if !execution.status.is_final() => {
+            Err(ServiceError::Live { session: execution.session_name })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn latest(view: &Snapshot<'_>, task_id: TaskId) -> Result<Execution, ServiceError> {
+    match view.latest_execution(task_id)? {
+        Some(execution) => Ok(execution),
+        None => {
+            load(view, task_id)?;
+            Err(ServiceError::NeverExecuted(task_id))
+        }
+    }
+}
+
+fn by_id(view: &Snapshot<'_>, id: ExecutionId) -> Result<Execution, ServiceError> {
+    view.execution(id)?.ok_or_else(|| crate::store::StoreError::Corrupt(format!("no execution {id}")).into())
+}
+
+fn settle(tx: &mut Tx<'_>, execution: Execution, outcome: Outcome) -> Result<Execution, ServiceError> {
+    let phase = outcome.end.phase();
+    let ended = execution.ended(outcome, tx.now())?;
+    record(tx, &ended, phase)?;
+    Ok(ended)
+}
+
+fn record(tx: &mut Tx<'_>, execution: &Execution, phase: ExecutionPhase) -> Result<(), ServiceError> {
+    tx.update_execution(execution)?;
+    let task = tx.task(execution.task_id)?;
+    tx.append(&NewEvent::execution(execution, phase, task.as_ref()))?;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The use cases: the only door through which anything is written.
+//!
+//! Each is one story and one transaction: load, let the domain decide, write the row and append the event,
+//! commit. Nothing here publishes; what was committed reaches the streams by way of the store.
+
+mod error;
+mod executions;
+mod retention;
+mod tasks;
+
+pub use error::ServiceError;
+pub use executions::Claimed;
+pub use tasks::{Created, IdempotencyKey, Precondition, TaskPage};
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::domain::event::{AnnouncementData, EventId, NewEvent};
+use crate::store::Store;
+
+/// The use cases over one store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Service {
+    store: Store,
+    /// Executions that may run at once; one more is announced as `queued`.
+    slots: usize,
+    work: Arc<Notify>,
+}
+
+impl Service {
+    pub fn new(store: Store, slots: usize) -> Self {
+        Self { store, slots, work: Arc::new(Notify::new()) }
+    }
+
+    /// Rings when an execution was queued or asked to stop. One listener; a ring before it listens is kept.
+    pub fn work(&self) -> &Notify {
+        &self.work
+    }
+
+    /// Tells everybody something.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn announce(&self, data: AnnouncementData) -> Result<EventId, ServiceError> {
+        self.store.write(move |tx| Ok(tx.append(&NewEvent::announcement(data))?)).await
+    }
+}

@@ -1,0 +1,195 @@
+//! Creating, reading, changing and deleting tasks.
+
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::event::{EventId, NewEvent};
+use crate::domain::id::TaskId;
+use crate::domain::page::{PageKey, TaskQuery};
+use crate::domain::task::{NewTask, StatusUpdate, Task, TaskPatch};
+use crate::store::{Snapshot, Tx};
+
+use super::{Service, ServiceError};
+
+/// Longest idempotency key.
+const KEY_BYTES_MAX: usize = 255;
+
+/// What `If-Match` asks for. RFC 9110, section 13.1.1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// No header, or `*`: any version will do.
+    #[default]
+    Any,
+    /// One of these versions; none at all when the header named only foreign tags.
+    OneOf(Vec<i64>),
+}
+
+impl Precondition {
+    fn check(&self, task: &Task) -> Result<(), ServiceError> {
+        match self {
+            Self::OneOf(versions) if !versions.contains(&task.version) => {
+                Err(ServiceError::VersionMismatch { current: task.version })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A client's name for one create, so that a repetition of it does not create twice: 1–255 visible ASCII
+/// characters, remembered for 24 hours. After the IETF draft "The Idempotency-Key HTTP Header Field".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl FromStr for IdempotencyKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let visible = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        if text.trim().is_empty() || text.len() > KEY_BYTES_MAX || !visible {
+            return Err(format!("must be 1 to {KEY_BYTES_MAX} visible ASCII characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The answer to a create.
+#[derive(Debug, Clone)]
+pub struct Created {
+    pub task: Task,
+    /// Whether an earlier request with the same key had created it.
+    pub repeated: bool,
+}
+
+/// A page of tasks, all of one committed state.
+#[derive(Debug, Clone)]
+pub struct TaskPage {
+    pub tasks: Vec<Task>,
+    /// Where the next page starts, if there is one.
+    pub next: Option<PageKey>,
+    /// The last event that the page reflects: a stream resumed here misses nothing and repeats nothing.
+    pub cursor: EventId,
+}
+
+impl Service {
+    /// # Errors
+    /// [`ServiceError::Invalid`], [`ServiceError::KeyReused`], [`ServiceError::Store`]
+    pub async fn create_task(
+        &self,
+        new: NewTask,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Created, ServiceError> {
+        self.store
+            .write(move |tx| {
+                let Some(IdempotencyKey(key)) = key else {
+                    let task = create(tx, new)?;
+                    return Ok(Created { task, repeated: false });
+                };
+                let fingerprint = fingerprint(&new);
+                match tx.repetition(&key)? {
+                    Some(earlier) if earlier.fingerprint == fingerprint => {
+                        Ok(Created { task: earlier.task, repeated: true })
+                    }
+                    Some(_) => Err(ServiceError::KeyReused),
+                    None => {
+                        let task = create(tx, new)?;
+                        tx.remember(&key, &fingerprint, &task)?;
+                        Ok(Created { task, repeated: false })
+                    }
+                }
+            })
+            .await
+    }
+
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::Store`]
+    pub async fn task(&self, id: TaskId) -> Result<Task, ServiceError> {
+        self.store.read(move |view| load(view, id)).await
+    }
+
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, ServiceError> {
+        self.store
+            .read(move |view| {
+                let (tasks, next) = view.tasks(&query)?;
+                Ok(TaskPage { tasks, next, cursor: view.head()? })
+            })
+            .await
+    }
+
+    /// Applies a patch. One that changes nothing answers the task as it is.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::VersionMismatch`], [`ServiceError::Invalid`],
+    /// [`ServiceError::Store`]
+    pub async fn update_task(
+        &self,
+        id: TaskId,
+        patch: TaskPatch,
+        expected: Precondition,
+    ) -> Result<Task, ServiceError> {
+        self.store
+            .write(move |tx| {
+                let task = load(tx, id)?;
+                expected.check(&task)?;
+                update(tx, task, patch)
+            })
+            .await
+    }
+
+    /// Takes a report on a task's progress.
+    ///
+    /// # Errors
+    /// As [`Service::update_task`].
+    pub async fn update_task_status(
+        &self,
+        id: TaskId,
+        report: StatusUpdate,
+        expected: Precondition,
+    ) -> Result<Task, ServiceError> {
+        self.update_task(id, report.into(), expected).await
+    }
+
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::VersionMismatch`], [`ServiceError::Live`] while it is being
+    /// executed, [`ServiceError::Store`]
+    pub async fn delete_task(&self, id: TaskId, expected: Precondition) -> Result<(), ServiceError> {
+        self.store
+            .write(move |tx| {
+                let task = load(tx, id)?;
+                expected.check(&task)?;
+                super::executions::refuse_if_live(tx, id)?;
+                tx.delete_task(id)?;
+                tx.append(&NewEvent::task_deleted(&task))?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+pub(super) fn load(view: &Snapshot<'_>, id: TaskId) -> Result<Task, ServiceError> {
+    view.task(id)?.ok_or(ServiceError::NoTask(id))
+}
+
+/// Writes the next version and its event, or neither when nothing would change.
+pub(super) fn update(tx: &mut Tx<'_>, task: Task, patch: TaskPatch) -> Result<Task, ServiceError> {
+    let Some((next, changed)) = task.patched(patch, tx.now())? else {
+        return Ok(task);
+    };
+    tx.update_task(&next)?;
+    tx.append(&NewEvent::task_updated(&task, &next, changed))?;
+    Ok(next)
+}
+
+fn create(tx: &mut Tx<'_>, new: NewTask) -> Result<Task, ServiceError> {
+    let task = Task::create(TaskId::generate(), new, tx.now())?;
+    tx.insert_task(&task)?;
+    tx.append(&NewEvent::task_created(&task))?;
+    Ok(task)
+}
+
+fn fingerprint(new: &NewTask) -> Vec<u8> {
+    let canonical = serde_json::to_vec(new).expect("a new task is always JSON");
+    Sha256::digest(canonical).to_vec()
+}
