@@ -17,5 +17,6 @@
 
 pub mod config;
 pub mod domain;
+pub mod events;
 pub mod service;
 pub mod store;

@@ -1,0 +1,57 @@
+//! Control messages: on the wire only, never in the log. Their id is the cursor at which they stand.
+
+use poem_openapi::Object;
+use serde::Serialize;
+
+use crate::domain::event::EventId;
+use crate::domain::schema::word_enum;
+
+word_enum! {
+    /// Why a stream could not go on where its client left off.
+    ///
+    /// `expired`: retention has removed events that the client has not seen; the stream goes on with the
+    /// oldest one left. `unknown_epoch`: the id is not of this hub's log; the stream starts with the oldest
+    /// event. `future`: the id is ahead of the log, which was restored from a copy; the stream goes on live.
+    ResetReason {
+        Expired = "expired",
+        UnknownEpoch = "unknown_epoch",
+        Future = "future",
+    }
+}
+
+/// The stream is open.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct ConnectedData {
+    /// Whether the stream goes on exactly where the client left off.
+    pub resumed: bool,
+    /// The last event of the log at this moment.
+    pub head: EventId,
+    /// The position before the oldest event that is still held: `since` with this id replays all of them.
+    pub oldest: EventId,
+}
+
+/// Everything up to this message's id has been looked at; nothing matched the filter.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct CheckpointData {
+    /// The last event of the log at this moment.
+    pub head: EventId,
+}
+
+/// Events are missing before this point. State derived from the stream has to be read again.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct ResetData {
+    /// Why.
+    pub reason: ResetReason,
+    /// The position before the oldest event that is still held.
+    pub oldest: EventId,
+    /// The last event of the log at this moment.
+    pub head: EventId,
+}
+
+/// The hub ends this stream on purpose; reconnect with this message's id.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct GoodbyeData {
+    /// How long to wait before reconnecting, in milliseconds; different for each client.
+    #[oai(validator(minimum(value = "0")))]
+    pub retry_ms: u64,
+}

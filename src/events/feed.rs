@@ -1,0 +1,160 @@
+//! The feed: the log as one sequence, wherever its parts are.
+//!
+//! The newest events come from the ring, older ones in pages from the store, both in the same shape. The seam
+//! between them is a cursor, so nothing can fall into it: what comes next is always `cursor + 1`.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Epoch, EventId, StoredEvent};
+use crate::store::{Reader, StoreError};
+
+use super::control::ResetReason;
+use super::ring::{Ring, SEGMENT_BYTES, Shape, Take, Taken};
+
+/// Most events read from the store at once: a page is a short read transaction, whatever the depth.
+const PAGE_EVENTS: usize = 512;
+
+/// Where a client wants to start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With what happens from now on.
+    #[default]
+    Live,
+    /// With the oldest event that is still held.
+    Earliest,
+    /// After the event with this id, as the client sent it.
+    After(String),
+    /// With the first event at or after this time.
+    Time(Timestamp),
+}
+
+/// Where a client does start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The seq after which it starts.
+    pub cursor: u64,
+    /// Whether it goes on exactly where the client left off.
+    pub resumed: bool,
+    /// Set when that was not possible.
+    pub reset: Option<ResetReason>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Next {
+    Some(Taken),
+    UpToDate,
+    /// Retention has removed what should come next.
+    Expired,
+}
+
+/// The log, readable from any cursor. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    pub ring: Arc<Ring>,
+    reader: Reader,
+}
+
+impl Feed {
+    pub fn new(ring: Arc<Ring>, reader: Reader) -> Self {
+        Self { ring, reader }
+    }
+
+    pub fn id(&self, seq: u64) -> EventId {
+        EventId::new(self.ring.epoch(), seq)
+    }
+
+    /// The position before the oldest event that is still held.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn before_oldest(&self) -> Result<u64, StoreError> {
+        self.reader.read(|view| Ok(view.oldest()?.saturating_sub(1))).await
+    }
+
+    /// Finds the place to start.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn locate(&self, start: &Start) -> Result<Position, StoreError> {
+        let at = |cursor| Position { cursor, resumed: false, reset: None };
+        match start {
+            Start::Live => Ok(at(self.ring.head())),
+            Start::Earliest => Ok(at(self.before_oldest().await?)),
+            Start::Time(time) => {
+                let time = *time;
+                let first: u64 = self.reader.read(move |view| view.first_seq_at(time)).await?;
+                Ok(at(first.saturating_sub(1)))
+            }
+            Start::After(id) => self.locate_after(id).await,
+        }
+    }
+
+    async fn locate_after(&self, id: &str) -> Result<Position, StoreError> {
+        let reset = |cursor, reason| Position { cursor, resumed: false, reset: Some(reason) };
+        let seq = match id.trim().parse::<EventId>() {
+            Ok(id) if id.epoch == self.epoch() => id.seq,
+            _ => {
+                return Ok(reset(self.before_oldest().await?, ResetReason::UnknownEpoch));
+            }
+        };
+        if seq + 1 < self.ring.oldest() {
+            let oldest = self.before_oldest().await?;
+            if seq < oldest {
+                return Ok(reset(oldest, ResetReason::Expired));
+            }
+        }
+        let head = self.ring.head();
+        // A list read from the store may be a moment ahead of the ring.
+        if seq > head && seq > self.committed_head().await? {
+            return Ok(reset(head, ResetReason::Future));
+        }
+        Ok(Position { cursor: seq, resumed: true, reset: None })
+    }
+
+    async fn committed_head(&self) -> Result<u64, StoreError> {
+        self.reader.read(|view| Ok(view.head()?.seq)).await
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.ring.epoch()
+    }
+
+    /// What comes after `cursor`, in `shape`: at most `events_max` messages and about 64 KiB.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn next(&self, cursor: u64, shape: &Shape, events_max: usize) -> Result<Next, StoreError> {
+        match self.ring.take(cursor, shape, events_max) {
+            Take::Some(taken) => Ok(Next::Some(taken)),
+            Take::UpToDate => Ok(Next::UpToDate),
+            Take::Behind => self.replay(cursor, shape, events_max).await,
+        }
+    }
+
+    async fn replay(&self, cursor: u64, shape: &Shape, events_max: usize) -> Result<Next, StoreError> {
+        let page: Vec<StoredEvent> =
+            self.reader.read(move |view| view.events_after(cursor, PAGE_EVENTS, SEGMENT_BYTES)).await?;
+        if page.first().is_none_or(|event| event.seq != cursor + 1) {
+            return Ok(Next::Expired);
+        }
+        let mut out = BytesMut::new();
+        let mut taken = Taken { bytes: bytes::Bytes::new(), cursor, events: 0 };
+        for event in &page {
+            if taken.events >= events_max as u64 {
+                break;
+            }
+            taken.cursor = event.seq;
+            if shape.filter.matches(&event.meta) {
+                let (id, kind) = (self.id(event.seq), event.meta.kind.word());
+                shape.format.write(&mut out, id, kind, &event.body);
+                taken.events += 1;
+            }
+        }
+        taken.bytes = out.freeze();
+        Ok(Next::Some(taken))
+    }
+}

@@ -1,0 +1,102 @@
+//! Frames: how an envelope looks on the wire. WHATWG HTML, section 9.2 (server-sent events); NDJSON.
+//!
+//! An envelope is one line of JSON in which every control character is escaped, so no text in any field can
+//! end a line or inject a field. Ids and names are ours and hold neither line breaks nor NUL.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Envelope, EventId};
+
+/// How a client wants its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Server-sent events without `event:`, so that `onmessage` gets all of them.
+    Sse,
+    /// Server-sent events with `event:`, for `addEventListener`.
+    NamedSse,
+    /// One envelope a line.
+    Ndjson,
+}
+
+impl Format {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Sse | Self::NamedSse => "text/event-stream",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::NamedSse => "named_sse",
+            Self::Ndjson => "ndjson",
+        }
+    }
+
+    /// Writes one message. `body` is its encoded envelope.
+    pub fn write(self, out: &mut BytesMut, id: EventId, event: &str, body: &[u8]) {
+        match self {
+            Self::Ndjson => {
+                out.put_slice(body);
+                out.put_u8(b'\n');
+            }
+            Self::Sse | Self::NamedSse => {
+                out.put_slice(b"id: ");
+                out.put_slice(id.to_string().as_bytes());
+                if self == Self::NamedSse {
+                    out.put_slice(b"\nevent: ");
+                    out.put_slice(event.as_bytes());
+                }
+                out.put_slice(b"\ndata: ");
+                out.put_slice(body);
+                out.put_slice(b"\n\n");
+            }
+        }
+    }
+
+    /// What is sent to show that the connection lives.
+    pub fn keepalive(self) -> Bytes {
+        match self {
+            Self::Sse | Self::NamedSse => Bytes::from_static(b": keepalive\n\n"),
+            Self::Ndjson => Bytes::from_static(b"\n"),
+        }
+    }
+
+    /// How long a client should wait before it reconnects. NDJSON has no word for it.
+    pub fn retry(self, retry_ms: u64) -> Bytes {
+        match self {
+            Self::Sse | Self::NamedSse => format!("retry: {retry_ms}\n\n").into(),
+            Self::Ndjson => Bytes::new(),
+        }
+    }
+
+    /// A control message, standing at `id`.
+    pub fn control(self, id: EventId, event: &str, data: impl Serialize) -> Bytes {
+        let body = Envelope { id, event, data, timestamp: Timestamp::now() }.encode();
+        let mut out = BytesMut::with_capacity(body.len() + 64);
+        self.write(&mut out, id, event, &body);
+        out.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::Epoch;
+
+    fn frame(format: Format) -> String {
+        let mut out = BytesMut::new();
+        format.write(&mut out, EventId::new(Epoch(1), 7), "task_updated", b"{}");
+        String::from_utf8(out.to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_frame_has_no_event_line_unless_asked() {
+        assert_eq!(frame(Format::Sse), "id: 00000001-7\ndata: {}\n\n");
+        assert_eq!(frame(Format::NamedSse), "id: 00000001-7\nevent: task_updated\ndata: {}\n\n");
+        assert_eq!(frame(Format::Ndjson), "{}\n");
+    }
+}

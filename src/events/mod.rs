@@ -1,0 +1,232 @@
+//! The stream: every committed event, in order, to everybody who listens.
+//!
+//! The ring holds the newest events in memory, the feed continues it into the store, a subscriber is a cursor
+//! over the feed. This room reads the store and never writes it; it knows nothing of HTTP.
+
+pub mod control;
+mod feed;
+pub mod frame;
+mod registry;
+mod ring;
+mod subscriber;
+
+pub use feed::{Feed, Position, Start};
+pub use registry::{Client, Registry, Totals};
+pub use ring::{Ring, Shape};
+pub use subscriber::Subscriber;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::EventsConfig;
+use crate::domain::event::{EventId, StoredEvent};
+use crate::domain::filter::EventFilter;
+use crate::store::{Reader, StoreError};
+
+use feed::Next;
+use frame::Format;
+
+/// The stream as the rest of the house sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Events {
+    feed: Feed,
+    registry: Arc<Registry>,
+    /// One ticker for all streams: a timer each would be ten thousand timers.
+    ticks: watch::Sender<u64>,
+    keepalive_seconds: u64,
+    draining: CancellationToken,
+}
+
+/// A part of the log, for those who ask instead of listening.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The encoded events, separated by commas.
+    pub events: Bytes,
+    /// Where the next part starts: the last event that was looked at.
+    pub cursor: EventId,
+}
+
+/// How the broadcasting stands.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    pub head: EventId,
+    /// The position before the oldest event held by the store.
+    pub oldest: EventId,
+    pub totals: Totals,
+    pub ring_bytes: u64,
+    pub ring_events: u64,
+}
+
+impl Events {
+    /// A stream behind a log whose last event is `head`. Ends all its streams when `draining` is cancelled.
+    pub fn new(reader: Reader, head: u64, config: &EventsConfig, draining: CancellationToken) -> Self {
+        let epoch = reader.epoch();
+        let ring = Ring::new(epoch, head, config.ring_bytes_max, config.ring_events_max);
+        Self {
+            feed: Feed::new(Arc::new(ring), reader),
+            registry: Arc::new(Registry::default()),
+            ticks: watch::Sender::new(0),
+            keepalive_seconds: config.keepalive_seconds,
+            draining,
+        }
+    }
+
+    /// Takes committed events, in order. Called by the store's writer alone.
+    pub fn publish(&self, events: Vec<StoredEvent>) {
+        self.feed.ring.publish(events);
+    }
+
+    /// Ticks until the streams drain.
+    pub async fn keep_alive(self) {
+        let period = Duration::from_secs(self.keepalive_seconds);
+        let mut ticker = tokio::time::interval_at(Instant::now() + period, period);
+        ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            // Both are cancel safe.
+            tokio::select! {
+                _ = ticker.tick() => self.ticks.send_modify(|tick| *tick += 1),
+                _ = self.draining.cancelled() => return,
+            }
+        }
+    }
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the place to start cannot be found.
+    pub async fn subscribe(
+        &self,
+        start: &Start,
+        shape: Shape,
+        peer: Option<IpAddr>,
+    ) -> Result<Subscriber, StoreError> {
+        let ticks = self.ticks.subscribe();
+        let position = self.feed.locate(start).await?;
+        let oldest = self.feed.before_oldest().await?;
+        let (format, filter) = (shape.format, shape.filter.clone());
+        let registration = self.registry.register(peer, format, filter, position.cursor);
+        Ok(Subscriber::new(
+            self.feed.clone(),
+            shape,
+            position,
+            oldest,
+            ticks,
+            self.draining.clone(),
+            registration,
+        ))
+    }
+
+    /// Finds the place to start.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn locate(&self, start: &Start) -> Result<Position, StoreError> {
+        self.feed.locate(start).await
+    }
+
+    /// At most `limit` matching events after `cursor`; when there are none, waits for the first one until
+    /// `deadline`. `None` when retention has removed what should come next.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    ///
+    /// # Cancel safety
+    /// Reads only.
+    pub async fn history(
+        &self,
+        mut cursor: u64,
+        filter: EventFilter,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Option<History>, StoreError> {
+        let shape = Shape { filter, format: Format::Ndjson };
+        let mut head = self.feed.ring.watch();
+        let mut lines = BytesMut::new();
+        let mut count = 0;
+        while count < limit {
+            // Armed before looking.
+            head.borrow_and_update();
+            match self.feed.next(cursor, &shape, limit - count).await? {
+                Next::Some(taken) => {
+                    cursor = taken.cursor;
+                    count += taken.events as usize;
+                    lines.extend_from_slice(&taken.bytes);
+                    // A page, not the whole log: what is found late comes with the next request.
+                    if count > 0 && lines.len() >= HISTORY_BYTES_MAX {
+                        break;
+                    }
+                }
+                Next::Expired => return Ok(None),
+                Next::UpToDate if count > 0 => break,
+                Next::UpToDate => {
+                    // All are cancel safe.
+                    tokio::select! {
+                        _ = head.changed() => {}
+                        _ = self.draining.cancelled() => break,
+                        _ = tokio::time::sleep_until(deadline) => break,
+                    }
+                }
+            }
+        }
+        Ok(Some(History { events: joined_by_commas(lines), cursor: self.feed.id(cursor) }))
+    }
+
+    /// A keepalive is sent this often.
+    pub fn keepalive_seconds(&self) -> u64 {
+        self.keepalive_seconds
+    }
+
+    /// The id that stands for `seq` in this log.
+    pub fn id(&self, seq: u64) -> EventId {
+        self.feed.id(seq)
+    }
+
+    /// The oldest event that the ring holds: the store keeps everything from here on.
+    pub fn ring_oldest(&self) -> u64 {
+        self.feed.ring.oldest()
+    }
+
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
+        let oldest = self.feed.before_oldest().await?;
+        let (ring_bytes, ring_events) = self.feed.ring.size();
+        Ok(Standing {
+            head: self.feed.id(self.feed.ring.head()),
+            oldest: self.feed.id(oldest),
+            totals: self.registry.totals(),
+            ring_bytes,
+            ring_events,
+        })
+    }
+
+    /// The open streams, oldest first.
+    pub fn clients(&self) -> Vec<Arc<Client>> {
+        self.registry.clients()
+    }
+
+    /// When the event after `cursor` happened, if the ring holds it.
+    pub fn time_after(&self, cursor: u64) -> Option<crate::domain::clock::Timestamp> {
+        self.feed.ring.time_after(cursor)
+    }
+}
+
+/// Bytes after which a page of history is full, whatever its limit: a page fits in memory many times over.
+const HISTORY_BYTES_MAX: usize = 4 << 20;
+
+/// Turns lines into the inside of a JSON array. An envelope holds no line break of its own.
+fn joined_by_commas(mut lines: BytesMut) -> Bytes {
+    lines.truncate(lines.len().saturating_sub(1));
+    for byte in &mut lines[..] {
+        if *byte == b'\n' {
+            *byte = b',';
+        }
+    }
+    lines.freeze()
+}

@@ -1,0 +1,441 @@
+//! The ring: the newest events, encoded, in memory, shared by all streams.
+//!
+//! A log rather than a channel: publishing appends once and wakes; it neither waits for a subscriber nor does
+//! anything per subscriber. Events come in the batches of the store's commits. Each batch is one buffer of
+//! frames; batches are merged into segments of [`SEGMENT_BYTES`], so that a subscriber's pending events are
+//! one slice of shared memory: one write, no copy. Bounded by bytes and by count; whole segments are dropped
+//! from the old end, and whoever still needed them reads the store.
+//!
+//! Rejected: a broadcast channel, which copies or clones per subscriber and makes the slow ones lag; gap-free
+//! seqs and a cursor need no such notion.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Epoch, EventId, EventMeta, StoredEvent};
+use crate::domain::filter::EventFilter;
+
+use super::frame::Format;
+
+/// Most bytes that one take hands out, and the size of a merged segment: large enough that a burst costs few
+/// writes, small enough that a stalled client holds little.
+pub const SEGMENT_BYTES: usize = 64 << 10;
+/// Most events that a filter looks at in one take, so that a picky one does not hog its thread.
+const SCAN_MAX: usize = 2048;
+
+/// What a client wants to see, and how.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub filter: EventFilter,
+    pub format: Format,
+}
+
+/// Part of the stream, ready to be written.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Whole messages; empty when the filter matched none of what was looked at.
+    pub bytes: Bytes,
+    /// The seq of the last event that was looked at.
+    pub cursor: u64,
+    /// Messages in `bytes`.
+    pub events: u64,
+}
+
+/// The answer to "what comes after this cursor?".
+#[derive(Debug)]
+pub enum Take {
+    Some(Taken),
+    /// Nothing yet.
+    UpToDate,
+    /// The ring has moved past the cursor: ask the store.
+    Behind,
+}
+
+#[derive(Debug)]
+pub struct Ring {
+    epoch: Epoch,
+    bytes_max: u64,
+    events_max: u64,
+    state: Mutex<State>,
+    head: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Contiguous: each segment starts where the one before ends.
+    segments: VecDeque<Arc<Segment>>,
+    /// Segments at the new end that are not merged yet.
+    unmerged: usize,
+    bytes: u64,
+    events: u64,
+    head: u64,
+    /// The last slice built out of several segments; its neighbours in the crowd want the same.
+    joined: Option<(u64, Taken)>,
+}
+
+/// Consecutive events as [`Format::Sse`] frames.
+#[derive(Debug)]
+struct Segment {
+    first: u64,
+    frames: Bytes,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    /// Where its frame ends in the segment.
+    end: u32,
+    body: u32,
+    at: Timestamp,
+    meta: EventMeta,
+}
+
+impl Ring {
+    /// An empty ring behind a log whose last event is `head`.
+    pub fn new(epoch: Epoch, head: u64, bytes_max: u64, events_max: u64) -> Self {
+        Self {
+            epoch,
+            bytes_max,
+            events_max,
+            state: Mutex::new(State {
+                segments: VecDeque::new(),
+                unmerged: 0,
+                bytes: 0,
+                events: 0,
+                head,
+                joined: None,
+            }),
+            head: watch::Sender::new(head),
+        }
+    }
+
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The seq of the last event.
+    pub fn head(&self) -> u64 {
+        self.state().head
+    }
+
+    /// The seq of the oldest event held; one more than the head when there is none.
+    pub fn oldest(&self) -> u64 {
+        let state = self.state();
+        state.segments.front().map_or(state.head + 1, |segment| segment.first)
+    }
+
+    /// When the event after `cursor` happened, if the ring still holds it.
+    pub fn time_after(&self, cursor: u64) -> Option<Timestamp> {
+        let state = self.state();
+        let segment = state.segments.get(state.find(cursor + 1)?)?;
+        Some(segment.entries[segment.index(cursor + 1)].at)
+    }
+
+    /// Bytes and events held.
+    pub fn size(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.bytes, state.events)
+    }
+
+    /// Learns of every new head.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    /// Appends committed events; `events` continue exactly where the ring ends.
+    pub fn publish(&self, events: Vec<StoredEvent>) {
+        let Some(last) = events.last().map(|event| event.seq) else {
+            return;
+        };
+        let segment = Segment::encode(self.epoch, events);
+        {
+            let mut state = self.state();
+            assert_eq!(segment.first, state.head + 1, "the log has no gaps");
+            state.push(segment);
+            state.shrink(self.bytes_max, self.events_max);
+        }
+        self.head.send_replace(last);
+    }
+
+    /// What comes after `cursor`: at most 64 KiB unless a single event is larger, and at most
+    /// `events_max` events.
+    pub fn take(&self, cursor: u64, shape: &Shape, events_max: usize) -> Take {
+        let whole = shape.filter.is_empty() && shape.format == Format::Sse && events_max == usize::MAX;
+        let segments = {
+            let mut state = self.state();
+            if cursor >= state.head {
+                return Take::UpToDate;
+            }
+            let Some(start) = state.find(cursor + 1) else {
+                return Take::Behind;
+            };
+            if whole {
+                return Take::Some(state.slice(start, cursor));
+            }
+            // Shared, so that the filter runs without the lock.
+            state.segments.range(start..).take(SCAN_MAX).cloned().collect::<Vec<_>>()
+        };
+        Take::Some(self.pick(&segments, cursor, shape, events_max))
+    }
+
+    fn pick(&self, segments: &[Arc<Segment>], cursor: u64, shape: &Shape, events_max: usize) -> Taken {
+        let mut out = BytesMut::new();
+        let mut taken = Taken { bytes: Bytes::new(), cursor, events: 0 };
+        let pending = segments.iter().flat_map(|segment| {
+            let skip = segment.index(cursor + 1);
+            segment.entries.iter().enumerate().skip(skip).map(move |(at, entry)| (segment, at, entry))
+        });
+        for (segment, at, entry) in pending.take(SCAN_MAX) {
+            if out.len() >= SEGMENT_BYTES || taken.events >= events_max as u64 {
+                break;
+            }
+            taken.cursor = segment.first + at as u64;
+            if shape.filter.matches(&entry.meta) {
+                let id = EventId::new(self.epoch, taken.cursor);
+                shape.format.write(&mut out, id, entry.meta.kind.word(), segment.body(at));
+                taken.events += 1;
+            }
+        }
+        taken.bytes = out.freeze();
+        taken
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl State {
+    fn push(&mut self, segment: Segment) {
+        self.head = segment.last();
+        self.bytes += segment.frames.len() as u64;
+        self.events += segment.entries.len() as u64;
+        self.segments.push_back(Arc::new(segment));
+        self.unmerged += 1;
+        let tail = self.segments.len() - self.unmerged;
+        let bytes: usize = self.segments.range(tail..).map(|it| it.frames.len()).sum();
+        if bytes >= SEGMENT_BYTES {
+            if self.unmerged > 1 {
+                let merged = Segment::merge(self.segments.range(tail..));
+                self.segments.truncate(tail);
+                self.segments.push_back(Arc::new(merged));
+            }
+            self.unmerged = 0;
+        }
+    }
+
+    fn shrink(&mut self, bytes_max: u64, events_max: u64) {
+        // The newest segment always stays: a subscriber must be able to get the event it was woken for.
+        while self.segments.len() > 1 && (self.bytes > bytes_max || self.events > events_max) {
+            if let Some(oldest) = self.segments.pop_front() {
+                self.bytes -= oldest.frames.len() as u64;
+                self.events -= oldest.entries.len() as u64;
+                self.unmerged = self.unmerged.min(self.segments.len());
+            }
+        }
+    }
+
+    /// The index of the segment that holds `seq`.
+    fn find(&self, seq: u64) -> Option<usize> {
+        let after = self.segments.partition_point(|segment| segment.first <= seq);
+        after.checked_sub(1).filter(|at| seq <= self.segments[*at].last())
+    }
+
+    /// Everything after `cursor`, at most a segment's worth, as one slice.
+    fn slice(&mut self, start: usize, cursor: u64) -> Taken {
+        let first = self.segments[start].after(cursor);
+        if first.cursor < self.segments[start].last() {
+            return first;
+        }
+        let mut end = start + 1;
+        let mut bytes = first.bytes.len();
+        while let Some(next) = self.segments.get(end)
+            && bytes + next.frames.len() <= SEGMENT_BYTES
+        {
+            bytes += next.frames.len();
+            end += 1;
+        }
+        if end == start + 1 {
+            return first;
+        }
+        let last = self.segments[end - 1].last();
+        if let Some((from, taken)) = &self.joined
+            && *from == cursor
+            && taken.cursor == last
+        {
+            return taken.clone();
+        }
+        let mut out = BytesMut::with_capacity(bytes);
+        out.extend_from_slice(&first.bytes);
+        for segment in self.segments.range(start + 1..end) {
+            out.extend_from_slice(&segment.frames);
+        }
+        let taken = Taken { bytes: out.freeze(), cursor: last, events: last - cursor };
+        self.joined = Some((cursor, taken.clone()));
+        taken
+    }
+}
+
+impl Segment {
+    fn encode(epoch: Epoch, events: Vec<StoredEvent>) -> Self {
+        let first = events.first().map_or(0, |event| event.seq);
+        let bytes: usize = events.iter().map(|event| event.body.len() + 64).sum();
+        let mut frames = BytesMut::with_capacity(bytes);
+        let mut entries = Vec::with_capacity(events.len());
+        for event in events {
+            let id = EventId::new(epoch, event.seq);
+            Format::Sse.write(&mut frames, id, event.meta.kind.word(), &event.body);
+            entries.push(Entry {
+                end: frames.len() as u32,
+                body: event.body.len() as u32,
+                at: event.at,
+                meta: event.meta,
+            });
+        }
+        Self { first, frames: frames.freeze(), entries }
+    }
+
+    fn merge<'a>(segments: impl Iterator<Item = &'a Arc<Segment>> + Clone) -> Self {
+        let bytes = segments.clone().map(|it| it.frames.len()).sum();
+        let mut frames = BytesMut::with_capacity(bytes);
+        let mut entries = Vec::with_capacity(segments.clone().map(|it| it.entries.len()).sum());
+        let first = segments.clone().next().map_or(0, |it| it.first);
+        for segment in segments {
+            let base = frames.len() as u32;
+            frames.extend_from_slice(&segment.frames);
+            entries.extend(
+                segment.entries.iter().cloned().map(|entry| Entry { end: entry.end + base, ..entry }),
+            );
+        }
+        Self { first, frames: frames.freeze(), entries }
+    }
+
+    fn last(&self) -> u64 {
+        self.first + self.entries.len() as u64 - 1
+    }
+
+    /// The index of `seq`, or of the first event when `seq` lies before the segment.
+    fn index(&self, seq: u64) -> usize {
+        seq.saturating_sub(self.first) as usize
+    }
+
+    /// What comes after `cursor`: at most [`SEGMENT_BYTES`] unless the first event alone is larger.
+    fn after(&self, cursor: u64) -> Taken {
+        let index = self.index(cursor + 1);
+        let start = match index {
+            0 => 0,
+            _ => self.entries[index - 1].end as usize,
+        };
+        let rest = &self.entries[index..];
+        let fitting = rest.partition_point(|entry| entry.end as usize <= start + SEGMENT_BYTES).max(1);
+        Taken {
+            bytes: self.frames.slice(start..rest[fitting - 1].end as usize),
+            cursor: self.first + (index + fitting) as u64 - 1,
+            events: fitting as u64,
+        }
+    }
+
+    /// The encoded envelope of an event: its frame without `id:`, `data:` and the empty line.
+    fn body(&self, index: usize) -> &[u8] {
+        const BLANK_LINE: usize = "\n\n".len();
+        let entry = &self.entries[index];
+        let end = entry.end as usize - BLANK_LINE;
+        &self.frames[end - entry.body as usize..end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventKind;
+
+    fn event(seq: u64, bytes: usize) -> StoredEvent {
+        let kind = if seq.is_multiple_of(2) { EventKind::Announcement } else { EventKind::TaskDeleted };
+        StoredEvent {
+            seq,
+            at: Timestamp::from_ms(seq as i64),
+            meta: EventMeta { kind, task: None },
+            body: format!("<{seq}{}>", ".".repeat(bytes)).into(),
+        }
+    }
+
+    fn everything() -> Shape {
+        Shape { filter: EventFilter::default(), format: Format::Sse }
+    }
+
+    fn follow(ring: &Ring, mut cursor: u64, shape: &Shape) -> (String, u64) {
+        let mut seen = String::new();
+        while let Take::Some(taken) = ring.take(cursor, shape, usize::MAX) {
+            assert!(taken.cursor > cursor, "a take moves on");
+            cursor = taken.cursor;
+            seen.push_str(std::str::from_utf8(&taken.bytes).expect("UTF-8"));
+        }
+        (seen, cursor)
+    }
+
+    #[test]
+    fn every_cursor_sees_exactly_what_comes_after_it_however_batches_were_merged() {
+        let ring = Ring::new(Epoch(1), 0, u64::MAX, u64::MAX);
+        let mut seq = 0;
+        for batch in [1, 1, 5, 1, 300, 2, 1, 1] {
+            ring.publish(
+                (0..batch)
+                    .map(|_| {
+                        seq += 1;
+                        event(seq, 400)
+                    })
+                    .collect(),
+            );
+        }
+        let (all, head) = follow(&ring, 0, &everything());
+        assert_eq!(head, seq);
+        let frames: Vec<_> = all.split_inclusive("\n\n").collect();
+        assert_eq!(frames.len(), seq as usize);
+        for cursor in 0..seq {
+            let (seen, _) = follow(&ring, cursor, &everything());
+            assert_eq!(seen, frames[cursor as usize..].concat(), "after {cursor}");
+        }
+    }
+
+    #[test]
+    fn a_filter_sees_its_part_in_order_and_moves_past_the_rest() {
+        let ring = Ring::new(Epoch(1), 0, u64::MAX, u64::MAX);
+        ring.publish((1..=9).map(|seq| event(seq, 0)).collect());
+        let shape = Shape {
+            filter: EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() },
+            format: Format::Ndjson,
+        };
+        assert_eq!(follow(&ring, 0, &shape), ("<2>\n<4>\n<6>\n<8>\n".into(), 9));
+        match ring.take(0, &shape, 2) {
+            Take::Some(taken) => assert_eq!((taken.events, taken.cursor), (2, 4)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_their_readers_are_told() {
+        let ring = Ring::new(Epoch(1), 0, u64::MAX, 10);
+        for seq in 1..=100 {
+            ring.publish(vec![event(seq, 0)]);
+        }
+        assert_eq!((ring.oldest(), ring.head()), (91, 100));
+        assert!(matches!(ring.take(89, &everything(), usize::MAX), Take::Behind));
+        assert_eq!(follow(&ring, 90, &everything()).1, 100);
+        assert!(matches!(ring.take(100, &everything(), usize::MAX), Take::UpToDate));
+    }
+
+    #[test]
+    fn a_crowd_at_one_cursor_shares_one_buffer() {
+        let ring = Ring::new(Epoch(1), 0, u64::MAX, u64::MAX);
+        (1..=20).for_each(|seq| ring.publish(vec![event(seq, 10)]));
+        let take = || match ring.take(3, &everything(), usize::MAX) {
+            Take::Some(taken) => taken.bytes,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(take().as_ptr(), take().as_ptr());
+    }
+}
