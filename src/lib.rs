@@ -18,5 +18,6 @@
 pub mod config;
 pub mod domain;
 pub mod events;
+pub mod executor;
 pub mod service;
 pub mod store;

@@ -1,0 +1,70 @@
+//! What the hub tells a shim (`spec.json`), and what the shim tells any hub that asks later (`exit.json`).
+//!
+//! The reader may be another version of the program than the writer: fields are only ever added, with a
+//! default, and unknown ones are ignored.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::execution::{End, Outcome};
+use crate::domain::id::{ExecutionId, TaskId};
+
+/// Tells a script, and whoever looks for its processes, which execution it belongs to.
+pub(super) const EXECUTION_ID_VARIABLE: &str = "TASKHUB_EXECUTION_ID";
+
+/// What to run, and within which limits. Not `Debug`: `env` holds secrets.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Spec {
+    pub task_id: TaskId,
+    pub execution_id: ExecutionId,
+    pub session_name: String,
+    pub hub_url: String,
+    /// What the request asked to have in the script's environment.
+    pub env: BTreeMap<String, String>,
+    /// Relative to the execution's `work` directory.
+    pub cwd: Option<String>,
+    /// Absolute.
+    pub log: PathBuf,
+    pub log_bytes_max: u64,
+    pub timeout_seconds: u32,
+    pub grace_ms: u64,
+}
+
+/// How it ended, as far as a shim can tell: `lost` is the hub's word for a shim that said nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ExitEnd {
+    Completed,
+    Failed,
+    Stopped,
+    TimedOut,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Exit {
+    pub end: ExitEnd,
+    /// Of the script's main process, when it exited.
+    pub exit_code: Option<i32>,
+    /// What killed the main process, when a signal did.
+    pub signal: Option<i32>,
+    pub reason: Option<String>,
+    /// Milliseconds since the Unix epoch.
+    pub ended_at_ms: i64,
+}
+
+impl Exit {
+    pub fn outcome(self) -> Outcome {
+        Outcome {
+            end: match self.end {
+                ExitEnd::Completed => End::Completed,
+                ExitEnd::Failed => End::Failed,
+                ExitEnd::Stopped => End::Stopped,
+                ExitEnd::TimedOut => End::TimedOut,
+            },
+            exit_code: self.exit_code,
+            reason: self.reason,
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! `executions/{number}/`: the files through which the hub and one shim speak.
+//!
+//! ```text
+//! spec.json   hub -> shim   what to run; the shim removes it as it reads it, for it holds secrets and
+//!                           must never be obeyed twice
+//! script      hub -> shim   0700
+//! lock        held by the shim for its life, by the hub while it declares a dead one `lost`
+//! pid         shim -> hub   written after lock and signal handlers: whoever reads it may send SIGTERM
+//! stop        hub -> shim   made before `pid` is read, looked for after `pid` is written: never missed
+//! exit.json   shim -> hub   the result; appears whole and durable, or not at all
+//! shim.err    what a failing shim says, for the hub's log
+//! work/       the script's working directory
+//! ```
+//!
+//! Once the result is settled only `work` stays, and that only if it holds something: it may be what the
+//! execution was for. Everything here is 0700 or 0600.
+
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::process::Pid;
+
+use super::contract::{Exit, Spec};
+
+const WORK: &str = "work";
+/// As much of `shim.err` as is worth a line in the hub's log.
+const COMPLAINT_BYTES_MAX: u64 = 2048;
+
+#[derive(Debug, Clone)]
+pub(super) struct Directory(PathBuf);
+
+/// Where the directories of all executions are.
+pub(super) fn all(data_dir: &Path) -> PathBuf {
+    data_dir.join("executions")
+}
+
+/// Makes a directory that only this user can enter. One that is there already is left as it is.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+impl Directory {
+    pub fn of(data_dir: &Path, number: i64) -> Self {
+        Self(all(data_dir).join(number.to_string()))
+    }
+
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn script(&self) -> PathBuf {
+        self.0.join("script")
+    }
+
+    pub fn work(&self) -> PathBuf {
+        self.0.join(WORK)
+    }
+
+    /// Writes what a shim needs. What an earlier life of the database left under this number goes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ResourceBusy`] when a shim still lives there; otherwise whatever the disk said.
+    pub fn prepare(&self, script: &str, spec: &Spec) -> io::Result<()> {
+        if self.0.exists() {
+            if self.lock()?.is_none() {
+                return Err(ErrorKind::ResourceBusy.into());
+            }
+            fs::remove_dir_all(&self.0)?;
+        }
+        make_private(&self.work())?;
+        create(&self.script(), 0o700)?.write_all(script.as_bytes())?;
+        let json = serde_json::to_vec(spec)?;
+        create(&self.0.join("spec.json"), 0o600)?.write_all(&json)
+    }
+
+    /// Takes the lock if nobody has it; `None` while the other side holds it. It lasts as long as the file
+    /// is open, and no child inherits it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no directory.
+    pub fn lock(&self) -> io::Result<Option<File>> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.0.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Reads the specification and removes it.
+    pub fn take_spec(&self) -> io::Result<Spec> {
+        let path = self.0.join("spec.json");
+        let json = fs::read(&path)?;
+        fs::remove_file(&path)?;
+        Ok(serde_json::from_slice(&json)?)
+    }
+
+    /// Whether no shim has read the specification, so that nothing was started.
+    pub fn is_untouched(&self) -> bool {
+        self.0.join("spec.json").exists()
+    }
+
+    pub fn write_pid(&self) -> io::Result<()> {
+        let staged = self.0.join("pid.new");
+        create(&staged, 0o600)?.write_all(std::process::id().to_string().as_bytes())?;
+        fs::rename(staged, self.0.join("pid"))
+    }
+
+    /// The shim's process id, if it has come far enough to be told to stop. Only to be trusted while the
+    /// lock is held.
+    pub fn pid(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.0.join("pid")).ok()?;
+        text.parse().ok().and_then(Pid::from_raw)
+    }
+
+    pub fn request_stop(&self) -> io::Result<()> {
+        create(&self.0.join("stop"), 0o600).map(drop)
+    }
+
+    pub fn stop_requested(&self) -> bool {
+        self.0.join("stop").exists()
+    }
+
+    pub fn open_errors(&self) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).mode(0o600).open(self.0.join("shim.err"))
+    }
+
+    /// The end of what the shim complained about, if anything.
+    pub fn errors(&self) -> Option<String> {
+        let mut file = File::open(self.0.join("shim.err")).ok()?;
+        let size = file.metadata().ok()?.len();
+        let start = size.saturating_sub(COMPLAINT_BYTES_MAX);
+        file.seek(SeekFrom::Start(start)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(COMPLAINT_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Records the result durably: it is there as a whole, or not at all.
+    pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
+        let staged = self.0.join("exit.json.new");
+        let mut file = create(&staged, 0o600)?;
+        file.write_all(&serde_json::to_vec(exit)?)?;
+        file.sync_all()?;
+        fs::rename(staged, self.0.join("exit.json"))?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// # Errors
+    /// [`ErrorKind::NotFound`] while there is no result.
+    pub fn read_exit(&self) -> io::Result<Exit> {
+        Ok(serde_json::from_slice(&fs::read(self.0.join("exit.json"))?)?)
+    }
+
+    /// Removes everything but a `work` that holds something.
+    pub fn clean(&self) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name() == WORK {
+                // Refused when it is not empty, which is what is wanted.
+                let _ = fs::remove_dir(entry.path());
+            } else if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        let _ = fs::remove_dir(&self.0);
+        Ok(())
+    }
+}
+
+/// Cleans up behind executions that have ended: a hub may have died between settling and cleaning.
+pub(super) fn sweep(data_dir: &Path, live: &HashSet<i64>) -> io::Result<()> {
+    for entry in fs::read_dir(all(data_dir))? {
+        let entry = entry?;
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(number) = number.filter(|number| !live.contains(number)) else {
+            continue;
+        };
+        let directory = Directory::of(data_dir, number);
+        if let Some(_lock) = directory.lock()? {
+            directory.clean()?;
+        }
+    }
+    Ok(())
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::domain::id::{ExecutionId, TaskId};
+    use crate::executor::contract::ExitEnd;
+
+    fn spec() -> Spec {
+        Spec {
+            task_id: TaskId::generate(),
+            execution_id: ExecutionId::generate(),
+            session_name: "taskhub-3".into(),
+            hub_url: "http://localhost:1".into(),
+            env: [("SECRET".into(), "s3cret".into())].into(),
+            cwd: None,
+            log: "/nowhere".into(),
+            log_bytes_max: 1,
+            timeout_seconds: 1,
+            grace_ms: 1,
+        }
+    }
+
+    fn prepared() -> (tempfile::TempDir, Directory) {
+        let data = tempfile::tempdir().expect("a directory");
+        let directory = Directory::of(data.path(), 3);
+        directory.prepare("true", &spec()).expect("prepared");
+        (data, directory)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn only_its_owner_can_look_into_it() {
+        let (_data, directory) = prepared();
+        assert_eq!(mode(directory.path()), 0o700);
+        assert_eq!(mode(&directory.script()), 0o700);
+        assert_eq!(mode(&directory.path().join("spec.json")), 0o600);
+    }
+
+    #[test]
+    fn a_specification_is_obeyed_once() {
+        let (_data, directory) = prepared();
+        assert!(directory.is_untouched());
+        assert_eq!(directory.take_spec().expect("there").env.len(), 1);
+        assert!(directory.take_spec().is_err());
+        assert!(!directory.is_untouched());
+    }
+
+    #[test]
+    fn the_lock_has_one_holder_and_guards_the_directory() {
+        let (_data, directory) = prepared();
+        let held = directory.lock().expect("opens").expect("free");
+        assert!(directory.lock().expect("opens").is_none());
+        let refused = directory.prepare("true", &spec()).expect_err("in use");
+        assert_eq!(refused.kind(), ErrorKind::ResourceBusy);
+        drop(held);
+        assert!(directory.prepare("true", &spec()).is_ok());
+    }
+
+    #[test]
+    fn cleaning_keeps_results_and_nothing_else() {
+        let (_data, directory) = prepared();
+        fs::write(directory.work().join("result"), "7").expect("written");
+        fs::create_dir_all(directory.path().join("stray/deep")).expect("made");
+        directory.clean().expect("cleaned");
+        let left: Vec<_> = fs::read_dir(directory.path())
+            .expect("there")
+            .map(|entry| entry.expect("entry").file_name())
+            .collect();
+        assert_eq!(left, [WORK]);
+        fs::remove_file(directory.work().join("result")).expect("removed");
+        directory.clean().expect("cleaned");
+        assert!(!directory.path().exists());
+        directory.clean().expect("nothing to do");
+    }
+
+    #[test]
+    fn a_sweep_spares_the_living() {
+        let (data, directory) = prepared();
+        sweep(data.path(), &HashSet::from([3])).expect("swept");
+        assert!(directory.is_untouched());
+        let held = directory.lock().expect("opens");
+        sweep(data.path(), &HashSet::new()).expect("swept");
+        assert!(directory.is_untouched());
+        drop(held);
+        sweep(data.path(), &HashSet::new()).expect("swept");
+        assert!(!directory.path().exists());
+    }
+
+    #[test]
+    fn a_result_reads_as_it_was_written() {
+        let (_data, directory) = prepared();
+        assert_eq!(directory.read_exit().expect_err("none yet").kind(), ErrorKind::NotFound);
+        let exit = Exit {
+            end: ExitEnd::TimedOut,
+            exit_code: None,
+            signal: Some(9),
+            reason: Some("slow".into()),
+            ended_at_ms: 5,
+        };
+        directory.write_exit(&exit).expect("written");
+        assert_eq!(directory.read_exit().expect("there"), exit);
+    }
+}

@@ -1,0 +1,216 @@
+//! The logs of executions, for reading: in pages, by offset or from the end, while they grow or afterwards.
+//!
+//! Offsets count bytes, so that a reader goes on exactly where it stopped; text is UTF-8, with U+FFFD for
+//! what is not. A character that the page's end would cut in two is left to the next page. Paths are made
+//! from an execution's number alone.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::blocking;
+
+/// The longest UTF-8 character: a page of fewer bytes might never get past one.
+const PAGE_BYTES_MIN: u64 = 4;
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// So many bytes from the start.
+    Offset(u64),
+    /// So many lines before the end, or as many of them as a page can hold.
+    Tail(usize),
+}
+
+/// A piece of a log. `offset <= next_offset <= size`, in bytes from the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPage {
+    /// Where `text` begins.
+    pub offset: u64,
+    /// Where the next page begins.
+    pub next_offset: u64,
+    /// Of the log, when it was read.
+    pub size: u64,
+    pub text: String,
+}
+
+/// Where the logs of all executions are.
+pub(super) fn all(data_dir: &Path) -> PathBuf {
+    data_dir.join("logs")
+}
+
+/// Makes an empty log, in place of what an earlier database may have left under this number.
+pub(super) fn create(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map(drop)
+}
+
+/// Reads at most `bytes_max` bytes. A log that is not there yet is an empty one.
+///
+/// `complete` says that nothing will be added: a cut-off character at the very end is then shown as U+FFFD
+/// instead of being waited for. `path` must come from an execution, never from a client.
+///
+/// # Errors
+/// Whatever the disk said.
+pub async fn read_page(path: &Path, from: From, bytes_max: usize, complete: bool) -> io::Result<LogPage> {
+    let path = path.to_owned();
+    blocking(move || read(&path, from, bytes_max as u64, complete)).await
+}
+
+fn read(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<LogPage> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(page(0, 0, &[])),
+        Err(error) => return Err(error),
+    };
+    let size = file.metadata()?.len();
+    let bytes_max = bytes_max.max(PAGE_BYTES_MIN);
+    let start = match from {
+        From::Offset(offset) => offset.min(size),
+        From::Tail(_) => size.saturating_sub(bytes_max),
+    };
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max.min(size - start)).read_to_end(&mut bytes)?;
+
+    // Less than expected, should the file have been cut meanwhile.
+    let end = start + bytes.len() as u64;
+    if !(complete && end >= size) {
+        bytes.truncate(bytes.len() - cut_off(&bytes));
+    }
+    let skipped = match from {
+        From::Offset(_) => 0,
+        From::Tail(lines) => tail_start(&bytes, lines, start > 0),
+    };
+    Ok(page(start + skipped as u64, size, &bytes[skipped..]))
+}
+
+fn page(offset: u64, size: u64, bytes: &[u8]) -> LogPage {
+    LogPage {
+        offset,
+        next_offset: offset + bytes.len() as u64,
+        size,
+        text: String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// Where the last `lines` lines begin. `is_cut`: the first line here began before `bytes`; if all are asked
+/// for, that half is left out, unless there is nothing else.
+fn tail_start(bytes: &[u8], lines: usize, is_cut: bool) -> usize {
+    if lines == 0 {
+        return bytes.len();
+    }
+    // The break that ends the last line begins no other.
+    let inner = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let is_break = |byte: &u8| *byte == b'\n';
+    let mut breaks = (0..inner.len()).rev().filter(|at| is_break(&inner[*at]));
+    match breaks.nth(lines - 1) {
+        Some(at) => at + 1,
+        None if is_cut => inner.iter().position(is_break).map_or(0, |at| at + 1),
+        None => 0,
+    }
+}
+
+/// The length of an unfinished character at the end.
+fn cut_off(bytes: &[u8]) -> usize {
+    for length in 1..=bytes.len().min(3) {
+        let end = &bytes[bytes.len() - length..];
+        // Not a continuation: a character begins here, or something that is none.
+        if end[0] & 0b1100_0000 != 0b1000_0000 {
+            let is_unfinished = std::str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
+            return if is_unfinished { length } else { 0 };
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("log");
+        std::fs::write(&path, bytes).expect("written");
+        (directory, path)
+    }
+
+    fn whole(bytes: &[u8], from: From, bytes_max: u64) -> LogPage {
+        let (_directory, path) = log(bytes);
+        read(&path, from, bytes_max, true).expect("read")
+    }
+
+    fn tail(bytes: &[u8], lines: usize) -> String {
+        whole(bytes, From::Tail(lines), 1000).text
+    }
+
+    #[test]
+    fn pages_join_to_the_whole_whatever_their_size() {
+        let text = "aé€😀\r\nß".repeat(20);
+        let (_directory, path) = log(text.as_bytes());
+        for bytes_max in 0..40 {
+            let (mut joined, mut offset) = (String::new(), 0);
+            while offset < text.len() as u64 {
+                let page = read(&path, From::Offset(offset), bytes_max, false);
+                let page = page.expect("read");
+                assert_eq!(page.offset, offset);
+                assert!(page.next_offset > offset);
+                joined.push_str(&page.text);
+                offset = page.next_offset;
+            }
+            assert_eq!(joined, text);
+        }
+    }
+
+    #[test]
+    fn half_a_character_at_the_end_is_waited_for_until_nothing_can_follow() {
+        let (_directory, path) = log(b"a\xe2\x82");
+        let growing = read(&path, From::Offset(0), 100, false).expect("read");
+        assert_eq!((growing.text.as_str(), growing.next_offset), ("a", 1));
+        let waiting = read(&path, From::Offset(1), 100, false).expect("read");
+        assert_eq!((waiting.text.as_str(), waiting.next_offset), ("", 1));
+        let complete = read(&path, From::Offset(0), 100, true).expect("read");
+        assert_eq!((complete.text.as_str(), complete.next_offset), ("a\u{fffd}", 3));
+    }
+
+    #[test]
+    fn any_offset_into_any_bytes_is_answered() {
+        let bytes: Vec<u8> = (0..=255).chain("é€😀".bytes()).collect();
+        for offset in 0..300 {
+            for complete in [false, true] {
+                let (_directory, path) = log(&bytes);
+                let page = read(&path, From::Offset(offset), 5, complete);
+                let page = page.expect("read");
+                assert_eq!(page.offset, offset.min(bytes.len() as u64));
+                assert!(page.next_offset <= page.size);
+            }
+        }
+    }
+
+    #[test]
+    fn beyond_the_end_and_before_the_beginning_there_is_nothing() {
+        let beyond = whole(b"abc", From::Offset(99), 10);
+        assert_eq!((beyond.offset, beyond.next_offset, beyond.size), (3, 3, 3));
+        let missing = read(Path::new("/nowhere/log"), From::Tail(3), 10, false);
+        assert_eq!(missing.expect("empty"), page(0, 0, &[]));
+    }
+
+    #[test]
+    fn a_tail_counts_lines_and_not_line_breaks() {
+        assert_eq!(tail(b"1\n2\n3\n", 2), "2\n3\n");
+        assert_eq!(tail(b"1\n2\n3", 2), "2\n3");
+        assert_eq!(tail(b"1\n\n\n", 2), "\n\n");
+        assert_eq!(tail(b"1\n2\n", 9), "1\n2\n");
+        assert_eq!(tail(b"1\n2\n", 0), "");
+        assert_eq!(tail(b"", 3), "");
+        assert_eq!(tail(b"\n", 1), "\n");
+    }
+
+    #[test]
+    fn a_tail_longer_than_a_page_begins_with_a_whole_line_if_there_is_one() {
+        let page = whole(b"first\nsecond\nthird\n", From::Tail(3), 14);
+        assert_eq!((page.text.as_str(), page.offset), ("second\nthird\n", 6));
+        let page = whole(b"one long line", From::Tail(1), 4);
+        assert_eq!((page.text.as_str(), page.next_offset), ("line", 13));
+    }
+}

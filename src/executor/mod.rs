@@ -1,0 +1,114 @@
+//! Running executions: who is started, watched, stopped and settled. Owns `executions/` and `logs/` below
+//! the data directory.
+//!
+//! # Two processes
+//! The hub does not parent a script. It prepares a directory and spawns `taskhub shim DIR`, which owns that
+//! one execution: its processes, its output, its deadline ([`shim`]). What they tell each other is files
+//! (`directory.rs`, `contract.rs`); so an execution outlives the hub, and a restarted hub finds out what
+//! became of it.
+//!
+//! # Invariants
+//! - Never a second start. An execution is claimed in the store before anything is spawned, and its shim
+//!   removes the specification as it reads it.
+//! - Only one decides. The shim holds a lock for its life; a hub that finds no result must take that lock
+//!   before it may say `lost`, and a shim that comes too late fails to take it.
+//! - What has to be done follows from the rows and the files alone (`supervisor.rs`): no message is ever the
+//!   only carrier of a duty.
+//!
+//! # Refuses
+//! It writes nothing but through the service, and never reads a path that came from a client.
+//!
+//! # Rejected
+//! Scripts as children of the hub: they would die, or their output would stall, whenever the hub is
+//! restarted. A daemon for all executions: one more thing to keep alive, and one fault would reach them all.
+//! Control groups: exact, but not to be had without privileges on many machines.
+
+mod contract;
+mod directory;
+pub mod logs;
+mod processes;
+mod session;
+pub mod shim;
+mod supervisor;
+mod watcher;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::ExecutorConfig;
+use crate::service::Service;
+
+use supervisor::Supervisor;
+
+/// What the executor must know about the hub it belongs to.
+#[derive(Debug, Clone)]
+pub struct ExecutorSettings {
+    /// Absolute, since a shim has a working directory of its own.
+    pub data_dir: PathBuf,
+    /// A program that runs [`shim::run`] when called with `shim DIR`: this very one.
+    pub shim_program: PathBuf,
+    /// Handed to scripts as `TASKHUB_URL`.
+    pub hub_url: String,
+}
+
+#[derive(Debug, Error)]
+pub enum ExecutorError {
+    #[error("cannot use the directory {}: {source}", path.display())]
+    Directory { path: PathBuf, source: std::io::Error },
+    #[error("the data directory {} is not an absolute path", .0.display())]
+    Relative(PathBuf),
+}
+
+/// What every watcher of an execution needs.
+#[derive(Debug)]
+struct Context {
+    service: Service,
+    settings: ExecutorSettings,
+    config: ExecutorConfig,
+    shutdown: CancellationToken,
+}
+
+/// The supervision of all executions, as one task on the tracker.
+#[derive(Debug)]
+pub struct Executor;
+
+impl Executor {
+    /// Recovers what an earlier hub left running, then starts what is queued, until `shutdown`. Executions
+    /// that run at that moment go on running; the next hub finds them. To be called within a runtime.
+    ///
+    /// # Errors
+    /// [`ExecutorError`] when its directories cannot be made.
+    pub fn start(
+        service: Service,
+        config: &ExecutorConfig,
+        settings: ExecutorSettings,
+        shutdown: CancellationToken,
+        tracker: &TaskTracker,
+    ) -> Result<(), ExecutorError> {
+        if !settings.data_dir.is_absolute() {
+            return Err(ExecutorError::Relative(settings.data_dir));
+        }
+        make(&logs::all(&settings.data_dir))?;
+        make(&directory::all(&settings.data_dir))?;
+        let context = Context { service, settings, config: config.clone(), shutdown };
+        tracker.spawn(Supervisor::new(Arc::new(context)).run());
+        Ok(())
+    }
+}
+
+fn make(path: &Path) -> Result<(), ExecutorError> {
+    directory::make_private(path).map_err(|source| ExecutorError::Directory { path: path.to_owned(), source })
+}
+
+/// Runs file work off the async threads.
+async fn blocking<T, F>(work: F) -> std::io::Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> std::io::Result<T> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}

@@ -1,0 +1,156 @@
+//! The machine's processes, as `/proc` shows them: who descends from whom, and how to signal exactly that
+//! one.
+//!
+//! A process id may be handed to a stranger the moment its process is reaped. So a process is known by id
+//! *and* start time, and is signalled through a pidfd that was opened before the start time was compared.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+
+use crate::domain::id::ExecutionId;
+
+use super::contract::EXECUTION_ID_VARIABLE;
+
+/// 52 numbers of at most 20 digits, and a name.
+const STAT_BYTES_MAX: usize = 2048;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Process {
+    pub pid: Pid,
+    parent: i32,
+    pub group: i32,
+    /// Ended, and waiting for its parent to take notice.
+    pub is_zombie: bool,
+    /// In clock ticks since the machine started.
+    started: u64,
+}
+
+/// Everything below `ancestor`, in no order. What is reaped or adopted meanwhile may be missed: ask again.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(super) fn descendants(ancestor: Pid) -> io::Result<Vec<Process>> {
+    let mut by_parent: HashMap<i32, Vec<Process>> = HashMap::new();
+    for process in all()? {
+        by_parent.entry(process.parent).or_default().push(process);
+    }
+    let mut found = by_parent.remove(&ancestor.as_raw_nonzero().get()).unwrap_or_default();
+    let mut next = 0;
+    while let Some(process) = found.get(next) {
+        let children = by_parent.remove(&process.pid.as_raw_nonzero().get());
+        found.extend(children.unwrap_or_default());
+        next += 1;
+    }
+    Ok(found)
+}
+
+/// Every process that was started with this execution's id in its environment: what can still be known once
+/// the shim is gone.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(super) fn marked(id: ExecutionId) -> io::Result<Vec<Process>> {
+    let mark = format!("{EXECUTION_ID_VARIABLE}={id}").into_bytes();
+    let is_marked = |process: &Process| {
+        fs::read(format!("/proc/{}/environ", process.pid))
+            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|pair| pair == mark))
+    };
+    let own = std::process::id();
+    Ok(all()?
+        .filter(|process| process.pid.as_raw_nonzero().get().cast_unsigned() != own)
+        .filter(|process| !process.is_zombie && is_marked(process))
+        .collect())
+}
+
+impl Process {
+    /// Sends a signal, unless the process has ended. Not being allowed to is not reported: whoever needs
+    /// to know looks again.
+    pub fn signal(&self, signal: Signal) {
+        let Ok(handle) = pidfd_open(self.pid, PidfdFlags::empty()) else {
+            // Before Linux 5.3, or in a sandbox that lacks it.
+            if self.is_current() {
+                let _ = kill_process(self.pid, signal);
+            }
+            return;
+        };
+        if self.is_current() {
+            let _ = pidfd_send_signal(handle, signal);
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        read(self.pid).is_some_and(|now| now.started == self.started)
+    }
+}
+
+fn all() -> io::Result<impl Iterator<Item = Process>> {
+    Ok(fs::read_dir("/proc")?
+        .filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
+        .filter_map(read))
+}
+
+fn read(pid: Pid) -> Option<Process> {
+    // One line, and one read of it, whatever the name is made of: nobody gets out of sight by an odd name.
+    let mut buffer = [0; STAT_BYTES_MAX];
+    let count = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut buffer).ok()?;
+    parse(pid, &String::from_utf8_lossy(&buffer[..count]))
+}
+
+/// `stat` as in proc_pid_stat(5). The name, in parentheses, may hold anything, parentheses included.
+fn parse(pid: Pid, stat: &str) -> Option<Process> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    Some(Process {
+        pid,
+        is_zombie: matches!(*fields.first()?, "Z" | "X"),
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use rustix::process::getpid;
+
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_forge_the_fields_behind_it() {
+        let stat = "7 (a) Z 1 1 (b) S 3 4 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 987 0";
+        let process = parse(Pid::INIT, stat).expect("parses");
+        assert_eq!((process.parent, process.group), (3, 4));
+        assert_eq!((process.started, process.is_zombie), (987, false));
+        assert_eq!(parse(Pid::INIT, "7 (a"), None);
+    }
+
+    #[test]
+    fn descendants_are_found_by_blood_and_by_mark_and_signalled() {
+        let id = ExecutionId::generate();
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", "sleep 600 & wait"])
+            .env(EXECUTION_ID_VARIABLE, id.to_string())
+            .spawn()
+            .expect("started");
+        let sleeping = || {
+            let found = marked(id).expect("/proc");
+            (found.len() == 2).then_some(found)
+        };
+        let found = std::iter::repeat_with(sleeping).take(1_000_000).flatten().next().expect("both");
+        let below = descendants(getpid()).expect("/proc");
+        assert!(found.iter().all(|process| below.contains(process)));
+
+        let stranger = Process { started: 0, ..found[0] };
+        stranger.signal(Signal::KILL);
+        assert_eq!(child.try_wait().expect("waited"), None);
+        for process in found {
+            process.signal(Signal::KILL);
+        }
+        assert!(!child.wait().expect("waited").success());
+    }
+}

@@ -1,0 +1,125 @@
+//! `taskhub shim DIR`: the process that owns one execution, from its script's start to the death of the last
+//! process that came of it.
+//!
+//! Synchronous and single-threaded, with one wait for everything (output, signals, the deadline): it is
+//! there once for every execution that runs, for as long as that runs, and must cost next to nothing. It
+//! neither knows the store nor speaks to the hub; it leaves `exit.json` behind (`directory.rs`).
+//!
+//! Order guards the promises: lock, then handlers, then `pid`, then a look for `stop`, then the script; at
+//! the end processes, then the log on the disk, then the result, then the lock.
+
+mod output;
+mod script;
+mod signals;
+mod watch;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{getpid, set_child_subreaper, setsid};
+use thiserror::Error;
+
+use crate::domain::clock::Timestamp;
+
+use super::contract::{Exit, ExitEnd, Spec};
+use super::directory::Directory;
+
+use output::CappedLog;
+use script::Script;
+pub(super) use script::inherited as inherited_environment;
+use signals::Signals;
+
+/// A full disk must not cost the result: it is tried this often, this far apart.
+const RESULT_ATTEMPTS_MAX: u32 = 600;
+const RESULT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why nothing was started and no result was left. Said on standard error, which is the file `shim.err`.
+#[derive(Debug, Error)]
+enum ShimError {
+    #[error("another process holds the lock")]
+    Locked,
+    #[error("cannot take the lock: {0}")]
+    Lock(#[source] io::Error),
+    #[error("cannot watch over processes: {0}")]
+    Watch(#[source] io::Error),
+    #[error("cannot leave the process id: {0}")]
+    Pid(#[source] io::Error),
+    #[error("cannot read the specification: {0}")]
+    Spec(#[source] io::Error),
+    #[error("cannot leave the result: {0}")]
+    Result(#[source] io::Error),
+}
+
+/// Runs the execution prepared in `directory`. Returns when nothing of it is left running.
+pub fn run(directory: &Path) -> ExitCode {
+    match execute(&Directory::at(directory)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(directory: &Directory) -> Result<(), ShimError> {
+    // Refused when it leads a session already, which is as good.
+    let _ = setsid();
+    let _lock: File = directory.lock().map_err(ShimError::Lock)?.ok_or(ShimError::Locked)?;
+    set_child_subreaper(Some(getpid())).map_err(|error| ShimError::Watch(error.into()))?;
+    let signals = Signals::install().map_err(ShimError::Watch)?;
+    directory.write_pid().map_err(ShimError::Pid)?;
+    let spec = directory.take_spec().map_err(ShimError::Spec)?;
+
+    let exit = watched(directory, &spec, &signals);
+    record(directory, &exit).map_err(ShimError::Result)
+}
+
+/// From here on, whatever goes wrong is the execution's result.
+fn watched(directory: &Directory, spec: &Spec, signals: &Signals) -> Exit {
+    if directory.stop_requested() {
+        return ended(ExitEnd::Stopped, "stopped before it started");
+    }
+    let mut log = match CappedLog::open(&spec.log, spec.log_bytes_max) {
+        Ok(log) => log,
+        Err(error) => {
+            let reason = format!("could not start: cannot open its log: {error}");
+            return ended(ExitEnd::Failed, &reason);
+        }
+    };
+    let exit = match Script::start(directory, spec) {
+        Ok(script) => watch::watch(script, directory, spec, signals, &mut log),
+        Err(error) => ended(ExitEnd::Failed, &format!("could not start: {error}")),
+    };
+    if let Err(error) = log.finish() {
+        eprintln!("the log is not complete: {error}");
+    }
+    exit
+}
+
+fn ended(end: ExitEnd, reason: &str) -> Exit {
+    Exit {
+        end,
+        exit_code: None,
+        signal: None,
+        reason: Some(reason.to_owned()),
+        ended_at_ms: Timestamp::now().ms(),
+    }
+}
+
+fn record(directory: &Directory, exit: &Exit) -> io::Result<()> {
+    let mut attempt = 1;
+    loop {
+        match directory.write_exit(exit) {
+            Err(error) if attempt < RESULT_ATTEMPTS_MAX && directory.path().exists() => {
+                eprintln!("cannot leave the result yet: {error}");
+                attempt += 1;
+                thread::sleep(RESULT_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Starting the script: what it sees, where it stands, who interprets it.
+//!
+//! The environment is built from nothing: what is on the list below, what the request asked for, and who
+//! the script is. A secret in the hub's environment is not on the list. The working directory never leaves
+//! `work`, whatever links lie there.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, ErrorKind, PipeReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::Pid;
+use thiserror::Error;
+
+use super::super::contract::{EXECUTION_ID_VARIABLE, Spec};
+use super::super::directory::{Directory, make_private};
+
+/// What a script may see of the hub's environment, besides `LC_…`.
+const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SHELL", "TERM"];
+/// For a hub that was itself started without one, so that a script finds `ls`.
+const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Another thread of the hub, forking while it wrote the script, may hold the file open for a moment more.
+const BUSY_ATTEMPTS_MAX: u32 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Why the script did not start; shown to whoever asked for it.
+#[derive(Debug, Error)]
+pub(super) enum StartError {
+    #[error("the working directory leaves the execution's own")]
+    OutsideWork,
+    #[error("cannot use the working directory: {0}")]
+    WorkingDirectory(#[source] io::Error),
+    #[error("the interpreter named in the script's first line does not exist")]
+    NoInterpreter,
+    #[error("{0}")]
+    Spawn(#[source] io::Error),
+}
+
+/// A started script: its main process leads a process group of its own.
+pub(super) struct Script {
+    pub main: Pid,
+    /// Standard output and standard error, in the order they were written; never blocks.
+    pub output: PipeReader,
+}
+
+impl Script {
+    pub fn start(directory: &Directory, spec: &Spec) -> Result<Self, StartError> {
+        let cwd = working_directory(&directory.work(), spec.cwd.as_deref())?;
+        let path = directory.script();
+        let has_interpreter = names_interpreter(&path).map_err(StartError::Spawn)?;
+        let (output, writer) = io::pipe().map_err(StartError::Spawn)?;
+        set_nonblocking(&output).map_err(StartError::Spawn)?;
+
+        let mut command = if has_interpreter {
+            Command::new(&path)
+        } else {
+            let mut shell = Command::new("/bin/sh");
+            shell.arg(&path);
+            shell
+        };
+        command
+            .env_clear()
+            .envs(inherited())
+            .envs(&spec.env)
+            .env("TASKHUB_TASK_ID", spec.task_id.to_string())
+            .env(EXECUTION_ID_VARIABLE, spec.execution_id.to_string())
+            .env("TASKHUB_SESSION", &spec.session_name)
+            .env("TASKHUB_URL", &spec.hub_url)
+            .current_dir(cwd)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().map_err(StartError::Spawn)?)
+            .stderr(writer);
+        let main = spawn(&mut command).map_err(|error| match error.kind() {
+            ErrorKind::NotFound if has_interpreter => StartError::NoInterpreter,
+            _ => StartError::Spawn(error),
+        })?;
+        Ok(Self { main, output })
+    }
+}
+
+fn spawn(command: &mut Command) -> io::Result<Pid> {
+    let mut attempt = 1;
+    loop {
+        match command.spawn() {
+            // The handle is let go: all children are waited for in one place.
+            Ok(child) => return Ok(Pid::from_child(&child)),
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && attempt < BUSY_ATTEMPTS_MAX => {
+                attempt += 1;
+                thread::sleep(BUSY_PAUSE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The part of this process's environment that a script, and the shim before it, may have.
+pub(in super::super) fn inherited() -> Vec<(OsString, OsString)> {
+    allowed(std::env::vars_os())
+}
+
+fn allowed(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let is_listed =
+        |name: &OsStr| name.to_str().is_some_and(|name| INHERITED.contains(&name) || name.starts_with("LC_"));
+    let mut kept: Vec<_> = variables.filter(|(name, _)| is_listed(name)).collect();
+    if !kept.iter().any(|(name, _)| name == "PATH") {
+        kept.push(("PATH".into(), PATH_DEFAULT.into()));
+    }
+    kept
+}
+
+/// Makes what is missing of `cwd` below `work`, and refuses to step outside.
+fn working_directory(work: &Path, cwd: Option<&str>) -> Result<PathBuf, StartError> {
+    let unusable = StartError::WorkingDirectory;
+    make_private(work).map_err(unusable)?;
+    let work = work.canonicalize().map_err(unusable)?;
+    let mut here = work.clone();
+    for part in Path::new(cwd.unwrap_or(".")).components() {
+        match part {
+            Component::CurDir => continue,
+            Component::Normal(name) => here.push(name),
+            _ => return Err(StartError::OutsideWork),
+        }
+        if here.symlink_metadata().is_err() {
+            make_private(&here).map_err(unusable)?;
+        }
+        here = here.canonicalize().map_err(unusable)?;
+        if !here.starts_with(&work) {
+            return Err(StartError::OutsideWork);
+        }
+    }
+    Ok(here)
+}
+
+fn names_interpreter(script: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(script)?.take(2).read_to_end(&mut start)?;
+    Ok(start == b"#!")
+}
+
+fn set_nonblocking(pipe: &PipeReader) -> io::Result<()> {
+    let flags = fcntl_getfl(pipe)?;
+    Ok(fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_script_sees_the_list_and_nothing_else() {
+        let given = ["HOME", "LC_ALL", "TASKHUB_TOKEN", "AWS_SECRET_ACCESS_KEY"];
+        let kept = allowed(given.map(|name| (name.into(), "x".into())).into_iter());
+        let names: Vec<_> = kept.iter().filter_map(|(name, _)| name.to_str()).collect();
+        assert_eq!(names, ["HOME", "LC_ALL", "PATH"]);
+    }
+
+    #[test]
+    fn a_working_directory_is_made_and_stays_inside() {
+        let root = tempfile::tempdir().expect("a directory");
+        let work = root.path().join("work");
+        let inside = |cwd| working_directory(&work, cwd);
+        let real = |path: &Path| path.canonicalize().expect("there");
+
+        assert_eq!(inside(None).expect("made"), real(&work));
+        assert_eq!(inside(Some("a/./b")).expect("made"), real(&work.join("a/b")));
+        symlink("a", work.join("alias")).expect("linked");
+        assert_eq!(inside(Some("alias/b")).expect("in"), real(&work.join("a/b")));
+        symlink(root.path(), work.join("out")).expect("linked");
+        for outside in ["out", "out/new", "..", "a/../..", "/etc"] {
+            assert!(matches!(inside(Some(outside)), Err(StartError::OutsideWork)), "{outside}");
+        }
+        assert!(!root.path().join("new").exists());
+        std::fs::write(work.join("file"), "").expect("written");
+        assert!(matches!(inside(Some("file/x")), Err(StartError::WorkingDirectory(_))));
+    }
+}
