@@ -15,9 +15,16 @@
 //!
 //! [`config`] and [`metrics`] are leaves that everybody may use.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod events;
 pub mod executor;
+pub mod http;
+pub mod metrics;
+pub mod server;
 pub mod service;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;

@@ -1,0 +1,143 @@
+//! The composition root: builds the rooms in order, and takes them down in the opposite one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::events::Events;
+use crate::executor::{Executor, ExecutorSettings};
+use crate::http::{self, DataDir, Rooms};
+use crate::metrics::Metrics;
+use crate::server;
+use crate::service::Service;
+use crate::shutdown::Shutdown;
+use crate::store::{Opened, Store};
+
+/// Time between two rounds of forgetting old events.
+const RETENTION_PERIOD: Duration = Duration::from_secs(60);
+
+/// A running hub. Drop it only after [`App::stop`]; a hub that is dropped stops like one that is killed.
+#[derive(Debug)]
+pub struct App {
+    addresses: Vec<SocketAddr>,
+    data_dir: PathBuf,
+    store: Store,
+    writer: JoinHandle<()>,
+    shutdown: Shutdown,
+    drain_time_max: Duration,
+}
+
+impl App {
+    /// Starts a hub. Nothing is touched in the data directory before every address is bound.
+    ///
+    /// # Errors
+    /// With a message for the operator.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let listeners = server::bind(&config.server)?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        let Opened { store, writer, epoch: _, head } = Store::open(&config.data_dir, &config.store)?;
+        let data_dir = config.data_dir.canonicalize().context("cannot resolve the data directory")?;
+
+        let shutdown = Shutdown::default();
+        let events = Events::new(store.reader().clone(), head, &config.events, shutdown.soft.clone());
+        let ring = events.clone();
+        let writer =
+            writer.start(move |committed| ring.publish(committed)).context("cannot start a thread")?;
+        let service = Service::new(store.clone(), config.executor.slots());
+
+        shutdown.tasks.spawn(events.clone().keep_alive());
+        let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());
+        shutdown.tasks.spawn(retention);
+
+        let settings = ExecutorSettings {
+            data_dir: data_dir.clone(),
+            shim_program: match config.executor.shim_program.clone() {
+                Some(program) => program,
+                None => std::env::current_exe().context("cannot find this program")?,
+            },
+            hub_url: addresses.first().map(base_url).unwrap_or_default(),
+        };
+        let token = shutdown.soft.clone();
+        Executor::start(service.clone(), &config.executor, settings, token, &shutdown.tasks)?;
+
+        let rooms = Rooms { service, events, metrics: Metrics::new(), data_dir: DataDir(data_dir.clone()) };
+        server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
+        Ok(Self {
+            addresses,
+            data_dir,
+            store,
+            writer,
+            shutdown,
+            drain_time_max: Duration::from_secs(config.server.shutdown_seconds_max),
+        })
+    }
+
+    /// The addresses that are listened on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Says where everything is.
+    pub fn announce(&self) {
+        let Some(address) = self.addresses.first() else {
+            return;
+        };
+        let base = base_url(address);
+        let listening: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        tracing::info!(
+            listening = listening.join(" "),
+            board = base,
+            api = format!("{base}/api"),
+            docs = format!("{base}/docs"),
+            stream = format!("{base}/api/events/stream"),
+            data = %self.data_dir.display(),
+            "TaskHub is ready"
+        );
+    }
+
+    /// Ends in order: streams are sent away, requests finished, every accepted write committed.
+    pub async fn stop(self) {
+        self.shutdown.drain(self.drain_time_max).await;
+        self.store.close().await;
+        let writer = self.writer;
+        let joined = tokio::task::spawn_blocking(move || writer.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the store's writer ended by a fault");
+        }
+    }
+}
+
+fn base_url(address: &SocketAddr) -> String {
+    // `localhost` is what people type; it is right wherever it leads here.
+    match address.ip().is_loopback() {
+        true => format!("http://localhost:{}", address.port()),
+        false => format!("http://{address}"),
+    }
+}
+
+async fn forget(service: Service, events: Events, config: Config, shutdown: Shutdown) {
+    let mut ticker = tokio::time::interval(RETENTION_PERIOD);
+    loop {
+        // Both are cancel safe.
+        tokio::select! {
+            () = shutdown.soft.cancelled() => return,
+            _ = ticker.tick() => {}
+        }
+        let (events_max, days_max) = (config.store.retain_events_max, config.store.retain_days_max);
+        loop {
+            match service.forget(events_max, days_max, events.ring_oldest()).await {
+                Ok(more) if more && !shutdown.soft.is_cancelled() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(error = %error, "old events could not be removed; trying again later");
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::{executor, http, shutdown, telemetry};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "taskhub",
+    version,
+    about = "Keeps tasks, runs their scripts, and streams every change",
+    args_conflicts_with_subcommands = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (what happens without a command, too)
+    Serve(Box<Config>),
+    /// Print the OpenAPI specification
+    Openapi,
+    /// Run one prepared execution; the hub calls this
+    #[command(hide = true)]
+    Shim { directory: PathBuf },
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// With a message for the operator.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Some(Command::Openapi) => {
+                use std::io::Write;
+                std::io::stdout().write_all(http::spec::json().as_bytes())?;
+            }
+            // Before any runtime or log: it must be small.
+            Some(Command::Shim { directory }) => return Ok(executor::shim::run(&directory)),
+            Some(Command::Serve(config)) => serve(*config)?,
+            None => serve(self.config)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    telemetry::init(&config.telemetry)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let app = App::start(config).await?;
+        app.announce();
+        let signal = shutdown::signal().await?;
+        tracing::info!(signal, "TaskHub is ending; a second signal cuts it short");
+        // Both only wait. Cutting short loses nothing that was acknowledged: the process just ends.
+        tokio::select! {
+            () = app.stop() => {}
+            second = shutdown::signal() => anyhow::bail!("cut short by {}", second?),
+        }
+        tracing::info!("TaskHub has ended");
+        Ok(())
+    })
+}

@@ -1,0 +1,139 @@
+//! JSON in and out, by serde alone: one codec for requests, responses, the store and the stream.
+//!
+//! poem-openapi describes the types; it does not parse or write them. Its own `Json` would encode a value
+//! through a map of its own and answer a wrong body without naming the place.
+
+use poem::http::{StatusCode, header};
+use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
+use poem_openapi::error::ContentTypeError;
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{
+    MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry,
+};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Code, Problem};
+
+/// A JSON body.
+#[derive(Debug, Clone)]
+pub struct Body<T>(pub T);
+
+impl<T: Type> Payload for Body<T> {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn check_content_type(content_type: &str) -> bool {
+        is_json(content_type)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+/// `application/json` or any `application/…+json`, such as `application/merge-patch+json`.
+pub fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.strip_prefix("application/") {
+        Some(subtype) => subtype == "json" || subtype.ends_with("+json"),
+        None => false,
+    }
+}
+
+impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: None,
+            content: vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: T::schema_ref() }],
+            required: T::IS_REQUIRED,
+        })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        // The guard has read the body already, within its limits.
+        let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+        match request.content_type() {
+            Some(content_type) if is_json(content_type) => {}
+            None if bytes.is_empty() && !T::IS_REQUIRED => {}
+            None => return Err(ContentTypeError::ExpectContentType.into()),
+            Some(other) => {
+                return Err(ContentTypeError::NotSupported { content_type: other.to_owned() }.into());
+            }
+        }
+        let text: &[u8] = match bytes.is_empty() && !T::IS_REQUIRED {
+            true => b"null",
+            false => &bytes,
+        };
+        Ok(Self(parse(text)?))
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    let mut from = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() && path != "." {
+            let words = without_position(&inner);
+            Problem::new(Code::InvalidField, format!("{path}: {words}")).with_field(path)
+        } else if inner.is_data() {
+            Problem::new(Code::InvalidField, without_position(&inner))
+        } else {
+            Problem::new(Code::InvalidJson, format!("the body is not JSON: {inner}"))
+        }
+    })?;
+    from.end().map_err(|error| Problem::new(Code::InvalidJson, format!("the body is not JSON: {error}")))?;
+    Ok(value)
+}
+
+/// serde_json appends the position to messages about values; the path says it better.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+impl<T: Serialize + Send> IntoResponse for Body<T> {
+    fn into_response(self) -> Response {
+        let bytes = serde_json::to_vec(&self.0).expect("API types have string keys and no fallible parts");
+        Response::builder().header(header::CONTENT_TYPE, "application/json").body(bytes)
+    }
+}
+
+impl<T: Type + Serialize> ApiResponse for Body<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "Done.",
+                status: Some(StatusCode::OK.as_u16()),
+                status_range: None,
+                content: vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: T::schema_ref() }],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}

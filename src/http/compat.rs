@@ -1,0 +1,75 @@
+//! What older clients of `PUT /api/tasks/status/{task_id}` send: the report as query parameters, without a body.
+//!
+//! The parameters become the body that the operation documents, so there is one way through the hub. Not in
+//! the specification: new clients send JSON.
+
+use poem::http::{HeaderValue, Method, header};
+use poem::{Endpoint, Middleware, Request, Response};
+use serde_json::{Map, Value};
+
+const PATH: &str = "/api/tasks/status/";
+
+#[derive(Debug, Clone, Copy)]
+pub struct Compat;
+
+impl<E: Endpoint<Output = Response>> Middleware<E> for Compat {
+    type Output = Compatible<E>;
+
+    fn transform(&self, inner: E) -> Compatible<E> {
+        Compatible(inner)
+    }
+}
+
+#[derive(Debug)]
+pub struct Compatible<E>(E);
+
+impl<E: Endpoint<Output = Response>> Endpoint for Compatible<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        if request.method() == Method::PUT
+            && request.uri().path().starts_with(PATH)
+            && request.content_type().is_none()
+            && let Some(report) = report(request.uri().query().unwrap_or_default())
+        {
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(header::CONTENT_TYPE, json);
+            request.set_body(report);
+        }
+        self.0.call(request).await
+    }
+}
+
+/// The report in a query, as JSON; `None` when there is none.
+fn report(query: &str) -> Option<String> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
+    let mut report = Map::new();
+    for (name, value) in pairs {
+        match name.as_str() {
+            "new_status" | "priority" | "assignee" => {
+                report.insert(name, Value::String(value));
+            }
+            "artifacts" => {
+                let list = report.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+                let paths = value.split(',').map(|path| Value::String(path.to_owned()));
+                list.as_array_mut()?.extend(paths);
+            }
+            _ => {}
+        }
+    }
+    report.contains_key("new_status").then(|| Value::Object(report).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_becomes_the_documented_body() {
+        assert_eq!(
+            report("new_status=done&priority=high&artifacts=a.txt,b%20c&artifacts=d&x=1").as_deref(),
+            Some(r#"{"new_status":"done","priority":"high","artifacts":["a.txt","b c","d"]}"#)
+        );
+        assert_eq!(report("priority=high"), None);
+    }
+}

@@ -1,0 +1,440 @@
+//! The operations on events: listen, ask, look how it stands, announce.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use futures_util::stream;
+use poem::http::{HeaderValue, header};
+use poem::web::Data;
+use poem::{Body as PoemBody, IntoResponse, Request, Response};
+use poem_openapi::param::{Header, Query};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{AnnouncementData, EventId, EventKind};
+use crate::domain::filter::{EventFilter, FacetFilter};
+use crate::domain::id::TaskId;
+use crate::domain::task::{Priority, Status};
+use crate::domain::text::{Assignee, Tag};
+use crate::events::frame::Format;
+use crate::events::{Client, Events, Shape, Start, Subscriber};
+use crate::service::Service;
+
+use super::Tags;
+use super::body::Body;
+use super::list::List;
+use super::problem::problems::{BAD_REQUEST, BODY, GONE, NONE};
+use super::problem::{Code, Problem, Problems};
+use super::schema::Event;
+
+/// Sent instead of a stream while the log cannot be read: a 5xx would close a browser's EventSource for good.
+const UNAVAILABLE: &str = "retry: 5000\n\n";
+
+#[derive(Debug)]
+pub struct EventApi;
+
+/// A stream, or what stands in for one.
+#[derive(Debug)]
+pub struct StreamReply(Response);
+
+impl IntoResponse for StreamReply {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for StreamReply {
+    fn meta() -> MetaResponses {
+        let content = |content_type| MetaMediaType { content_type, schema: Event::schema_ref() };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "An endless stream. As `text/event-stream` each message is `id: …` and \
+                              `data: …`, where the data is one `Event` as a line of JSON; as \
+                              `application/x-ndjson` each line is one `Event`.",
+                status: Some(200),
+                status_range: None,
+                content: vec![content("text/event-stream"), content("application/x-ndjson")],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        Event::register(registry);
+    }
+}
+
+impl StreamReply {
+    fn new(format: Format, body: PoemBody) -> Self {
+        let mut response = Response::builder().content_type(format.content_type()).body(body);
+        let headers = response.headers_mut();
+        // Nothing between here and the client may hold back, change or keep a stream.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        Self(response)
+    }
+
+    fn of(format: Format, subscriber: Subscriber) -> Self {
+        let chunks = stream::unfold(subscriber, async |mut subscriber| {
+            let bytes = subscriber.next().await?;
+            Some((Ok::<_, std::io::Error>(bytes), subscriber))
+        });
+        Self::new(format, PoemBody::from_bytes_stream(chunks))
+    }
+}
+
+/// A list of events, encoded when they were committed.
+#[derive(Debug)]
+pub struct EventList(Vec<u8>);
+
+impl poem_openapi::payload::Payload for EventList {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
+        Vec::<Event>::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        Event::register(registry);
+    }
+}
+
+impl IntoResponse for EventList {
+    fn into_response(self) -> Response {
+        Response::builder().content_type("application/json").body(self.0)
+    }
+}
+
+#[derive(Debug, ApiResponse)]
+pub enum EventListReply {
+    /// Events, oldest first.
+    #[oai(status = 200)]
+    Ok(
+        EventList,
+        /// Where to go on: send it as `since` of the next request, even when the list is empty.
+        #[oai(header = "Taskhub-Cursor")]
+        EventId,
+    ),
+}
+
+/// How the broadcasting stands.
+#[derive(Debug, Object, Serialize)]
+pub struct EventStatus {
+    /// Always `active` as long as the hub answers.
+    pub status: String,
+    /// Streams that are open now.
+    pub connected_clients: u64,
+    /// Where to connect.
+    pub endpoint: String,
+    /// Identifies this incarnation of the log; the first part of every event id.
+    pub epoch: String,
+    /// The last event.
+    pub head: EventId,
+    /// The position before the oldest event that is still held; `since` with this id replays all of them.
+    pub oldest: EventId,
+    /// A comment is sent on every stream this often.
+    pub keepalive_seconds: u64,
+    /// Streams opened since the start.
+    pub total_connections: u64,
+    /// Events sent to all streams together since the start.
+    pub total_events_sent: u64,
+    /// Bytes sent to all streams together since the start.
+    pub total_bytes_sent: u64,
+    /// Events held in memory.
+    pub ring_events: u64,
+    /// Bytes of events held in memory.
+    pub ring_bytes: u64,
+    /// Each open stream, oldest first, when asked for with `clients=true`; otherwise null.
+    #[oai(nullable)]
+    pub clients: Option<Vec<ClientStatus>>,
+}
+
+/// One open stream.
+#[derive(Debug, Object, Serialize)]
+pub struct ClientStatus {
+    /// Counts the streams since the start.
+    pub id: u64,
+    /// The address at the other end; null when it is not known.
+    #[oai(nullable)]
+    pub address: Option<String>,
+    /// When it connected.
+    pub connected_at: Timestamp,
+    /// `sse`, `named_sse` or `ndjson`.
+    pub format: String,
+    /// Whether it sees only some of the events.
+    pub filtered: bool,
+    /// The last event that was handed to its connection or passed over by its filter.
+    pub cursor: EventId,
+    /// Events between its cursor and the head.
+    pub lag_events: u64,
+    /// How long the first of them has waited, in milliseconds.
+    pub lag_ms: i64,
+    /// Events sent to it.
+    pub events_sent: u64,
+    /// Bytes sent to it.
+    pub bytes_sent: u64,
+}
+
+/// An announcement that was made.
+#[derive(Debug, Object, Serialize)]
+pub struct Announced {
+    /// The event that carries it.
+    pub id: EventId,
+}
+
+#[derive(Debug, ApiResponse)]
+pub enum AnnouncedReply {
+    /// The announcement is durable and on its way to every stream.
+    #[oai(status = 201)]
+    Created(
+        Body<Announced>,
+        /// Where the announcement can be read.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+#[OpenApi(tag = "Tags::Events")]
+impl EventApi {
+    /// Follow events as they happen
+    ///
+    /// A Server-Sent Events stream that stays open. Every message is one `Event` as JSON in `data:`; there is
+    /// no `event:` line unless `named=true`, so `EventSource.onmessage` and line-reading clients get all of
+    /// them. The first message is `connected`. A comment (`: keepalive`) is sent every 30 seconds.
+    ///
+    /// **Resume** by the id of the last message: browsers send it as `Last-Event-ID` by themselves, others may
+    /// use `last_event_id` or `since`; the header comes first, then `last_event_id`, then `since`. What was
+    /// missed is sent in order, then what happens. If that is not possible, the first message is `reset`, which
+    /// says why and where the stream goes on; the status is always 200, since a browser gives up on any other.
+    ///
+    /// Filters combine with AND; a filter with several values matches any of them. A filter on a task's fields
+    /// matches when the task matched before *or* after the change, so that you see a task leave.
+    ///
+    /// With `Accept: application/x-ndjson` each line is one `Event`.
+    ///
+    /// Try it with `curl -N http://localhost:8000/api/events/stream`; Swagger UI waits for an end that never comes.
+    #[oai(path = "/api/events/stream", method = "get", operation_id = "streamEvents")]
+    #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
+    async fn stream(
+        &self,
+        log: Data<&Events>,
+        request: &Request,
+        /// The id of the last message you have seen.
+        #[oai(name = "Last-Event-ID")]
+        last_event_id_header: Header<Option<String>>,
+        /// The same, for clients that cannot send headers.
+        last_event_id: Query<Option<String>>,
+        /// Where to start: an event id (after it), an RFC 3339 time, or `earliest`. Without it: now.
+        since: Query<Option<String>>,
+        /// Only events of these kinds, separated by commas.
+        events: Query<List<EventKind>>,
+        /// Only events about these tasks, separated by commas.
+        task_id: Query<List<TaskId>>,
+        /// Only events about tasks of these assignees, separated by commas.
+        assignee: Query<List<Assignee>>,
+        /// Only events about tasks with these statuses, separated by commas.
+        status: Query<List<Status>>,
+        /// Only events about tasks with these priorities, separated by commas.
+        priority: Query<List<Priority>>,
+        /// Only events about tasks with at least one of these tags, separated by commas.
+        tag: Query<List<Tag>>,
+        /// Adds an `event:` line to every message, for `addEventListener`.
+        #[oai(default)]
+        named: Query<bool>,
+    ) -> Result<StreamReply, Problems<{ BAD_REQUEST }>> {
+        let format = match (accepts_ndjson(request), named.0) {
+            (true, _) => Format::Ndjson,
+            (false, true) => Format::NamedSse,
+            (false, false) => Format::Sse,
+        };
+        let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
+        let resume = last_event_id_header.0.or(last_event_id.0).filter(|id| !id.is_empty());
+        let start = match (resume, since.0.filter(|since| !since.is_empty())) {
+            (Some(id), _) => Start::After(id),
+            (None, Some(since)) => start_since(since),
+            (None, None) => Start::Live,
+        };
+        let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
+        match log.subscribe(&start, Shape { filter, format }, peer).await {
+            Ok(subscriber) => Ok(StreamReply::of(format, subscriber)),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a stream cannot start");
+                Ok(StreamReply::new(format, PoemBody::from_string(UNAVAILABLE.to_owned())))
+            }
+        }
+    }
+
+    /// List past events
+    ///
+    /// The same events as the stream, oldest first, for clients that ask rather than listen. Go on with
+    /// `since` set to `Taskhub-Cursor` of the answer. With `wait` the answer is held back until there is an
+    /// event or the time is over (long polling).
+    #[oai(path = "/api/events", method = "get", operation_id = "listEvents")]
+    #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
+    async fn list(
+        &self,
+        log: Data<&Events>,
+        /// Where to start: an event id (after it), an RFC 3339 time, or `earliest`, which is also the default.
+        since: Query<Option<String>>,
+        /// How many events to answer at most.
+        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "1000")))]
+        limit: Query<u32>,
+        /// How many seconds to wait for an event when there is none.
+        #[oai(default, validator(maximum(value = "60")))]
+        wait: Query<u32>,
+        /// Only events of these kinds, separated by commas.
+        events: Query<List<EventKind>>,
+        /// Only events about these tasks, separated by commas.
+        task_id: Query<List<TaskId>>,
+        /// Only events about tasks of these assignees, separated by commas.
+        assignee: Query<List<Assignee>>,
+        /// Only events about tasks with these statuses, separated by commas.
+        status: Query<List<Status>>,
+        /// Only events about tasks with these priorities, separated by commas.
+        priority: Query<List<Priority>>,
+        /// Only events about tasks with at least one of these tags, separated by commas.
+        tag: Query<List<Tag>>,
+    ) -> Result<EventListReply, Problems<{ BAD_REQUEST | GONE }>> {
+        let deadline = Instant::now() + Duration::from_secs(u64::from(wait.0));
+        let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
+        let start = match since.0.filter(|since| !since.is_empty()) {
+            Some(since) => start_since(since),
+            None => Start::Earliest,
+        };
+        let position = log.locate(&start).await?;
+        if position.reset.is_some() {
+            return Err(gone(&format!(
+                "since: is not, or no longer, a place in this log; the oldest is {}",
+                log.standing().await?.oldest,
+            )));
+        }
+        let limit = limit.0 as usize;
+        match log.history(position.cursor, filter, limit, deadline).await? {
+            Some(history) => {
+                let mut list = Vec::with_capacity(history.events.len() + 2);
+                list.push(b'[');
+                list.extend_from_slice(&history.events);
+                list.push(b']');
+                Ok(EventListReply::Ok(EventList(list), history.cursor))
+            }
+            None => Err(gone("since: retention has just removed this place of the log")),
+        }
+    }
+
+    /// See how the broadcasting stands
+    #[oai(path = "/api/events/status", method = "get", operation_id = "getEventStatus")]
+    async fn status(
+        &self,
+        log: Data<&Events>,
+        /// Name each open stream.
+        #[oai(default)]
+        clients: Query<bool>,
+    ) -> Result<Body<EventStatus>, Problems<{ BAD_REQUEST }>> {
+        let standing = log.standing().await?;
+        let clients = clients.0.then(|| {
+            let head = standing.head.seq;
+            log.clients().iter().map(|client| client_status(&log, client, head)).collect()
+        });
+        Ok(Body(EventStatus {
+            status: "active".to_owned(),
+            connected_clients: standing.totals.connected,
+            endpoint: "/api/events/stream".to_owned(),
+            epoch: standing.head.epoch.to_string(),
+            head: standing.head,
+            oldest: standing.oldest,
+            keepalive_seconds: log.keepalive_seconds(),
+            total_connections: standing.totals.connections,
+            total_events_sent: standing.totals.events,
+            total_bytes_sent: standing.totals.bytes,
+            ring_events: standing.ring_events,
+            ring_bytes: standing.ring_bytes,
+            clients,
+        }))
+    }
+
+    /// Tell everybody something
+    ///
+    /// Emits `announcement` to every stream that does not filter by task.
+    #[oai(path = "/api/events/announcements", method = "post", operation_id = "announce")]
+    async fn announce(
+        &self,
+        service: Data<&Service>,
+        body: Body<AnnouncementData>,
+    ) -> Result<AnnouncedReply, Problems<{ BAD_REQUEST | BODY | NONE }>> {
+        let id = service.announce(body.0).await?;
+        let before = EventId::new(id.epoch, id.seq - 1);
+        let location = format!("/api/events?since={before}&limit=1");
+        Ok(AnnouncedReply::Created(Body(Announced { id }), location))
+    }
+}
+
+fn client_status(log: &Events, client: &Client, head: u64) -> ClientStatus {
+    let cursor = client.cursor.load(Relaxed);
+    let waiting_since = log.time_after(cursor);
+    ClientStatus {
+        id: client.id,
+        address: client.peer.map(|address| address.to_string()),
+        connected_at: client.since,
+        format: client.format.name().to_owned(),
+        filtered: !client.filter.is_empty(),
+        cursor: log.id(cursor),
+        lag_events: head.saturating_sub(cursor),
+        lag_ms: waiting_since.map_or(0, |since| Timestamp::now().ms_since(since)),
+        events_sent: client.events.load(Relaxed),
+        bytes_sent: client.bytes.load(Relaxed),
+    }
+}
+
+fn default_limit() -> u32 {
+    100
+}
+
+fn gone(words: &str) -> Problems<{ BAD_REQUEST | GONE }> {
+    let detail = format!("{words}; start with `since=earliest`, or with the cursor of a list of tasks");
+    Problem::new(Code::CursorGone, detail).with_field("since").into()
+}
+
+/// An id resumes, a time and `earliest` find their place. Anything else was an id of some other log.
+fn start_since(since: String) -> Start {
+    if since == "earliest" {
+        return Start::Earliest;
+    }
+    match since.parse::<Timestamp>() {
+        Ok(time) => Start::Time(time),
+        Err(_) => Start::After(since),
+    }
+}
+
+fn accepts_ndjson(request: &Request) -> bool {
+    request
+        .headers()
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| range.split(';').next().unwrap_or_default().trim() == "application/x-ndjson")
+}
+
+fn filter(
+    events: List<EventKind>,
+    task_ids: List<TaskId>,
+    assignees: List<Assignee>,
+    statuses: List<Status>,
+    priorities: List<Priority>,
+    tags: List<Tag>,
+) -> EventFilter {
+    EventFilter {
+        events: events.0,
+        task_ids: task_ids.0,
+        facets: FacetFilter {
+            statuses: statuses.0,
+            priorities: priorities.0,
+            assignees: assignees.0,
+            tags: tags.0,
+        },
+    }
+}

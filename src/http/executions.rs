@@ -1,0 +1,263 @@
+//! The operations on executions.
+
+use std::path::PathBuf;
+
+use poem::error::StaticFileError;
+use poem::http::{HeaderValue, header};
+use poem::web::{Data, StaticFileRequest};
+use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
+use poem_openapi::param::{Path, Query};
+use poem_openapi::registry::{
+    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Serialize;
+
+use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
+use crate::domain::id::TaskId;
+use crate::executor::logs::{self, From};
+use crate::service::Service;
+use crate::store::ExecutionQuery;
+
+use super::body::Body;
+use super::list::List;
+use super::problem::problems::{BAD_REQUEST, BODY, CONFLICT, NOT_FOUND, RANGE};
+use super::problem::{Code, Problem, Problems};
+use super::{DataDir, Tags};
+
+/// Bytes of a log in one JSON page.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+
+#[derive(Debug)]
+pub struct ExecutionApi;
+
+/// A part of a log as text. What is not UTF-8 is shown as U+FFFD; the raw log has the bytes.
+#[derive(Debug, Object, Serialize)]
+pub struct ExecutionLog {
+    /// Where the log is, relative to the data directory.
+    pub log_file: String,
+    /// The byte at which `text` starts.
+    pub offset: u64,
+    /// The byte after `text`; send it as `offset` to read on.
+    pub next_offset: u64,
+    /// The size of the log at this moment, in bytes.
+    pub size: u64,
+    /// What was written.
+    pub text: String,
+    /// Whether the execution has ended and `text` reaches the end of its log.
+    pub complete: bool,
+}
+
+#[derive(Debug, ApiResponse)]
+pub enum ExecutionListReply {
+    /// A page of executions, newest first.
+    #[oai(status = 200)]
+    Ok(
+        Body<Vec<Execution>>,
+        /// `<…>; rel="next"` leads to the next page; absent on the last one.
+        #[oai(header = "Link")]
+        Option<String>,
+    ),
+}
+
+/// The bytes of a log.
+#[derive(Debug)]
+pub struct RawLog(Response);
+
+impl IntoResponse for RawLog {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for RawLog {
+    fn meta() -> MetaResponses {
+        let reply = |status, description| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content: vec![MetaMediaType {
+                content_type: "text/plain",
+                schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+            }],
+            headers: vec![],
+        };
+        MetaResponses {
+            responses: vec![
+                reply(200, "The whole log so far."),
+                reply(206, "The part of it that `Range` asked for."),
+            ],
+        }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+#[OpenApi(tag = "Tags::Executions")]
+impl ExecutionApi {
+    /// Run a task
+    ///
+    /// Runs the given script, or else the task's own, in a session of its own, and sets the task `inprogress`.
+    /// Answers as soon as that is durable; the stream then tells with `execution_event` how it goes: `queued`
+    /// if it has to wait for its turn, `started`, and one of `completed`, `failed`, `stopped`, `timed_out`,
+    /// `lost`. A task has at most one execution that is queued or running.
+    #[oai(path = "/api/exec/:task_id", method = "post", operation_id = "startExecution")]
+    async fn start(
+        &self,
+        service: Data<&Service>,
+        /// The task to run.
+        task_id: Path<TaskId>,
+        body: Body<Option<ExecutionRequest>>,
+    ) -> Result<Body<Execution>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT | BODY }>> {
+        let request = body.0.unwrap_or_default();
+        Ok(Body(service.start_execution(task_id.0, request).await?))
+    }
+
+    /// Get a task's latest execution
+    #[oai(path = "/api/exec/:task_id", method = "get", operation_id = "getExecution")]
+    async fn get(
+        &self,
+        service: Data<&Service>,
+        /// The task.
+        task_id: Path<TaskId>,
+    ) -> Result<Body<Execution>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
+        Ok(Body(service.latest_execution(task_id.0).await?))
+    }
+
+    /// Stop a task's execution
+    ///
+    /// Its processes are asked to end (TERM) and killed after a grace. Answers at once; the stream tells when
+    /// it has ended (`stopped`). Asking again changes nothing.
+    #[oai(path = "/api/exec/:task_id/stop", method = "post", operation_id = "stopExecution")]
+    async fn stop(
+        &self,
+        service: Data<&Service>,
+        /// The task.
+        task_id: Path<TaskId>,
+    ) -> Result<Body<Execution>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT }>> {
+        Ok(Body(service.stop_execution(task_id.0).await?))
+    }
+
+    /// List executions
+    ///
+    /// Newest first. Follow `Link` for more.
+    #[oai(path = "/api/executions", method = "get", operation_id = "listExecutions")]
+    async fn list(
+        &self,
+        service: Data<&Service>,
+        /// Only executions of this task.
+        task_id: Query<Option<TaskId>>,
+        /// Only executions with one of these statuses, separated by commas.
+        status: Query<List<ExecutionStatus>>,
+        /// How many executions to answer at most.
+        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "500")))]
+        limit: Query<u32>,
+        /// Where the page starts; take it from the `Link` of the page before.
+        #[oai(validator(minimum(value = "1")))]
+        cursor: Query<Option<i64>>,
+    ) -> Result<ExecutionListReply, Problems<{ BAD_REQUEST }>> {
+        let query = ExecutionQuery {
+            task_id: task_id.0,
+            statuses: status.0.0,
+            before: cursor.0,
+            limit: limit.0 as usize,
+        };
+        let mut pairs = vec![("limit", limit.0.to_string())];
+        pairs.extend(query.task_id.map(|id| ("task_id", id.to_string())));
+        pairs.extend(query.statuses.iter().map(|status| ("status", status.to_string())));
+        let (executions, next) = service.executions(query).await?;
+        let link = next.map(|number| {
+            pairs.push(("cursor", number.to_string()));
+            super::next_link("/api/executions", &pairs)
+        });
+        Ok(ExecutionListReply::Ok(Body(executions), link))
+    }
+
+    /// Read the log of a task's latest execution
+    ///
+    /// From `offset` on, or, without it, the last `tail` lines. Output is there as soon as it is written.
+    #[oai(path = "/api/exec/:task_id/logs", method = "get", operation_id = "getExecutionLogs")]
+    async fn logs(
+        &self,
+        service: Data<&Service>,
+        data_dir: Data<&DataDir>,
+        /// The task.
+        task_id: Path<TaskId>,
+        /// How many lines to answer, counted from the end.
+        #[oai(default = "default_tail", validator(minimum(value = "1"), maximum(value = "10000")))]
+        tail: Query<u32>,
+        /// The byte to start at; `next_offset` of the page before.
+        offset: Query<Option<u64>>,
+    ) -> Result<Body<ExecutionLog>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
+        let execution = service.latest_execution(task_id.0).await?;
+        let ended = execution.status.is_final();
+        let from = match offset.0 {
+            Some(offset) => From::Offset(offset),
+            None => From::Tail(tail.0 as usize),
+        };
+        let page = logs::read_page(&log_path(&data_dir, &execution), from, PAGE_BYTES_MAX, ended)
+            .await
+            .map_err(unreadable)?;
+        Ok(Body(ExecutionLog {
+            complete: ended && page.next_offset >= page.size,
+            log_file: execution.log_file,
+            offset: page.offset,
+            next_offset: page.next_offset,
+            size: page.size,
+            text: page.text,
+        }))
+    }
+
+    /// Download the log of a task's latest execution
+    ///
+    /// The bytes as they were written. Understands `Range`.
+    #[oai(path = "/api/exec/:task_id/logs/raw", method = "get", operation_id = "downloadExecutionLog")]
+    async fn raw_log(
+        &self,
+        service: Data<&Service>,
+        data_dir: Data<&DataDir>,
+        request: &Request,
+        /// The task.
+        task_id: Path<TaskId>,
+    ) -> Result<RawLog, Problems<{ BAD_REQUEST | NOT_FOUND | RANGE }>> {
+        let execution = service.latest_execution(task_id.0).await?;
+        let path = log_path(&data_dir, &execution);
+        let wanted = StaticFileRequest::from_request(request, &mut RequestBody::default())
+            .await
+            .map_err(|_| Problem::internal())?;
+        let mut response = match wanted.create_response(&path, false, false) {
+            Ok(reply) => reply.with_content_type("text/plain; charset=utf-8").into_response(),
+            // It is made when the execution starts.
+            Err(StaticFileError::NotFound) => {
+                let detail = "the execution has no log yet; wait for `started`";
+                return Err(Problem::new(Code::ExecutionNotFound, detail).into());
+            }
+            Err(StaticFileError::RangeNotSatisfiable { size }) => {
+                let detail = format!("the log has {size} bytes; ask for a range inside it");
+                return Err(Problem::new(Code::RangeNotSatisfiable, detail).into());
+            }
+            Err(StaticFileError::Io(error)) => return Err(unreadable(error).into()),
+            Err(error) => return Err(unreadable(std::io::Error::other(error)).into()),
+        };
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        Ok(RawLog(response))
+    }
+}
+
+/// Built from the hub's own number, never from what a client sent.
+fn log_path(data_dir: &DataDir, execution: &Execution) -> PathBuf {
+    data_dir.0.join(&execution.log_file)
+}
+
+fn unreadable(error: std::io::Error) -> Problem {
+    tracing::error!(error = %error, "a log cannot be read");
+    Problem::internal()
+}
+
+fn default_limit() -> u32 {
+    100
+}
+
+fn default_tail() -> u32 {
+    100
+}

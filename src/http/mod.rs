@@ -1,0 +1,148 @@
+//! HTTP: the routes, and what every request passes on its way to one.
+//!
+//! Read [`endpoint`] as the table of contents. Handlers are a few lines each: they turn parameters into a use
+//! case of `service` or a question to `events`, and its answer into a reply; `problem` turns every error into
+//! one form. No status, header or JSON is known outside this room.
+
+mod body;
+mod compat;
+mod events;
+mod executions;
+mod guard;
+mod list;
+mod pages;
+mod problem;
+mod schema;
+pub mod spec;
+mod system;
+mod tasks;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::{HeaderValue, Method, header};
+use poem::middleware::{NormalizePath, TrailingSlash};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
+
+use crate::config::ServerConfig;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::service::Service;
+
+use compat::Compat;
+use guard::{Guard, Limits};
+use problem::Problem;
+
+/// What groups the operations in the documentation.
+#[derive(Debug, Clone, Copy, poem_openapi::Tags)]
+enum Tags {
+    /// What is to be done, by whom, and where it stands.
+    Tasks,
+    /// Running the scripts of tasks, and reading what they wrote.
+    Executions,
+    /// Every change, as a stream or as a list.
+    Events,
+    /// For operators.
+    System,
+}
+
+/// Where the logs of executions are.
+#[derive(Debug, Clone)]
+pub struct DataDir(pub PathBuf);
+
+/// What the routes work with.
+#[derive(Debug, Clone)]
+pub struct Rooms {
+    pub service: Service,
+    pub events: Events,
+    pub metrics: Metrics,
+    pub data_dir: DataDir,
+}
+
+/// Every route behind every check, outermost last.
+pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
+    let limits = Limits {
+        allowed_hosts: config.allow_host.clone(),
+        body_bytes_max: config.body_bytes_max,
+        body_time_max: Duration::from_secs(config.request_seconds_max),
+    };
+    let metrics = rooms.metrics.clone();
+    let api = Arc::new(spec::service().into_endpoint());
+    pages::add_to(Route::new())
+        .nest_no_strip("/api", api.clone())
+        .at("/health", api.clone())
+        .at("/ready", api.clone())
+        .at("/metrics", api)
+        .data(rooms.service)
+        .data(rooms.events)
+        .data(rooms.metrics)
+        .data(rooms.data_dir)
+        .with(NormalizePath::new(TrailingSlash::Trim))
+        .around(complete)
+        .with(Compat)
+        .with(Guard(Arc::new(limits)))
+        .around(move |next, request| {
+            let metrics = metrics.clone();
+            async move { measure(next, request, &metrics).await }
+        })
+        .boxed()
+}
+
+/// A `Link` header that leads to the next page (RFC 8288); empty parameters are left out.
+fn next_link(path: &str, parameters: &[(&str, String)]) -> String {
+    let given: Vec<_> = parameters.iter().filter(|(_, value)| !value.is_empty()).collect();
+    let query = serde_urlencoded::to_string(given).expect("pairs of strings are always a query");
+    format!("<{path}?{query}>; rel=\"next\"")
+}
+
+/// Gives every error its one form, and adds what the framework leaves out: `Allow` on 405 (RFC 9110, section
+/// 15.5.6) and `nosniff` everywhere.
+async fn complete<E: Endpoint<Output = Response>>(
+    next: Arc<E>,
+    request: poem::Request,
+) -> poem::Result<Response> {
+    let path = request.uri().path().to_owned();
+    let mut response = match next.call(request).await {
+        Ok(response) => response,
+        Err(error) => Problem::of_framework(error, &path),
+    };
+    let headers = response.headers_mut();
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// Counts and logs. Never the query: it may hold what is nobody's business.
+async fn measure<E: Endpoint<Output = Response>>(
+    next: Arc<E>,
+    request: poem::Request,
+    metrics: &Metrics,
+) -> poem::Result<Response> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let started = Instant::now();
+    let response = next.call(request).await?;
+    let (status, elapsed) = (response.status(), started.elapsed());
+    metrics.request(known(&method), status.as_u16(), elapsed);
+    tracing::debug!(
+        http.method = %method,
+        http.path = %path,
+        http.status = status.as_u16(),
+        duration_ms = elapsed.as_millis() as u64,
+        "request"
+    );
+    Ok(response)
+}
+
+/// A label that a client cannot make up.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}

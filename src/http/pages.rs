@@ -1,0 +1,136 @@
+//! The pages for people: the live board, the event monitor, and the API's documentation. Everything is in the
+//! binary; no page asks another host for anything, and none runs inline code.
+
+use std::sync::LazyLock;
+
+use poem::endpoint::make_sync;
+use poem::http::{HeaderValue, header};
+use poem::{Endpoint, Response, Route, get};
+
+use super::spec;
+
+/// Nothing inline, nothing from elsewhere, in nobody's frame.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                           connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Swagger UI writes style attributes.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                           img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+                           form-action 'self'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! assets {
+    ($($name:literal: $kind:ident,)+) => {
+        /// Every file under `/assets/`.
+        const ASSETS: &[(&str, &str, &str)] = &[
+            $( (concat!("/assets/", $name), $kind, include_str!(concat!("pages/", $name))), )+
+        ];
+    };
+}
+
+assets! {
+    "api.js": SCRIPT,
+    "board-card.js": SCRIPT,
+    "board-store.js": SCRIPT,
+    "board-view.js": SCRIPT,
+    "board.css": CSS,
+    "board.js": SCRIPT,
+    "chevron.svg": SVG,
+    "docs.js": SCRIPT,
+    "dom.js": SCRIPT,
+    "icon.svg": SVG,
+    "log-tail.js": SCRIPT,
+    "monitor-log.js": SCRIPT,
+    "monitor.css": CSS,
+    "monitor.js": SCRIPT,
+    "move.svg": SVG,
+    "sequence.js": SCRIPT,
+    "stream.js": SCRIPT,
+    "task-dialog.js": SCRIPT,
+    "task-drawer.js": SCRIPT,
+    "theme.css": CSS,
+    "toast.js": SCRIPT,
+}
+
+/// Adds every page to `routes`.
+pub fn add_to(mut routes: Route) -> Route {
+    for (path, kind, text) in ASSETS {
+        routes = routes.at(path, get(text_page(kind, text, None)));
+    }
+    let swagger = &*SWAGGER_UI;
+    routes
+        .at("/", get(text_page(HTML, include_str!("pages/board.html"), Some(PAGE_POLICY))))
+        .at("/test_sse.html", get(text_page(HTML, include_str!("pages/monitor.html"), Some(PAGE_POLICY))))
+        .at("/docs", get(text_page(HTML, include_str!("pages/docs.html"), Some(DOCS_POLICY))))
+        .at("/assets/swagger-ui.js", get(text_page(SCRIPT, &swagger.script, None)))
+        .at("/assets/swagger-ui.css", get(text_page(CSS, &swagger.style, None)))
+        .at("/openapi.json", get(text_page("application/json", &JSON, None)))
+        .at("/openapi.yaml", get(text_page("application/yaml", &YAML, None)))
+        .at("/favicon.ico", get(text_page(SVG, include_str!("pages/icon.svg"), None)))
+}
+
+static JSON: LazyLock<String> = LazyLock::new(spec::json);
+static YAML: LazyLock<String> = LazyLock::new(spec::yaml);
+
+fn text_page(kind: &'static str, text: &'static str, policy: Option<&'static str>) -> impl Endpoint {
+    make_sync(move |_| {
+        let mut response = Response::builder().content_type(kind).body(text);
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Some(policy) = policy {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        }
+        response
+    })
+}
+
+/// The script and the style that poem-openapi carries inline in its own page, so that ours can do without.
+struct SwaggerUi {
+    script: String,
+    style: String,
+}
+
+static SWAGGER_UI: LazyLock<SwaggerUi> = LazyLock::new(|| {
+    let page = spec::service().swagger_ui_html();
+    let between = |start: &str, end: &str| {
+        let (_, rest) = page.split_once(start)?;
+        rest.split_once(end).map(|(inside, _)| inside.to_owned())
+    };
+    // A test loads the page; should poem-openapi change its template, that test says so.
+    SwaggerUi {
+        script: between("<script charset=\"UTF-8\">", "</script>").unwrap_or_default(),
+        style: between("<style charset=\"UTF-8\">", "</style>").unwrap_or_default(),
+    }
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swagger_ui_is_in_the_binary() {
+        assert!(SWAGGER_UI.script.contains("SwaggerUIBundle"));
+        assert!(SWAGGER_UI.style.contains(".swagger-ui"));
+    }
+
+    #[test]
+    fn no_page_runs_inline_code_or_asks_another_host() {
+        for page in [
+            include_str!("pages/board.html"),
+            include_str!("pages/monitor.html"),
+            include_str!("pages/docs.html"),
+        ] {
+            for wrong in ["<script>", "<style", " style=\"", " onclick=", "://"] {
+                let found = page.matches(wrong).count();
+                let allowed =
+                    page.matches("http://localhost").count() + page.matches("http://www.w3.org").count();
+                assert!(found <= if wrong == "://" { allowed } else { 0 }, "{wrong}");
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+// The live half of the API: an EventSource with a cursor.
+//
+// The browser reconnects by itself after a dropped connection and sends Last-Event-ID.
+// It gives up for ever when the answer is anything but 200: then this class opens a new
+// EventSource at the cursor of the last message, with a growing delay, unless the owner
+// asked not to (`retryRefused: false`).
+
+import { Problem } from "/assets/api.js";
+
+const RETRY_MIN_MS = 1000;
+const RETRY_MAX_MS = 30_000;
+
+export const MESSAGE_KINDS = [
+  "task_created", "task_updated", "task_deleted", "execution_event", "announcement",
+  "connected", "snapshot", "checkpoint", "reset", "goodbye",
+];
+
+export class EventFeed {
+  #source = null;
+  #timer = 0;
+  #attempts = 0;
+
+  /**
+   * `address(cursor)` gives the URL to open; `onMessage(envelope)` gets each message in order;
+   * `onState(state, problem?)` gets connecting | connected | reconnecting | disconnected.
+   */
+  constructor({ address, onMessage, onState, retryRefused = true }) {
+    this.address = address;
+    this.onMessage = onMessage;
+    this.onState = onState;
+    this.retryRefused = retryRefused;
+    this.cursor = null;
+  }
+
+  get isOpen() {
+    return this.#source !== null || this.#timer !== 0;
+  }
+
+  open(cursor = null) {
+    this.#drop();
+    this.cursor = cursor;
+    this.#attempts = 0;
+    this.onState("connecting");
+    this.#connect();
+  }
+
+  close() {
+    this.#drop();
+    this.onState("disconnected");
+  }
+
+  #connect() {
+    const source = new EventSource(this.address(this.cursor));
+    this.#source = source;
+    source.onopen = () => {
+      this.#attempts = 0;
+      this.onState("connected");
+    };
+    source.onerror = () => {
+      if (source !== this.#source) return;
+      if (source.readyState === EventSource.CLOSED) this.#refused(source.url);
+      else this.onState("reconnecting");
+    };
+    source.onmessage = (message) => this.#receive(source, message);
+    // Only a stream opened with named=true sends these; onmessage then stays silent.
+    for (const kind of MESSAGE_KINDS) source.addEventListener(kind, source.onmessage);
+  }
+
+  #receive(source, message) {
+    if (source !== this.#source) return;
+    const envelope = JSON.parse(message.data);
+    if (envelope.id) this.cursor = envelope.id;
+    this.onMessage(envelope);
+  }
+
+  async #refused(url) {
+    this.#drop();
+    if (this.retryRefused) {
+      this.onState("reconnecting");
+      const delay = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
+      this.#timer = setTimeout(() => {
+        this.#timer = 0;
+        this.#connect();
+      }, delay);
+      return;
+    }
+    this.onState("disconnected", await whyRefused(url));
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#source?.close();
+    this.#source = null;
+  }
+}
+
+/** EventSource hides the answer it disliked: ask once more to read the problem. */
+async function whyRefused(url) {
+  const giveUp = new AbortController();
+  try {
+    const response = await fetch(url, { signal: giveUp.signal, headers: { Accept: "text/event-stream" } });
+    if (response.ok) return new Problem(response.status, "", "Stream ended", "This address is not an event stream.");
+    return await Problem.from(response);
+  } catch {
+    return new Problem(0, "unreachable", "Server not reachable", "The server did not answer. Is it running?");
+  } finally {
+    giveUp.abort();
+  }
+}

@@ -1,0 +1,360 @@
+//! Errors as RFC 9457 problem details: the only map from an error to a status, a code and safe words.
+//!
+//! What a client may read is written here; SQL, paths and causes go to the log.
+
+use poem::error::{ParsePathError as PoemPathError, ResponseError};
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiResponse, Object};
+use serde::Serialize;
+
+use crate::domain::error::Invalid;
+use crate::domain::schema::word_enum;
+use crate::service::ServiceError;
+use crate::store::StoreError;
+
+use super::spec;
+
+word_enum! {
+    /// What went wrong, for programs. Codes are stable; more may be added.
+    Code {
+        InvalidJson = "invalid_json",
+        InvalidField = "invalid_field",
+        InvalidParameter = "invalid_parameter",
+        RouteNotFound = "route_not_found",
+        TaskNotFound = "task_not_found",
+        ExecutionNotFound = "execution_not_found",
+        MethodNotAllowed = "method_not_allowed",
+        RequestTimeout = "request_timeout",
+        BodyTooLarge = "body_too_large",
+        UnsupportedMediaType = "unsupported_media_type",
+        RangeNotSatisfiable = "range_not_satisfiable",
+        HostNotAllowed = "host_not_allowed",
+        CrossSite = "cross_site",
+        VersionMismatch = "version_mismatch",
+        IdempotencyKeyReused = "idempotency_key_reused",
+        ExecutionLive = "execution_live",
+        ExecutionEnded = "execution_ended",
+        NothingToRun = "nothing_to_run",
+        CursorGone = "cursor_gone",
+        StorageFull = "storage_full",
+        Unavailable = "unavailable",
+        Internal = "internal",
+    }
+}
+
+impl Code {
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidJson | Self::InvalidField | Self::InvalidParameter => StatusCode::BAD_REQUEST,
+            Self::RouteNotFound | Self::TaskNotFound | Self::ExecutionNotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::HostNotAllowed => StatusCode::MISDIRECTED_REQUEST,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::VersionMismatch => StatusCode::PRECONDITION_FAILED,
+            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::ExecutionLive | Self::ExecutionEnded | Self::NothingToRun => StatusCode::CONFLICT,
+            Self::CursorGone => StatusCode::GONE,
+            Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// Seconds after which a client may try again when the hub cannot write.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// An error, after RFC 9457. `detail` says what to do about it.
+#[derive(Debug, Clone, Object, Serialize)]
+#[oai(rename = "Problem")]
+pub struct ProblemBody {
+    /// `urn:taskhub:problem:` and the code.
+    #[serde(rename = "type")]
+    #[oai(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    #[oai(validator(minimum(value = "400"), maximum(value = "599")))]
+    pub status: u16,
+    /// What went wrong, for programs.
+    pub code: Code,
+    /// What went wrong, and what to do about it, for people.
+    pub detail: String,
+    /// The field of the request that is wrong, if it is one; otherwise null.
+    #[oai(nullable)]
+    pub field: Option<String>,
+}
+
+/// A problem on its way to a client.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    code: Code,
+    detail: String,
+    field: Option<String>,
+    allow: Option<String>,
+}
+
+impl Problem {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), field: None, allow: None }
+    }
+
+    pub fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Names the methods that the path does have. RFC 9110, section 15.5.6.
+    pub fn with_allow(mut self, methods: String) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The answer for an error of the framework on the way to or from `path`.
+    pub fn of_framework(error: poem::Error, path: &str) -> Response {
+        if error.is_from_response() {
+            return error.into_response();
+        }
+        if let Some(ProblemError(problem)) = error.downcast_ref() {
+            return problem.clone().into_response();
+        }
+        let status = error.status();
+        let problem = if let Some(it) = error.downcast_ref::<ParseParamError>() {
+            parameter(it.name, &it.reason)
+        } else if let Some(it) = error.downcast_ref::<ParsePathError>() {
+            // poem-openapi numbers the parameters of a path; the specification knows their names.
+            let number = it.name.strip_prefix("param").and_then(|digits| digits.parse().ok());
+            let name = number.and_then(|number| spec::path_parameter(path, number));
+            parameter(name.unwrap_or(it.name), &it.reason)
+        } else if error.downcast_ref::<ContentTypeError>().is_some() {
+            let detail = "send the body as JSON, with the header `Content-Type: application/json`";
+            Self::new(Code::UnsupportedMediaType, detail)
+        } else if status == StatusCode::METHOD_NOT_ALLOWED {
+            // What is not an operation is a page.
+            let methods = spec::methods_of(path).unwrap_or_else(|| "GET, HEAD".to_owned());
+            let detail = format!("the path exists, but only with {methods}");
+            Self::new(Code::MethodNotAllowed, detail).with_allow(methods)
+        } else if status == StatusCode::NOT_FOUND || error.downcast_ref::<PoemPathError>().is_some() {
+            Self::new(Code::RouteNotFound, "nothing is here; /docs lists what there is")
+        } else if status.is_client_error() {
+            Self::new(Code::InvalidParameter, error.to_string())
+        } else {
+            tracing::error!(error = %error, "a request failed");
+            Self::internal()
+        };
+        problem.into_response()
+    }
+
+    pub fn internal() -> Self {
+        Self::new(Code::Internal, "the hub failed; its log says why")
+    }
+}
+
+fn parameter(name: &str, reason: &str) -> Problem {
+    // poem-openapi prefixes the words of our own parsers.
+    let words = reason
+        .strip_prefix("failed to parse \"")
+        .and_then(|rest| rest.split_once("\": "))
+        .map_or(reason, |(_, words)| words);
+    let words = match words.starts_with("Type \"") && words.ends_with("expects an input value.") {
+        true => "is required",
+        false => words,
+    };
+    Problem::new(Code::InvalidParameter, format!("{name}: {words}")).with_field(name)
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        let detail = format!("{}: {}", invalid.field, invalid.message);
+        Self::new(Code::InvalidField, detail).with_field(invalid.field)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::new(
+                Code::StorageFull,
+                "the hub's disk is full; nothing was changed, try again once there is room",
+            ),
+            StoreError::Closed => Self::new(Code::Unavailable, "the hub is shutting down; try again"),
+            StoreError::Aborted | StoreError::Database(_) | StoreError::Corrupt(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        let words = error.to_string();
+        match error {
+            ServiceError::NoTask(_) => Self::new(Code::TaskNotFound, words),
+            ServiceError::NeverExecuted(_) => {
+                Self::new(Code::ExecutionNotFound, format!("{words}; POST starts an execution"))
+            }
+            ServiceError::Invalid(invalid) => invalid.into(),
+            ServiceError::VersionMismatch { .. } => Self::new(
+                Code::VersionMismatch,
+                format!("{words}, which If-Match does not name; get it again and repeat the change on it"),
+            ),
+            ServiceError::KeyReused => {
+                Self::new(Code::IdempotencyKeyReused, format!("{words}; use a new key for a new request"))
+            }
+            ServiceError::Live { .. } => {
+                Self::new(Code::ExecutionLive, format!("{words}; stop it first or wait for its end"))
+            }
+            ServiceError::NothingToRun => Self::new(
+                Code::NothingToRun,
+                format!("{words}; send `script_content`, or set the task's `script`"),
+            ),
+            ServiceError::Ended(_) => Self::new(Code::ExecutionEnded, format!("{words}; start a new one")),
+            ServiceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let body = ProblemBody {
+            kind: format!("urn:taskhub:problem:{}", self.code),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code: self.code,
+            detail: self.detail,
+            field: self.field,
+        };
+        let bytes = serde_json::to_vec(&body).expect("a problem is always JSON");
+        let mut response = Response::builder()
+            .status(status)
+            .header(header::CONTENT_TYPE, "application/problem+json")
+            .body(bytes);
+        let headers = response.headers_mut();
+        if let Some(allow) = self.allow.and_then(|it| HeaderValue::from_str(&it).ok()) {
+            headers.insert(header::ALLOW, allow);
+        }
+        if matches!(self.code, Code::StorageFull | Code::Unavailable) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+/// Carries a problem through the framework's error type.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.detail)]
+pub struct ProblemError(Problem);
+
+impl ResponseError for ProblemError {
+    fn status(&self) -> StatusCode {
+        self.0.code.status()
+    }
+
+    fn as_response(&self) -> Response {
+        self.0.clone().into_response()
+    }
+}
+
+impl From<Problem> for poem::Error {
+    fn from(problem: Problem) -> Self {
+        ProblemError(problem).into()
+    }
+}
+
+/// The problems that an operation may answer, as a set of bits of [`problems`]; the specification lists them.
+#[derive(Debug)]
+pub struct Problems<const SET: u16>(Problem);
+
+/// The bits of [`Problems`].
+pub mod problems {
+    pub const BAD_REQUEST: u16 = 1;
+    pub const NOT_FOUND: u16 = 1 << 1;
+    pub const CONFLICT: u16 = 1 << 2;
+    pub const PRECONDITION_FAILED: u16 = 1 << 3;
+    pub const BODY: u16 = 1 << 4;
+    pub const UNPROCESSABLE: u16 = 1 << 5;
+    pub const GONE: u16 = 1 << 6;
+    pub const RANGE: u16 = 1 << 7;
+    pub const NONE: u16 = 0;
+}
+
+impl<const SET: u16, E: Into<Problem>> From<E> for Problems<SET> {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl<const SET: u16> From<Problems<SET>> for poem::Error {
+    fn from(problems: Problems<SET>) -> Self {
+        problems.0.into()
+    }
+}
+
+impl<const SET: u16> ApiResponse for Problems<SET> {
+    fn meta() -> MetaResponses {
+        use problems::*;
+        let listed: [(u16, u16, &'static str); 9] = [
+            (BAD_REQUEST, 400, "The request is wrong; `detail` says where."),
+            (NOT_FOUND, 404, "There is no such task or execution."),
+            (CONFLICT, 409, "The present state forbids it; `detail` says what to do."),
+            (GONE, 410, "The cursor is not, or no longer, a place in the log."),
+            (PRECONDITION_FAILED, 412, "The task has changed: it is not at a version that `If-Match` names."),
+            (BODY, 413, "The body is too large."),
+            (BODY, 415, "The body is not declared as JSON."),
+            (RANGE, 416, "The range lies beyond the end."),
+            (UNPROCESSABLE, 422, "The idempotency key was used for another request."),
+        ];
+        let ranges = [
+            ("4XX", "The request cannot be served as it is; `detail` says what to do."),
+            ("5XX", "The hub cannot serve the request now; nothing was changed."),
+        ];
+        let response = |status, range: Option<&str>, description| MetaResponse {
+            description,
+            status,
+            status_range: range.map(str::to_owned),
+            content: vec![MetaMediaType {
+                content_type: "application/problem+json",
+                schema: ProblemBody::schema_ref(),
+            }],
+            headers: vec![],
+        };
+        let exact = listed
+            .into_iter()
+            .filter(|(bit, _, _)| SET & bit != 0)
+            .map(|(_, status, words)| response(Some(status), None, words));
+        let ranges = ranges.into_iter().map(|(range, words)| response(None, Some(range), words));
+        MetaResponses { responses: exact.chain(ranges).collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        ProblemBody::register(registry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_an_error_status() {
+        for code in Code::ALL {
+            let status = code.status();
+            assert!(status.is_client_error() || status.is_server_error(), "{code}");
+        }
+    }
+}

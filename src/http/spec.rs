@@ -1,0 +1,298 @@
+//! The specification: generated once, polished once, and the same text everywhere it is shown.
+//!
+//! poem-openapi describes what the handlers are; generators and linters want some of it said differently. All
+//! of that is here, as rules over the whole document rather than as exceptions for one operation.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use poem_openapi::{ContactObject, LicenseObject, OpenApiService};
+use serde_json::{Map, Value, json};
+
+use super::events::EventApi;
+use super::executions::ExecutionApi;
+use super::system::SystemApi;
+use super::tasks::TaskApi;
+
+/// All operations.
+pub type Api = (TaskApi, ExecutionApi, EventApi, SystemApi);
+
+const SCHEMA_PREFIX: &str = "#/components/schemas/";
+
+const TAGS: [&str; 4] = ["Tasks", "Executions", "Events", "System"];
+
+const DESCRIPTION: &str = "TaskHub keeps tasks, runs their scripts in sessions with log files, and streams every \
+change as Server-Sent Events.\n\nErrors are `application/problem+json` (RFC 9457) with a stable `code`; `detail` \
+says what to do. Times are RFC 3339 in UTC with milliseconds. A field without a value is `null`, never absent.";
+
+pub fn service() -> OpenApiService<Api, ()> {
+    OpenApiService::new((TaskApi, ExecutionApi, EventApi, SystemApi), "TaskHub", env!("CARGO_PKG_VERSION"))
+        .description(DESCRIPTION)
+        .license(LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html"))
+        .contact(ContactObject::new().name("The TaskHub developers"))
+        .server("/")
+}
+
+/// The document.
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let generated = serde_json::from_str(&service().spec()).expect("poem-openapi writes JSON");
+    polish(generated)
+});
+
+/// The document as indented JSON with a final newline, as it is served, printed and committed.
+pub fn json() -> String {
+    let mut text = serde_json::to_string_pretty(&*DOCUMENT).expect("a JSON value is always JSON");
+    text.push('\n');
+    text
+}
+
+/// The document as YAML.
+pub fn yaml() -> String {
+    serde_norway::to_string(&*DOCUMENT).expect("a JSON value is always YAML")
+}
+
+/// The methods that the route of `path` has, for `Allow`. `None` when no operation matches.
+pub fn methods_of(path: &str) -> Option<String> {
+    let (_, operations) = route_of(path)?;
+    let mut methods: Vec<_> = operations.as_object()?.keys().map(|it| it.to_uppercase()).collect();
+    if methods.iter().any(|it| it == "GET") {
+        methods.push("HEAD".to_owned());
+    }
+    Some(methods.join(", "))
+}
+
+/// The name of the parameter with this number in the route of `path`, counted from 0.
+pub fn path_parameter(path: &str, number: usize) -> Option<&'static str> {
+    let (template, _) = route_of(path)?;
+    template.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).nth(number)
+}
+
+/// The route of `path`. A literal segment is a better match than a parameter, as in the router.
+fn route_of(path: &str) -> Option<(&'static str, &'static Value)> {
+    let segments: Vec<_> = path.trim_matches('/').split('/').collect();
+    let literals = |template: &str| template.split('/').filter(|it| !it.starts_with('{')).count();
+    DOCUMENT["paths"]
+        .as_object()?
+        .iter()
+        .map(|(template, operations)| (template.as_str(), operations))
+        .filter(|(template, _)| matches(template, &segments))
+        .max_by_key(|(template, _)| literals(template))
+}
+
+fn matches(template: &str, segments: &[&str]) -> bool {
+    let parts: Vec<_> = template.trim_matches('/').split('/').collect();
+    parts.len() == segments.len()
+        && parts.iter().zip(segments).all(|(part, it)| part.starts_with('{') || part == it)
+}
+
+fn polish(mut document: Value) -> Value {
+    // progenitor and others read 3.0 only, and poem says 3.0.0.
+    document["openapi"] = "3.0.3".into();
+    walk(&mut document, &mut tidy);
+    let requested = requested_schemas(&document);
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        for (name, schema) in schemas.iter_mut() {
+            close_or_complete(schema, requested.contains(name));
+        }
+    }
+    // The order in which a newcomer wants to read them.
+    if let Some(tags) = document["tags"].as_array_mut() {
+        tags.sort_by_key(|tag| TAGS.iter().position(|name| tag["name"] == *name));
+    }
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+            operation["security"] = json!([]);
+        }
+    }
+    document
+}
+
+fn walk(value: &mut Value, rule: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            object.values_mut().for_each(|it| walk(it, rule));
+            rule(object);
+        }
+        Value::Array(list) => list.iter_mut().for_each(|it| walk(it, rule)),
+        _ => {}
+    }
+}
+
+/// The rules that look at one object at a time.
+fn tidy(object: &mut Map<String, Value>) {
+    // Defaults said aloud are noise in every diff.
+    object.retain(|key, value| match key.as_str() {
+        "deprecated" => *value != json!(false),
+        "explode" => *value != json!(true),
+        "description" => *value != json!(""),
+        _ => true,
+    });
+    // poem-openapi names the schema again inside it.
+    if object.contains_key("properties") {
+        object.remove("title");
+    }
+    // A reference with siblings becomes `allOf` with one reference; poem-openapi repeats the siblings inside.
+    if let Some(parts) = object.get_mut("allOf").and_then(Value::as_array_mut) {
+        parts.retain(|part| part.get("$ref").is_some());
+    }
+    // JSON has no charset, and everything here is UTF-8.
+    if let Some(content) = object.get_mut("content").and_then(Value::as_object_mut) {
+        *content = std::mem::take(content)
+            .into_iter()
+            .map(|(kind, media)| (kind.split(';').next().unwrap_or_default().to_owned(), media))
+            .collect();
+    }
+    if let Some(headers) = object.get_mut("headers").and_then(Value::as_object_mut) {
+        *headers =
+            std::mem::take(headers).into_iter().map(|(name, header)| (header_name(&name), header)).collect();
+    }
+    // OpenAPI 3.0 knows no unsigned formats.
+    let signed = match object.get("format").and_then(Value::as_str) {
+        Some("uint16" | "uint32") => Some("int32"),
+        Some("uint64") => Some("int64"),
+        _ => None,
+    };
+    if let Some(format) = signed {
+        object.insert("format".to_owned(), format.into());
+        object.entry("minimum").or_insert(json!(0));
+    }
+    for bound in ["minimum", "maximum"] {
+        if let Some(number) = object.get(bound).and_then(Value::as_f64)
+            && object.get("type") == Some(&json!("integer"))
+        {
+            object.insert(bound.to_owned(), json!(number as i64));
+        }
+    }
+    // Lists in a query are separated by commas.
+    if object.get("in") == Some(&json!("query"))
+        && object.get("schema").and_then(|it| it.get("type")) == Some(&json!("array"))
+    {
+        object.insert("style".to_owned(), json!("form"));
+        object.insert("explode".to_owned(), json!(false));
+    }
+}
+
+/// poem-openapi writes header names in upper case; people and some generators prefer the usual form.
+fn header_name(name: &str) -> String {
+    match name {
+        "ETAG" => "ETag".to_owned(),
+        other => other
+            .split('-')
+            .map(|part| {
+                let (first, rest) = part.split_at(part.len().min(1));
+                first.to_uppercase() + &rest.to_lowercase()
+            })
+            .collect::<Vec<_>>()
+            .join("-"),
+    }
+}
+
+/// What a client sends may hold nothing else; what the hub sends holds everything, always.
+fn close_or_complete(schema: &mut Value, requested: bool) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    let Some(properties) = object.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    if requested {
+        object.insert("additionalProperties".to_owned(), json!(false));
+    } else {
+        let all: Vec<_> = properties.keys().cloned().collect();
+        object.insert("required".to_owned(), json!(all));
+    }
+}
+
+/// The names of all schemas that request bodies reach.
+fn requested_schemas(document: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = Vec::new();
+    let operations = document["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+    for operation in operations.filter_map(Value::as_object).flat_map(|it| it.values()) {
+        if let Some(body) = operation.get("requestBody") {
+            references(body, &mut open);
+        }
+    }
+    while let Some(name) = open.pop() {
+        if let Some(schema) = document.pointer(&format!("/components/schemas/{name}"))
+            && found.insert(name)
+        {
+            references(schema, &mut open);
+        }
+    }
+    found
+}
+
+fn references(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(name) = object.get("$ref").and_then(Value::as_str) {
+                names.extend(name.strip_prefix(SCHEMA_PREFIX).map(str::to_owned));
+            }
+            object.values().for_each(|it| references(it, names));
+        }
+        Value::Array(list) => list.iter().for_each(|it| references(it, names)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_raw_document_holds_no_key_twice() {
+        // serde_json keeps the last of two equal keys, so the text is walked by hand.
+        let text = service().spec();
+        let mut open: Vec<BTreeSet<String>> = Vec::new();
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find(['{', '}', '"']) {
+            let token = rest.as_bytes()[at];
+            rest = &rest[at + 1..];
+            match token {
+                b'{' => open.push(BTreeSet::new()),
+                b'}' => drop(open.pop()),
+                _ => {
+                    let mut end = 0;
+                    let bytes = rest.as_bytes();
+                    while bytes[end] != b'"' {
+                        end += if bytes[end] == b'\\' { 2 } else { 1 };
+                    }
+                    let (key, after) = (&rest[..end], &rest[end + 1..]);
+                    if after.trim_start().starts_with(':') {
+                        let keys = open.last_mut().expect("a key is inside an object");
+                        assert!(keys.insert(key.to_owned()), "{key} twice in one object");
+                    }
+                    rest = after;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_is_described_and_says_how_it_fails() {
+        let paths = DOCUMENT["paths"].as_object().expect("paths");
+        let mut ids = BTreeSet::new();
+        for (path, operations) in paths {
+            for (method, operation) in operations.as_object().expect("operations") {
+                let place = format!("{method} {path}");
+                let id = operation["operationId"].as_str().expect("an operationId");
+                assert!(ids.insert(id.to_owned()), "{id} twice");
+                assert!(operation["summary"].is_string(), "{place}: no summary");
+                assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{place}: one tag");
+                let responses = operation["responses"].as_object().expect("responses");
+                assert!(responses.keys().any(|status| status.starts_with('2')), "{place}");
+                for range in ["4XX", "5XX"] {
+                    assert!(responses.contains_key(range), "{place}: no {range}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn allow_names_the_methods_of_the_closest_route() {
+        assert_eq!(methods_of("/api/tasks").as_deref(), Some("GET, POST, HEAD"));
+        assert_eq!(methods_of("/api/tasks/status/x").as_deref(), Some("PUT"));
+        assert_eq!(methods_of("/nowhere"), None);
+    }
+}

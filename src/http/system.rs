@@ -1,0 +1,65 @@
+//! The operations for operators: is it alive, is it ready, what does it count.
+
+use poem::web::Data;
+use poem_openapi::payload::PlainText;
+use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
+
+use crate::events::Events;
+use crate::metrics::Metrics;
+
+use super::Tags;
+use super::body::Body;
+use super::problem::Problems;
+use super::problem::problems::NONE;
+
+#[derive(Debug)]
+pub struct SystemApi;
+
+/// A sign of life.
+#[derive(Debug, Object, Serialize)]
+pub struct Health {
+    /// Always `ok`.
+    pub status: String,
+    /// The version of the hub.
+    pub version: String,
+}
+
+#[OpenApi(tag = "Tags::System")]
+impl SystemApi {
+    /// Is the hub alive?
+    #[oai(path = "/health", method = "get", operation_id = "health")]
+    async fn health(&self) -> Result<Body<Health>, Problems<NONE>> {
+        Ok(Body(alive()))
+    }
+
+    /// Can the hub serve?
+    ///
+    /// Reads the store; a problem with status 5xx when that fails.
+    #[oai(path = "/ready", method = "get", operation_id = "readiness")]
+    async fn readiness(&self, events: Data<&Events>) -> Result<Body<Health>, Problems<NONE>> {
+        events.standing().await?;
+        Ok(Body(alive()))
+    }
+
+    /// Read the metrics
+    ///
+    /// In the text format of Prometheus.
+    #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
+    async fn metrics(
+        &self,
+        events: Data<&Events>,
+        metrics: Data<&Metrics>,
+    ) -> Result<PlainText<String>, Problems<NONE>> {
+        let standing = events.standing().await?;
+        metrics.streams(standing.totals.connected);
+        metrics.head(standing.head.seq);
+        metrics.sent(standing.totals.events, standing.totals.bytes);
+        metrics.ring(standing.ring_events, standing.ring_bytes);
+        Ok(PlainText(metrics.render()))
+    }
+}
+
+fn alive() -> Health {
+    Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}

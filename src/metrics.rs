@@ -1,0 +1,117 @@
+//! Every metric's name, and the one recorder behind them.
+//!
+//! The recorder belongs to the hub it counts for, not to the process, so that two hubs in one test do not
+//! count together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+const REQUESTS: &str = "taskhub_http_requests_total";
+const REQUEST_SECONDS: &str = "taskhub_http_request_duration_seconds";
+const STREAMS: &str = "taskhub_streams";
+const LOG_HEAD: &str = "taskhub_events_total";
+const SENT_EVENTS: &str = "taskhub_stream_events_sent_total";
+const SENT_BYTES: &str = "taskhub_stream_bytes_sent_total";
+const RING_EVENTS: &str = "taskhub_ring_events";
+const RING_BYTES: &str = "taskhub_ring_bytes";
+
+const METADATA: Metadata<'static> = Metadata::new("taskhub", Level::INFO, None);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: Arc<PrometheusRecorder>,
+    handle: PrometheusHandle,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(&[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
+            .expect("the list of buckets is not empty")
+            .build_recorder();
+        let describe = |name: &'static str, unit: Option<Unit>, words: &'static str, counter: bool| {
+            let (name, words) = (KeyName::from(name), SharedString::const_str(words));
+            match counter {
+                true => recorder.describe_counter(name, unit, words),
+                false => recorder.describe_gauge(name, unit, words),
+            }
+        };
+        describe(
+            REQUESTS,
+            None,
+            "Requests answered, by method and status; a stream counts when it opens",
+            true,
+        );
+        describe(STREAMS, None, "Streams open now", false);
+        describe(LOG_HEAD, None, "Events in the log, expired ones included", true);
+        describe(SENT_EVENTS, None, "Events sent, over all streams", true);
+        describe(SENT_BYTES, Some(Unit::Bytes), "Bytes sent, over all streams", true);
+        describe(RING_EVENTS, None, "Events held in memory", false);
+        describe(RING_BYTES, Some(Unit::Bytes), "Bytes of events held in memory", false);
+        recorder.describe_histogram(
+            REQUEST_SECONDS.into(),
+            Some(Unit::Seconds),
+            SharedString::const_str("Time to an answer's head"),
+        );
+        let handle = recorder.handle();
+        Self { recorder: Arc::new(recorder), handle }
+    }
+
+    pub fn request(&self, method: &'static str, status: u16, elapsed: Duration) {
+        let labels = vec![Label::new("method", method), Label::new("status", status.to_string())];
+        let key = Key::from_parts(REQUESTS, labels);
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+        let key = Key::from_static_name(REQUEST_SECONDS);
+        self.recorder.register_histogram(&key, &METADATA).record(elapsed.as_secs_f64());
+    }
+
+    pub fn streams(&self, open: u64) {
+        self.gauge(STREAMS, open);
+    }
+
+    pub fn head(&self, seq: u64) {
+        self.total(LOG_HEAD, seq);
+    }
+
+    pub fn sent(&self, events: u64, bytes: u64) {
+        self.total(SENT_EVENTS, events);
+        self.total(SENT_BYTES, bytes);
+    }
+
+    pub fn ring(&self, events: u64, bytes: u64) {
+        self.gauge(RING_EVENTS, events);
+        self.gauge(RING_BYTES, bytes);
+    }
+
+    /// Everything, in the text format of Prometheus.
+    pub fn render(&self) -> String {
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+
+    fn gauge(&self, name: &'static str, value: u64) {
+        let key = Key::from_static_name(name);
+        self.recorder.register_gauge(&key, &METADATA).set(value as f64);
+    }
+
+    fn total(&self, name: &'static str, value: u64) {
+        let key = Key::from_static_name(name);
+        self.recorder.register_counter(&key, &METADATA).absolute(value);
+    }
+}

@@ -1,0 +1,202 @@
+//! Sockets: an accept loop of our own around the poem endpoint.
+//!
+//! poem's server has no deadline for a request's head, spins when file descriptors run out, waits for open
+//! streams for ever at shutdown, and boxes its connections so that every body is copied. hyper does better when
+//! it is given the socket itself; nothing here knows what the endpoint answers.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use poem::endpoint::BoxEndpoint;
+use poem::http::uri::Scheme;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Endpoint, Response};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::config::ServerConfig;
+use crate::shutdown::Shutdown;
+
+/// Where the hub listens when nothing else is said: `localhost` of both kinds.
+pub const DEFAULT_PORT: u16 = 8000;
+/// Connections that the kernel keeps for us while we are busy; a burst of reconnecting streams.
+const BACKLOG: i32 = 4096;
+/// A peer that acknowledges nothing for this long is gone. Detects half-open connections and readers that
+/// have stopped for good, and leaves a stalled one time to come back.
+const PEER_TIMEOUT: Duration = Duration::from_secs(45);
+/// Silence after which the kernel asks whether the peer is still there.
+const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// Pause after accepting failed, usually for want of file descriptors, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why an address could not be listened on, in words for the operator.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    #[error("{0} is in use by another program; stop it, or choose another address with --listen")]
+    InUse(SocketAddr),
+    #[error("cannot listen on {address}: {source}")]
+    Refused { address: SocketAddr, source: io::Error },
+    #[error(
+        "{0} can be reached from other machines, and everybody there could run scripts here; listen on a \
+         loopback address, or say --insecure-no-auth"
+    )]
+    Exposed(SocketAddr),
+}
+
+/// Binds every address of the configuration, or `localhost` by IPv4 and, where the machine has it, IPv6.
+///
+/// # Errors
+/// [`ListenError`]
+pub fn bind(config: &ServerConfig) -> Result<Vec<TcpListener>, ListenError> {
+    if config.listen.is_empty() {
+        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, DEFAULT_PORT));
+        let mut listeners = vec![listen(v4)?];
+        match listen(v6) {
+            Ok(listener) => listeners.push(listener),
+            Err(error @ ListenError::InUse(_)) => return Err(error),
+            Err(error) => tracing::warn!(error = %error, "serving IPv4 only"),
+        }
+        return Ok(listeners);
+    }
+    for address in &config.listen {
+        if !is_loopback(address.ip()) && !config.insecure_no_auth {
+            return Err(ListenError::Exposed(*address));
+        }
+    }
+    config.listen.iter().copied().map(listen).collect()
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // Connections of a hub that has just ended must not keep its successor from the port.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    open().map_err(|source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::InUse(address),
+        _ => ListenError::Refused { address, source },
+    })
+}
+
+/// What a connection is served with.
+#[derive(Clone)]
+struct Serving {
+    endpoint: Arc<BoxEndpoint<'static, Response>>,
+    head_time_max: Duration,
+    places: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+/// Serves `listeners` until the shutdown is asked for. Every connection is a task of its own, tracked.
+pub fn serve(
+    listeners: Vec<TcpListener>,
+    endpoint: BoxEndpoint<'static, Response>,
+    config: &ServerConfig,
+    shutdown: &Shutdown,
+) {
+    let serving = Serving {
+        endpoint: Arc::new(endpoint),
+        head_time_max: Duration::from_secs(config.request_seconds_max),
+        places: Arc::new(Semaphore::new(config.connections_max)),
+        shutdown: shutdown.clone(),
+    };
+    for listener in listeners {
+        shutdown.tasks.spawn(accept(listener, serving.clone()));
+    }
+}
+
+async fn accept(listener: TcpListener, serving: Serving) {
+    loop {
+        // Beyond the cap connections wait in the backlog. The semaphore is never closed.
+        let place = serving.places.clone().acquire_owned();
+        let (place, accepted) = tokio::select! {
+            () = serving.shutdown.soft.cancelled() => return,
+            both = async { (place.await, listener.accept().await) } => both,
+        };
+        let (Ok(place), Ok((socket, peer))) = (place, accepted) else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let serving = serving.clone();
+        let tasks = serving.shutdown.tasks.clone();
+        tasks.spawn(async move {
+            let _place = place;
+            connection(socket, peer, serving).await;
+        });
+    }
+}
+
+async fn connection(socket: TcpStream, peer: SocketAddr, serving: Serving) {
+    // A socket that refuses its options is dead already, and reading from it will say so.
+    if let Err(error) = configure(&socket) {
+        tracing::debug!(error = %error, "a connection ended before it began");
+        return;
+    }
+    let Ok(local) = socket.local_addr() else {
+        return;
+    };
+    let endpoint = serving.endpoint;
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let endpoint = endpoint.clone();
+        let (local, remote) = (LocalAddr(local.into()), RemoteAddr(peer.into()));
+        async move {
+            let request = poem::Request::from((request, local, remote, Scheme::HTTP));
+            Ok::<hyper::Response<_>, Infallible>(endpoint.get_response(request).await.into())
+        }
+    });
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(serving.head_time_max)
+            .serve_connection(TokioIo::new(socket), service)
+    );
+    let mut asked = false;
+    loop {
+        // Polling the connection again after either token is what they are for; all are cancel safe.
+        tokio::select! {
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(error = %error, "a connection broke off");
+                }
+                return;
+            }
+            () = serving.shutdown.soft.cancelled(), if !asked => {
+                asked = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = serving.shutdown.hard.cancelled() => return,
+        }
+    }
+}
+
+fn configure(socket: &TcpStream) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
+    let socket = socket2::SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
+    Ok(())
+}
