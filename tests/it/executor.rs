@@ -1,0 +1,462 @@
+//! Executions, run by the real shim: how they end, what is left of them, and what a restarted hub makes of
+//! them. The hub here is the store, the service and the executor, without HTTP.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use taskhub::config::{ExecutorConfig, StoreConfig};
+use taskhub::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
+use taskhub::domain::id::TaskId;
+use taskhub::domain::task::NewTask;
+use taskhub::executor::logs::{From, read_page};
+use taskhub::executor::{Executor, ExecutorSettings};
+use taskhub::service::Service;
+use taskhub::store::Store;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use ExecutionStatus::{Completed, Failed, Lost, Queued, Running, Stopped, TimedOut};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    store: StoreConfig,
+    #[command(flatten)]
+    executor: ExecutorConfig,
+}
+
+fn arguments() -> Arguments {
+    Arguments::parse_from(["taskhub", "--executions-max=8", "--grace-ms=300", "--log-bytes-max=1048576"])
+}
+
+fn config() -> ExecutorConfig {
+    arguments().executor
+}
+
+/// Waits for something to be seen.
+#[track_caller]
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    String::from_utf8_lossy(&stat).rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
+}
+
+struct Hub {
+    runtime: Runtime,
+    service: Service,
+    shutdown: CancellationToken,
+    tracker: TaskTracker,
+    data_dir: PathBuf,
+}
+
+impl Hub {
+    fn start(data_dir: &Path) -> Self {
+        Self::with(data_dir, &config())
+    }
+
+    fn with(data_dir: &Path, config: &ExecutorConfig) -> Self {
+        Self::with_shim(data_dir, config, env!("CARGO_BIN_EXE_taskhub"))
+    }
+
+    fn with_shim(data_dir: &Path, config: &ExecutorConfig, shim_program: &str) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let store = arguments().store;
+        // A hub that was just cut off may hold its lock for a moment more.
+        let opened = wait_for("the store", || Store::open(data_dir, &store).ok());
+        opened.writer.start(drop).expect("a thread");
+        let service = Service::new(opened.store, config.slots());
+        let settings = ExecutorSettings {
+            data_dir: data_dir.to_owned(),
+            shim_program: shim_program.into(),
+            hub_url: "http://localhost:8000".into(),
+        };
+        let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let context = runtime.enter();
+        Executor::start(service.clone(), config, settings, shutdown.clone(), &tracker).expect("started");
+        drop(context);
+        Self { runtime, service, shutdown, tracker, data_dir: data_dir.to_owned() }
+    }
+
+    /// Ends as asked, and in time.
+    fn stop(self) {
+        self.shutdown.cancel();
+        self.tracker.close();
+        let ended = async { tokio::time::timeout(PATIENCE, self.tracker.wait()).await };
+        self.runtime.block_on(ended).expect("ended");
+    }
+
+    /// Every task is gone at once, wherever it stood.
+    fn crash(self) {
+        self.runtime.shutdown_background();
+    }
+
+    fn run(&self, script: &str) -> TaskId {
+        self.request(script, r"{}")
+    }
+
+    fn request(&self, script: &str, request: &str) -> TaskId {
+        let new = serde_json::json!({ "title": "a test", "script": script }).to_string();
+        let new: NewTask = serde_json::from_str(&new).expect("a task");
+        let request: ExecutionRequest = serde_json::from_str(request).expect("a request");
+        self.runtime.block_on(async {
+            let task = self.service.create_task(new, None).await.expect("created").task;
+            self.service.start_execution(task.id, request).await.expect("queued");
+            task.id
+        })
+    }
+
+    fn stop_task(&self, task: TaskId) {
+        self.runtime.block_on(self.service.stop_execution(task)).expect("asked to stop");
+    }
+
+    fn execution(&self, task: TaskId) -> Execution {
+        self.runtime.block_on(self.service.latest_execution(task)).expect("there")
+    }
+
+    #[track_caller]
+    fn reaches(&self, task: TaskId, status: ExecutionStatus) -> Execution {
+        wait_for(&format!("{status}"), || {
+            let execution = self.execution(task);
+            let is_done = execution.status.is_final() || execution.status == status;
+            is_done.then_some(execution)
+        })
+    }
+
+    #[track_caller]
+    fn ends(&self, task: TaskId) -> (ExecutionStatus, Option<i32>, String) {
+        let execution =
+            wait_for("an end", || Some(self.execution(task)).filter(|execution| execution.status.is_final()));
+        (execution.status, execution.exit_code, execution.reason.unwrap_or_default())
+    }
+
+    fn directory(&self, task: TaskId) -> PathBuf {
+        self.data_dir.join(format!("executions/{}", self.execution(task).number))
+    }
+
+    fn log(&self, task: TaskId) -> Vec<u8> {
+        fs::read(self.data_dir.join(self.execution(task).log_file)).unwrap_or_default()
+    }
+
+    /// What the script wrote to a file of its working directory, once it ends in a line break.
+    #[track_caller]
+    fn note(&self, task: TaskId, name: &str) -> String {
+        let path = self.directory(task).join("work").join(name);
+        wait_for(name, || {
+            let text = fs::read_to_string(&path).ok()?;
+            Some(text.strip_suffix('\n')?.to_owned())
+        })
+    }
+}
+
+fn hub() -> (TempDir, Hub) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Hub::start(directory.path());
+    (directory, hub)
+}
+
+#[track_caller]
+fn outcome(hub: &Hub, script: &str) -> (ExecutionStatus, Option<i32>, String) {
+    let task = hub.run(script);
+    hub.ends(task)
+}
+
+#[test]
+fn the_way_a_script_ends_is_the_way_its_execution_ends() {
+    let (_directory, hub) = hub();
+    assert_eq!(outcome(&hub, "exit 0"), (Completed, Some(0), String::new()));
+    assert_eq!(outcome(&hub, "exit 7"), (Failed, Some(7), "exit code 7".into()));
+    assert_eq!(outcome(&hub, "kill -9 $$"), (Failed, None, "killed by signal 9 (KILL)".into()));
+    assert_eq!(outcome(&hub, "#!/usr/bin/env sh\n[ $# = 0 ] || exit 9"), (Completed, Some(0), String::new()));
+    let (status, code, reason) = outcome(&hub, "#!/nowhere/interpreter\n");
+    assert_eq!((status, code), (Failed, None));
+    assert!(reason.starts_with("could not start: the interpreter"), "{reason}");
+}
+
+#[test]
+fn a_script_gets_its_own_environment_and_none_of_the_hubs_secrets() {
+    let (_directory, hub) = hub();
+    // Cargo sets it for this process: as good as a secret.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    let script = "env; tr '\\0' '\\n' </proc/$PPID/environ; cat <&0; pwd; ls -a ..";
+    let task = hub.request(script, r#"{"env":{"GREETING":"hé llo"},"cwd":"a/b"}"#);
+    assert_eq!(hub.ends(task).0, Completed);
+    let execution = hub.execution(task);
+    let log = String::from_utf8(hub.log(task)).expect("text");
+    for expected in [
+        "GREETING=hé llo".to_owned(),
+        format!("TASKHUB_TASK_ID={task}"),
+        format!("TASKHUB_EXECUTION_ID={}", execution.id),
+        "TASKHUB_SESSION=taskhub-1".to_owned(),
+        "TASKHUB_URL=http://localhost:8000".to_owned(),
+    ] {
+        assert_eq!(log.lines().filter(|line| **line == expected).count(), 1, "{expected} in {log}");
+    }
+    assert!(log.contains("PATH="));
+    assert!(log.contains("/work/a/b\n"));
+    assert!(!log.contains("CARGO"), "{log}");
+}
+
+#[test]
+fn a_script_is_out_of_reach_of_the_hubs_terminal() {
+    let (_directory, hub) = hub();
+    let task = hub.run("set -- $(cat /proc/$$/stat); echo $PPID $4 $$ $5 $6");
+    assert_eq!(hub.ends(task).0, Completed);
+    let log = String::from_utf8(hub.log(task)).expect("text");
+    let ids: Vec<_> = log.split_whitespace().collect();
+    let [shim, parent, main, group, session] = ids[..] else { panic!("{log}") };
+    assert_eq!((parent, group, session), (shim, main, shim));
+}
+
+#[test]
+fn nothing_survives_a_stop() {
+    let (_directory, hub) = hub();
+    let script = r#"
+        setsid sleep 1000 & echo $! >away
+        (setsid sleep 1001 & echo $! >orphan)
+        (setsid sh -c 'printf "\377) Z 1 1 (" >/proc/$$/comm; echo $$ >odd; while :; do sleep 1; done' &)
+        echo $$ >main; wait
+    "#;
+    let task = hub.run(script);
+    let pids = ["away", "orphan", "odd", "main"].map(|name| hub.note(task, name));
+    assert!(pids.iter().all(|pid| is_alive(pid)));
+    hub.stop_task(task);
+    assert_eq!(hub.ends(task), (Stopped, None, "stopped on request".into()));
+    assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+}
+
+#[test]
+fn nothing_survives_the_end_of_the_script_either() {
+    let (_directory, hub) = hub();
+    let task = hub.run("setsid sleep 1000 & echo $! >away\nsleep 1001 & echo $! >near");
+    assert_eq!(hub.ends(task), (Completed, Some(0), String::new()));
+    let pids = ["away", "near"].map(|name| hub.note(task, name));
+    assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+}
+
+#[test]
+fn who_does_not_hear_term_is_killed_after_the_grace() {
+    let (_directory, hub) = hub();
+    let script = r#"
+        export stubborn='trap "" TERM; echo $$ >$name; while :; do sleep 1; done'
+        (name=away setsid sh -c "$stubborn" &)
+        name=main; eval "$stubborn"
+    "#;
+    let task = hub.run(script);
+    let pids = ["away", "main"].map(|name| hub.note(task, name));
+    let asked = Instant::now();
+    hub.stop_task(task);
+    assert_eq!(hub.ends(task).0, Stopped);
+    assert!(asked.elapsed() >= Duration::from_millis(300));
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+}
+
+#[test]
+fn a_stop_at_any_moment_of_the_start_is_heard() {
+    let (_directory, hub) = hub();
+    for round in 0..40 {
+        let task = hub.run("sleep 1000");
+        hub.reaches(task, Running);
+        thread::sleep(Duration::from_micros(250 * round));
+        hub.stop_task(task);
+        assert_eq!(hub.ends(task).0, Stopped);
+    }
+}
+
+#[test]
+fn a_script_may_tidy_up_when_it_is_stopped() {
+    let (_directory, hub) = hub();
+    let task = hub.run("trap 'echo bye; exit 3' TERM; echo on; while :; do sleep 0.02; done");
+    wait_for("output", || (hub.log(task) == b"on\n").then_some(()));
+    hub.stop_task(task);
+    assert_eq!(hub.ends(task).0, Stopped);
+    assert_eq!(hub.execution(task).exit_code, Some(3));
+    assert!(hub.log(task).ends_with(b"bye\n"));
+}
+
+#[test]
+fn what_takes_too_long_is_timed_out() {
+    let (_directory, hub) = hub();
+    let started = Instant::now();
+    let task = hub.request("sleep 1000", r#"{"timeout_seconds":1}"#);
+    assert_eq!(hub.ends(task), (TimedOut, None, "did not end within 1 s".into()));
+    assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn all_output_is_in_the_log_whatever_it_is() {
+    let (_directory, hub) = hub();
+    let lines = hub.run("i=0; while [ $i -lt 1000 ]; do echo $i; echo $i >&2; i=$((i+1)); done");
+    let binary = hub.run("head -c 300000 /dev/zero; printf '\\377\\300\\r\\n'");
+    let closing = hub.run("echo first; exec >&- 2>&-; sleep 0.3; exit 4");
+    assert_eq!(hub.ends(lines).0, Completed);
+    let expected: String = (0..1000).map(|i| format!("{i}\n{i}\n")).collect();
+    assert_eq!(hub.log(lines), expected.into_bytes());
+
+    assert_eq!(hub.ends(binary).0, Completed);
+    let log = hub.log(binary);
+    assert_eq!(log.len(), 300_004);
+    assert!(log.ends_with(b"\0\xff\xc0\r\n"));
+
+    assert_eq!(hub.ends(closing), (Failed, Some(4), "exit code 4".into()));
+    assert_eq!(hub.log(closing), b"first\n");
+}
+
+#[test]
+fn output_is_there_while_the_script_runs() {
+    let (_directory, hub) = hub();
+    let task = hub.run("printf half; sleep 1000");
+    wait_for("output", || (hub.log(task) == b"half").then_some(()));
+    let path = hub.data_dir.join(hub.execution(task).log_file);
+    let page = hub.runtime.block_on(read_page(&path, From::Tail(1), 100, false)).expect("read");
+    assert_eq!((page.text.as_str(), page.next_offset), ("half", 4));
+    assert_eq!(hub.reaches(task, Running).status, Running);
+    hub.stop_task(task);
+    assert_eq!(hub.ends(task).0, Stopped);
+}
+
+#[test]
+fn a_flood_is_bounded_and_its_end_is_kept() {
+    let (_directory, hub) = hub();
+    let task = hub.request("yes & sleep 0.5; kill $!; wait; sleep 0.1; echo the end", "{}");
+    assert_eq!(hub.ends(task).0, Completed);
+    let log = hub.log(task);
+    assert!(log.len() <= 1 << 20, "{}", log.len());
+    assert!(log.starts_with(b"y\ny\n"));
+    assert!(log.ends_with(b"y\nthe end\n"));
+    assert!(String::from_utf8_lossy(&log).contains(" bytes left out here]\n"));
+}
+
+#[test]
+fn a_background_process_that_holds_the_pipe_holds_up_nothing() {
+    let (_directory, hub) = hub();
+    let started = Instant::now();
+    assert_eq!(outcome(&hub, "sleep 1000 & echo done").0, Completed);
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn executions_wait_for_a_slot_in_the_order_they_came() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Hub::with(directory.path(), &ExecutorConfig { executions_max: Some(1), ..config() });
+    let tasks = [hub.run("sleep 0.3"), hub.run("true"), hub.run("true")];
+    hub.reaches(tasks[0], Running);
+    assert_eq!(hub.execution(tasks[2]).status, Queued);
+    hub.stop_task(tasks[2]);
+    assert_eq!(hub.ends(tasks[1]).0, Completed);
+    assert_eq!(hub.ends(tasks[2]), (Stopped, None, "stopped before it started".into()));
+    let [first, second, _] = tasks.map(|task| hub.execution(task));
+    assert!(second.started_at >= first.ended_at);
+}
+
+#[test]
+fn an_ended_execution_leaves_its_log_and_its_results_and_nothing_else() {
+    let (_directory, hub) = hub();
+    let with = hub.request("echo 7 >result; echo x >../stray", r#"{"env":{"SECRET":"s3cret"}}"#);
+    let without = hub.run("true");
+    assert_eq!((hub.ends(with).0, hub.ends(without).0), (Completed, Completed));
+    let all = hub.data_dir.join("executions");
+    let names = |path: &Path| -> Vec<_> {
+        let entries = fs::read_dir(path).into_iter().flatten();
+        entries.map(|entry| entry.expect("an entry").file_name()).collect()
+    };
+    wait_for("the directories to be cleaned", || {
+        (names(&all) == ["1"] && names(&all.join("1")) == ["work"]).then_some(())
+    });
+    assert_eq!(names(&all.join("1/work")), ["result"]);
+}
+
+#[test]
+fn a_hub_that_ends_leaves_executions_running_and_the_next_one_finds_them() {
+    for crash in [false, true] {
+        let (directory, hub) = hub();
+        let ending = hub.run("echo $$ >main; sleep 0.5; echo over; exit 5");
+        let staying = hub.run("echo $$ >main; sleep 1000");
+        let slow = hub.request("echo $$ >main; sleep 1000", r#"{"timeout_seconds":2}"#);
+        let pids = [ending, staying, slow].map(|task| hub.note(task, "main"));
+        if crash {
+            hub.crash()
+        } else {
+            hub.stop()
+        }
+        wait_for("a script to end by itself", || (!is_alive(&pids[0])).then_some(()));
+        assert!(is_alive(&pids[1]));
+
+        let hub = Hub::start(directory.path());
+        assert_eq!(hub.ends(ending), (Failed, Some(5), "exit code 5".into()));
+        assert_eq!(hub.log(ending), b"over\n");
+        assert_eq!(hub.ends(slow).0, TimedOut);
+        assert_eq!(hub.execution(staying).status, Running);
+        hub.stop_task(staying);
+        assert_eq!(hub.ends(staying), (Stopped, None, "stopped on request".into()));
+        assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+    }
+}
+
+#[test]
+fn an_execution_whose_shim_was_killed_is_lost_and_its_processes_with_it() {
+    for restart in [false, true] {
+        let (directory, hub) = hub();
+        let task = hub.run("echo $PPID >shim; setsid sleep 1000 & echo $! >away; echo $$ >main; wait");
+        let [shim, away, main] = ["shim", "away", "main"].map(|name| hub.note(task, name));
+        let kill = || std::process::Command::new("kill").args(["-9", &shim]).status().expect("ran");
+        let hub = if restart {
+            hub.crash();
+            assert!(kill().success());
+            Hub::start(directory.path())
+        } else {
+            assert!(kill().success());
+            hub
+        };
+        let (status, code, reason) = hub.ends(task);
+        assert_eq!((status, code), (Lost, None));
+        assert!(reason.starts_with("the process that watched over it ended"), "{reason}");
+        assert!(!is_alive(&away) && !is_alive(&main));
+    }
+}
+
+#[test]
+fn an_execution_that_was_claimed_and_never_started_is_lost_and_never_started_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Hub::with(directory.path(), &ExecutorConfig { executions_max: Some(1), ..config() });
+    let blocker = hub.run("sleep 1000");
+    hub.reaches(blocker, Running);
+    let task = hub.run("echo ran >>ran");
+    let id = hub.execution(task).id;
+    hub.runtime.block_on(hub.service.claim_execution(id)).expect("claimed");
+    hub.crash();
+    let hub = Hub::start(directory.path());
+    assert_eq!(hub.ends(task).0, Lost);
+    assert!(hub.log(task).is_empty());
+    hub.stop_task(blocker);
+    assert_eq!(hub.ends(blocker).0, Stopped);
+}
+
+#[test]
+fn what_cannot_be_started_fails_and_says_why() {
+    for (shim_program, expected) in [("/nowhere/taskhub", "No such file"), ("/bin/false", "exit status: 1")] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let hub = Hub::with_shim(directory.path(), &config(), shim_program);
+        let (status, code, reason) = outcome(&hub, "true");
+        assert_eq!((status, code), (Failed, None));
+        assert!(reason.starts_with("could not start: ") && reason.contains(expected), "{reason}");
+        wait_for("its directory to go", || (!directory.path().join("executions/1").exists()).then_some(()));
+    }
+}

@@ -1,0 +1,224 @@
+//! Hubs to test with: the same `App` that `main` starts, and the binary itself where a process has to die.
+//!
+//! Every hub has its own temporary directory and a port of the system's choosing. Waiting always has a
+//! deadline and something to wait for.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use clap::Parser;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use taskhub::app::App;
+use taskhub::config::Config;
+use tempfile::TempDir;
+
+use crate::contract;
+
+/// How long anything may take that is expected to happen.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_taskhub");
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// A configuration as the command line would give it.
+pub fn config(data_dir: &Path, flags: &[&str]) -> Config {
+    let fixed = ["taskhub", "--listen", "127.0.0.1:0", "--shim-program", BINARY, "--data-dir"];
+    let data_dir = data_dir.to_str().expect("a UTF-8 path");
+    Arguments::parse_from(fixed.iter().copied().chain([data_dir]).chain(flags.iter().copied())).config
+}
+
+/// A hub in this process.
+pub struct Hub {
+    pub client: Client,
+    app: App,
+    pub directory: TempDir,
+    flags: Vec<String>,
+}
+
+impl Hub {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub async fn with(flags: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::on(directory, flags).await
+    }
+
+    async fn on(directory: TempDir, flags: &[&str]) -> Self {
+        let app = App::start(config(directory.path(), flags)).await.expect("the hub starts");
+        Self {
+            client: Client::new(app.addresses()[0]),
+            app,
+            directory,
+            flags: flags.iter().map(|it| (*it).to_owned()).collect(),
+        }
+    }
+
+    /// Ends the hub in order and starts another on the same data.
+    pub async fn restart(self) -> Self {
+        self.app.stop().await;
+        let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
+        Self::on(self.directory, &flags).await
+    }
+
+    pub async fn stop(self) -> TempDir {
+        self.app.stop().await;
+        self.directory
+    }
+}
+
+/// The binary, running.
+pub struct HubProcess {
+    pub client: Client,
+    pub child: Child,
+}
+
+impl HubProcess {
+    pub async fn start(data_dir: &Path, flags: &[&str]) -> Self {
+        let mut child = Command::new(BINARY)
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+            .arg(data_dir)
+            .args(flags)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let ready = tokio::task::spawn_blocking(move || {
+            let ready = lines.by_ref().find_map(|line| {
+                let line: Value = serde_json::from_str(&line.ok()?).ok()?;
+                (line["message"] == "TaskHub is ready").then_some(line)
+            });
+            // Read on, or the hub would block on a full pipe.
+            std::thread::spawn(move || lines.for_each(drop));
+            ready.expect("the hub says that it is ready")
+        });
+        let ready = tokio::time::timeout(DEADLINE, ready).await.expect("in time").expect("no panic");
+        let address = ready["listening"].as_str().expect("an address").parse().expect("an address");
+        Self { client: Client::new(address), child }
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it has ended");
+    }
+
+    /// SIGTERM, and the exit code.
+    pub async fn terminate(mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it can be signalled");
+        let ended = tokio::task::spawn_blocking(move || self.child.wait().expect("it has ended").code());
+        tokio::time::timeout(DEADLINE, ended).await.expect("it ends in time").expect("no panic")
+    }
+}
+
+impl Drop for HubProcess {
+    fn drop(&mut self) {
+        // A test that failed must not leave a hub behind; one that has ended is no error.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that checks every answer against the specification.
+#[derive(Clone)]
+pub struct Client {
+    pub address: SocketAddr,
+    pub http: reqwest::Client,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().expect("ASCII")
+    }
+
+    pub fn id(&self) -> String {
+        self.body["id"].as_str().expect("an id").to_owned()
+    }
+}
+
+impl Client {
+    pub fn new(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder().timeout(DEADLINE).build().expect("a client");
+        Self { address, http }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
+    pub async fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
+        let request = request.build()?;
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = self.http.execute(request).await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let bytes = answer.bytes().await?;
+        contract::check(&method, &path, status, &headers, &bytes);
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Ok(Answer { status, headers, body })
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        self.try_send(request).await.expect("an answer")
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn with_body(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.send(self.request(method, path).json(&body)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.with_body(Method::POST, path, body).await
+    }
+
+    /// A new task's id.
+    pub async fn create(&self, body: Value) -> String {
+        let answer = self.post("/api/tasks", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        answer.id()
+    }
+
+    pub async fn set_status(&self, id: &str, status: &str) -> Answer {
+        let body = json!({ "new_status": status });
+        self.with_body(Method::PUT, &format!("/api/tasks/status/{id}"), body).await
+    }
+
+    /// Asks until `done` says so.
+    pub async fn wait_for(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let answer = self.get(path).await;
+                if done(&answer.body) {
+                    return answer.body;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("{path} never got there"))
+    }
+}
