@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Runs what README.md shows, word for word, against a running hub.
+
+    python tests/readme.py http://localhost:PORT
+
+A block behind `<!-- run: NAME -->` is run as it stands; only `localhost:8000` becomes the hub's
+own address, so that the port need not be free. The JavaScript block is run by tests/browser.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SECONDS = 20
+
+
+def blocks():
+    text = (ROOT / "README.md").read_text()
+    found = re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", text, re.S)
+    return dict(found)
+
+
+class Follower:
+    """A client that prints the stream, and what it has printed so far."""
+
+    def __init__(self, command, script):
+        self.process = subprocess.Popen(command + [script], stdout=subprocess.PIPE, text=True)
+        self.seen = ""
+
+    def wait_for(self, *words):
+        deadline = time.monotonic() + SECONDS
+        for word in words:
+            while word not in self.seen:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{word!r} did not arrive; seen: {self.seen!r}")
+                self.seen += self.process.stdout.readline()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def shell(script):
+    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def main():
+    base = sys.argv[1]
+    shown = {name: text.replace("http://localhost:8000", base) for name, text in blocks().items()}
+    followers = {
+        "curl": lambda: Follower(["sh", "-c"], "exec " + shown["curl"]),
+        "python": lambda: Follower([sys.executable, "-c"], shown["python"]),
+    }
+    passed = 0
+    for name, start in followers.items():
+        with start() as follower:
+            follower.wait_for("connected")
+            shell(shown["change"])
+            follower.wait_for("task_created", "task_updated", "inprogress", "high")
+        print(f"ok: {name} follows while the first screen's commands run")
+        passed += 1
+
+    answer = shell(shown["exec"])
+    log = json.loads(answer[answer.index('{"log_file"'):])
+    assert log["text"].startswith("hello from taskhub-"), log
+    print("ok: exec prints its session's name")
+    passed += 1
+
+    print(f"{passed} passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main()
