@@ -87,6 +87,10 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    // serde takes an array for an object, its elements for the fields in order; the specification does not.
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::new(Code::InvalidField, "the body is an array; send an object"));
+    }
     let mut from = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();

@@ -225,7 +225,7 @@ impl EventApi {
         request: &Request,
         /// The id of the last message you have seen.
         #[oai(name = "Last-Event-ID")]
-        last_event_id_header: Header<Option<String>>,
+        _last_event_id_header: Header<Option<String>>,
         /// The same, for clients that cannot send headers.
         last_event_id: Query<Option<String>>,
         /// Where to start: an event id (after it), an RFC 3339 time, or `earliest`. Without it: now.
@@ -252,7 +252,8 @@ impl EventApi {
             (false, false) => Format::Sse,
         };
         let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
-        let resume = last_event_id_header.0.or(last_event_id.0).filter(|id| !id.is_empty());
+        let header = super::header_list(request, "Last-Event-ID");
+        let resume = header.or(last_event_id.0).filter(|id| !id.is_empty());
         let start = match (resume, since.0.filter(|since| !since.is_empty())) {
             (Some(id), _) => Start::After(id),
             (None, Some(since)) => start_since(since),

@@ -75,11 +75,12 @@ fn check(request: &Request, limits: &Limits) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The one host that the request is for: the authority of an absolute target must agree with the header.
+/// The one host that the request is for: the authority of an absolute target must agree with the header. RFC
+/// 9112, section 3.2, wants 400 for anything else.
 fn host(request: &Request) -> Result<Authority, Problem> {
     let refused = || {
         let detail = "send exactly one Host header, with the name the hub is reached by";
-        Problem::new(Code::HostNotAllowed, detail)
+        Problem::new(Code::InvalidHost, detail)
     };
     let mut headers = request.headers().get_all(header::HOST).iter();
     let named = headers.next().and_then(|it| it.to_str().ok()?.parse::<Authority>().ok());
@@ -189,12 +190,13 @@ mod tests {
         for host in ["localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:8000", "hub.example", "10.0.0.7"] {
             assert_eq!(with(host), None, "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", ""] {
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"] {
             assert_eq!(with(host), Some(Code::HostNotAllowed), "{host}");
         }
         let twice = Request::builder().header("host", "localhost").header("host", "localhost");
-        assert_eq!(verdict(twice.finish()), Some(Code::HostNotAllowed));
-        assert_eq!(verdict(Request::builder().finish()), Some(Code::HostNotAllowed));
+        assert_eq!(verdict(twice.finish()), Some(Code::InvalidHost));
+        assert_eq!(verdict(Request::builder().finish()), Some(Code::InvalidHost));
+        assert_eq!(with(""), Some(Code::InvalidHost));
     }
 
     #[test]

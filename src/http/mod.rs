@@ -90,6 +90,14 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         .boxed()
 }
 
+/// All lines of a header as one list. The framework overlooks every line after the first, and any that is not
+/// ASCII; a condition or a cursor that is overlooked would be a lost update or a silent gap.
+fn header_list(request: &poem::Request, name: &str) -> Option<String> {
+    let lines = request.headers().get_all(name).iter();
+    let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
 /// A `Link` header that leads to the next page (RFC 8288); empty parameters are left out.
 fn next_link(path: &str, parameters: &[(&str, String)]) -> String {
     let given: Vec<_> = parameters.iter().filter(|(_, value)| !value.is_empty()).collect();

@@ -24,6 +24,7 @@ word_enum! {
         InvalidJson = "invalid_json",
         InvalidField = "invalid_field",
         InvalidParameter = "invalid_parameter",
+        InvalidHost = "invalid_host",
         RouteNotFound = "route_not_found",
         TaskNotFound = "task_not_found",
         ExecutionNotFound = "execution_not_found",
@@ -49,7 +50,9 @@ word_enum! {
 impl Code {
     pub fn status(self) -> StatusCode {
         match self {
-            Self::InvalidJson | Self::InvalidField | Self::InvalidParameter => StatusCode::BAD_REQUEST,
+            Self::InvalidJson | Self::InvalidField | Self::InvalidParameter | Self::InvalidHost => {
+                StatusCode::BAD_REQUEST
+            }
             Self::RouteNotFound | Self::TaskNotFound | Self::ExecutionNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

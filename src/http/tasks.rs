@@ -1,5 +1,6 @@
 //! The operations on tasks.
 
+use poem::Request;
 use poem::web::Data;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::types::ToHeader;
@@ -154,15 +155,19 @@ impl TaskApi {
     async fn create(
         &self,
         service: Data<&Service>,
+        request: &Request,
         /// Your name for this request, 1–255 visible ASCII characters, so that it can be repeated safely.
         #[oai(name = "Idempotency-Key", validator(min_length = 1, max_length = 255))]
-        key: Header<Option<String>>,
+        _key: Header<Option<String>>,
         body: Body<NewTask>,
     ) -> Result<TaskCreatedReply, Problems<{ BAD_REQUEST | BODY | UNPROCESSABLE }>> {
-        let key = key.0.map(|text| text.parse::<IdempotencyKey>()).transpose().map_err(|words| {
-            let field = "Idempotency-Key";
-            Problem::new(Code::InvalidParameter, format!("{field}: {words}")).with_field(field)
-        })?;
+        let key = super::header_list(request, "Idempotency-Key")
+            .map(|text| text.parse::<IdempotencyKey>())
+            .transpose()
+            .map_err(|words| {
+                let field = "Idempotency-Key";
+                Problem::new(Code::InvalidParameter, format!("{field}: {words}")).with_field(field)
+            })?;
         let created = service.create_task(body.0, key).await?;
         let location = format!("/api/tasks/{}", created.task.id);
         let etag = etag(&created.task);
@@ -188,14 +193,15 @@ impl TaskApi {
     async fn update(
         &self,
         service: Data<&Service>,
+        request: &Request,
         /// The task.
         task_id: Path<TaskId>,
         /// The `ETag` that the change is meant for; with another version nothing is changed (412).
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        _if_match: Header<Option<String>>,
         body: Body<TaskPatch>,
     ) -> Result<TaskReply, Problems<{ BAD_REQUEST | NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
-        let expected = precondition(if_match.0.as_deref());
+        let expected = precondition(super::header_list(request, "If-Match").as_deref());
         Ok(reply(service.update_task(task_id.0, body.0, expected).await?))
     }
 
@@ -206,14 +212,15 @@ impl TaskApi {
     async fn delete(
         &self,
         service: Data<&Service>,
+        request: &Request,
         /// The task.
         task_id: Path<TaskId>,
         /// The `ETag` of the version to delete; with another version nothing is deleted (412).
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        _if_match: Header<Option<String>>,
     ) -> Result<TaskDeletedReply, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT | PRECONDITION_FAILED }>>
     {
-        let expected = precondition(if_match.0.as_deref());
+        let expected = precondition(super::header_list(request, "If-Match").as_deref());
         service.delete_task(task_id.0, expected).await?;
         Ok(TaskDeletedReply::Deleted)
     }
@@ -226,14 +233,15 @@ impl TaskApi {
     async fn update_status(
         &self,
         service: Data<&Service>,
+        request: &Request,
         /// The task.
         task_id: Path<TaskId>,
         /// The `ETag` that the report is meant for; with another version nothing is changed (412).
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        _if_match: Header<Option<String>>,
         body: Body<StatusUpdate>,
     ) -> Result<TaskReply, Problems<{ BAD_REQUEST | NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
-        let expected = precondition(if_match.0.as_deref());
+        let expected = precondition(super::header_list(request, "If-Match").as_deref());
         Ok(reply(service.update_task_status(task_id.0, body.0, expected).await?))
     }
 }

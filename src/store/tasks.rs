@@ -142,9 +142,9 @@ fn select(query: &TaskQuery) -> (String, Vec<Value>) {
         conditions.push(format!("EXISTS (SELECT 1 FROM json_each(tags) WHERE value IN {list})"));
     }
     if let Some(text) = &query.text {
-        let pattern = format!("%{}%", escape_like(text));
-        conditions.push(r"(title LIKE ? ESCAPE '\' OR description LIKE ? ESCAPE '\')".into());
-        values.extend([Value::Text(pattern.clone()), Value::Text(pattern)]);
+        // Not LIKE, which ends at a NUL and has wildcards.
+        conditions.push("(instr(lower(title), lower(?)) OR instr(lower(description), lower(?)))".into());
+        values.extend([Value::Text(text.clone()), Value::Text(text.clone())]);
     }
 
     let column = match query.sort {
@@ -175,10 +175,6 @@ fn select(query: &TaskQuery) -> (String, Vec<Value>) {
 
 fn texts<T: ToString>(list: &[T]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
-}
-
-fn escape_like(text: &str) -> String {
-    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
 fn rank(task: &Task, sort: TaskSort) -> i64 {
