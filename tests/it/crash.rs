@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, HubProcess};
+use crate::harness::{DEADLINE, HubProcess, all_pages};
 use crate::sse::{Stream, seq};
 
 const ROUNDS: u32 = 20;
@@ -92,19 +92,10 @@ async fn after_kill_9_every_acknowledged_write_is_there_in_order_once() {
         assert_eq!(streamed.get(title.as_str()), Some(&1), "{title} was acknowledged");
     }
     // Every event has its task and every task its event: nothing is half done.
-    let mut listed = 0;
-    let mut next = Some("/api/tasks?limit=500".to_owned());
-    while let Some(path) = next {
-        let page = hub.client.get(&path).await;
-        for task in page.body.as_array().expect("a list") {
-            assert!(streamed.contains_key(task["title"].as_str().expect("a title")), "{task}");
-            listed += 1;
-        }
-        next = page.headers.get("link").map(|link| {
-            let link = link.to_str().expect("ASCII");
-            link.trim_start_matches('<').split('>').next().expect("an address").to_owned()
-        });
+    let listed = all_pages(&hub.client, "/api/tasks?limit=500".to_owned()).await;
+    for task in &listed {
+        assert!(streamed.contains_key(task["title"].as_str().expect("a title")), "{task}");
     }
-    assert_eq!(listed, history.len());
+    assert_eq!(listed.len(), history.len());
     println!("{ROUNDS} kills, {} acknowledged, {} in the log", acknowledged.len(), history.len());
 }

@@ -222,3 +222,22 @@ impl Client {
         tokio::time::timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("{path} never got there"))
     }
 }
+
+/// The target of `Link: <…>; rel="next"`.
+pub fn next_page(answer: &Answer) -> Option<String> {
+    let link = answer.headers.get("link")?.to_str().expect("ASCII");
+    let target = link.strip_prefix('<').and_then(|it| it.strip_suffix(">; rel=\"next\""));
+    Some(target.unwrap_or_else(|| panic!("{link}")).to_owned())
+}
+
+/// Every page from `first` on.
+pub async fn all_pages(client: &Client, first: String) -> Vec<Value> {
+    let (mut found, mut next) = (Vec::new(), Some(first));
+    while let Some(page) = next {
+        let answer = client.get(&page).await;
+        assert_eq!(answer.status, StatusCode::OK, "{page}");
+        found.extend(answer.body.as_array().expect("a bare array").iter().cloned());
+        next = next_page(&answer);
+    }
+    found
+}
