@@ -327,6 +327,8 @@ impl EventApi {
     }
 
     /// See how the broadcasting stands
+    ///
+    /// How many are connected, where the log begins and ends, and, with `clients=true`, who is behind.
     #[oai(path = "/api/events/status", method = "get", operation_id = "getEventStatus")]
     async fn status(
         &self,

@@ -114,6 +114,8 @@ impl ExecutionApi {
     }
 
     /// Get a task's latest execution
+    ///
+    /// The one that is queued or running if there is one, else the last that ended.
     #[oai(path = "/api/exec/:task_id", method = "get", operation_id = "getExecution")]
     async fn get(
         &self,

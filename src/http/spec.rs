@@ -3,7 +3,7 @@
 //! poem-openapi describes what the handlers are; generators and linters want some of it said differently. All
 //! of that is here, as rules over the whole document rather than as exceptions for one operation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService};
@@ -89,6 +89,7 @@ fn polish(mut document: Value) -> Value {
     // progenitor and others read 3.0 only, and poem says 3.0.0.
     document["openapi"] = "3.0.3".into();
     walk(&mut document, &mut tidy);
+    name_nullable_types(&mut document);
     let requested = requested_schemas(&document);
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         for (name, schema) in schemas.iter_mut() {
@@ -170,6 +171,24 @@ fn tidy(object: &mut Map<String, Value>) {
         object.insert("style".to_owned(), json!("form"));
         object.insert("explode".to_owned(), json!(false));
     }
+}
+
+/// `nullable` speaks only beside a `type` (OpenAPI 3.0.3): a nullable reference repeats that of its target.
+fn name_nullable_types(document: &mut Value) {
+    let types: BTreeMap<String, Value> = document["components"]["schemas"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, schema)| Some((format!("{SCHEMA_PREFIX}{name}"), schema.get("type")?.clone())))
+        .collect();
+    walk(document, &mut |object| {
+        let target = object.get("allOf").and_then(|parts| parts[0]["$ref"].as_str());
+        if object.contains_key("nullable")
+            && let Some(kind) = target.and_then(|target| types.get(target))
+        {
+            object.insert("type".to_owned(), kind.clone());
+        }
+    });
 }
 
 /// poem-openapi writes header names in upper case; people and some generators prefer the usual form.
@@ -278,10 +297,13 @@ mod tests {
                 let place = format!("{method} {path}");
                 let id = operation["operationId"].as_str().expect("an operationId");
                 assert!(ids.insert(id.to_owned()), "{id} twice");
-                assert!(operation["summary"].is_string(), "{place}: no summary");
+                for text in ["summary", "description"] {
+                    assert!(operation[text].is_string(), "{place}: no {text}");
+                }
                 assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{place}: one tag");
                 let responses = operation["responses"].as_object().expect("responses");
                 assert!(responses.keys().any(|status| status.starts_with('2')), "{place}");
+                assert!(responses.values().all(|it| it["description"].is_string()), "{place}: a response");
                 for range in ["4XX", "5XX"] {
                     assert!(responses.contains_key(range), "{place}: no {range}");
                 }

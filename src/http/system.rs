@@ -2,7 +2,7 @@
 
 use poem::web::Data;
 use poem_openapi::payload::PlainText;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
 use crate::events::Events;
@@ -25,9 +25,18 @@ pub struct Health {
     pub version: String,
 }
 
+#[derive(Debug, ApiResponse)]
+pub enum MetricsReply {
+    /// The metrics.
+    #[oai(status = 200)]
+    Ok(PlainText<String>),
+}
+
 #[OpenApi(tag = "Tags::System")]
 impl SystemApi {
     /// Is the hub alive?
+    ///
+    /// Answers as long as the process serves requests; looks at nothing else.
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self) -> Result<Body<Health>, Problems<NONE>> {
         Ok(Body(alive()))
@@ -50,13 +59,13 @@ impl SystemApi {
         &self,
         events: Data<&Events>,
         metrics: Data<&Metrics>,
-    ) -> Result<PlainText<String>, Problems<NONE>> {
+    ) -> Result<MetricsReply, Problems<NONE>> {
         let standing = events.standing().await?;
         metrics.streams(standing.totals.connected);
         metrics.head(standing.head.seq);
         metrics.sent(standing.totals.events, standing.totals.bytes);
         metrics.ring(standing.ring_events, standing.ring_bytes);
-        Ok(PlainText(metrics.render()))
+        Ok(MetricsReply::Ok(PlainText(metrics.render())))
     }
 }
 

@@ -175,6 +175,8 @@ impl TaskApi {
     }
 
     /// Get a task
+    ///
+    /// Its `ETag` is its version; send it in `If-Match` to change exactly what you have seen.
     #[oai(path = "/api/tasks/:task_id", method = "get", operation_id = "getTask")]
     async fn get(
         &self,
