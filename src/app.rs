@@ -1,6 +1,6 @@
 //! The composition root: builds the rooms in order, and takes them down in the opposite one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use crate::service::Service;
 use crate::shutdown::Shutdown;
 use crate::store::{Opened, Store};
 
+/// Time between two rounds of folding measurements together.
+const METRICS_PERIOD: Duration = Duration::from_secs(5);
 /// Time between two rounds of forgetting old events.
 const RETENTION_PERIOD: Duration = Duration::from_secs(60);
 
@@ -44,7 +46,7 @@ impl App {
         let data_dir = config.data_dir.canonicalize().context("cannot resolve the data directory")?;
 
         let shutdown = Shutdown::default();
-        let events = Events::new(store.reader().clone(), head, &config.events, shutdown.soft.clone());
+        let events = Events::new(store.log_reader().clone(), head, &config.events, shutdown.soft.clone());
         let ring = events.clone();
         let writer =
             writer.start(move |committed| ring.publish(committed)).context("cannot start a thread")?;
@@ -65,7 +67,9 @@ impl App {
         let token = shutdown.soft.clone();
         Executor::start(service.clone(), &config.executor, settings, token, &shutdown.tasks)?;
 
-        let rooms = Rooms { service, events, metrics: Metrics::new(), data_dir: DataDir(data_dir.clone()) };
+        let metrics = Metrics::new();
+        shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
+        let rooms = Rooms { service, events, metrics, data_dir: DataDir(data_dir.clone()) };
         server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
         Ok(Self {
             addresses,
@@ -114,9 +118,20 @@ impl App {
 
 fn base_url(address: &SocketAddr) -> String {
     // `localhost` is what people type; it is right wherever it leads here.
-    match address.ip().is_loopback() {
+    match [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(&address.ip()) {
         true => format!("http://localhost:{}", address.port()),
         false => format!("http://{address}"),
+    }
+}
+
+async fn fold(metrics: Metrics, shutdown: Shutdown) {
+    let mut ticker = tokio::time::interval(METRICS_PERIOD);
+    loop {
+        // Both are cancel safe.
+        tokio::select! {
+            () = shutdown.soft.cancelled() => return,
+            _ = ticker.tick() => metrics.upkeep(),
+        }
     }
 }
 

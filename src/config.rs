@@ -38,15 +38,21 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_INSECURE_NO_AUTH")]
     pub insecure_no_auth: bool,
     /// Largest request body
-    #[arg(long, env = "TASKHUB_BODY_BYTES_MAX", default_value_t = 1_572_864, value_name = "BYTES")]
-    pub body_bytes_max: usize,
+    #[arg(long, env = "TASKHUB_BODY_BYTES_MAX", default_value_t = 1_572_864, value_name = "BYTES",
+          value_parser = clap::value_parser!(u32).range(1024..=1_073_741_824))]
+    pub body_bytes_max: u32,
+    /// Largest sum of all request bodies being read at once
+    #[arg(long, env = "TASKHUB_BODIES_BYTES_MAX", default_value_t = 67_108_864, value_name = "BYTES",
+          value_parser = clap::value_parser!(u32).range(1024..=1_073_741_824))]
+    pub bodies_bytes_max: u32,
     /// Time for a client to send a request's head, and again for its body
     #[arg(long, env = "TASKHUB_REQUEST_SECONDS_MAX", default_value_t = 15, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_seconds_max: u64,
     /// Most connections at once
-    #[arg(long, env = "TASKHUB_CONNECTIONS_MAX", default_value_t = 50_000, value_name = "COUNT")]
-    pub connections_max: usize,
+    #[arg(long, env = "TASKHUB_CONNECTIONS_MAX", default_value_t = 50_000, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_max: u32,
     /// Time for streams and requests to end at shutdown before they are cut
     #[arg(long, env = "TASKHUB_SHUTDOWN_SECONDS_MAX", default_value_t = 8, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=600))]

@@ -10,7 +10,7 @@
 //! | [`service`] | the use cases, one transaction each | domain, store |
 //! | [`executor`] | running scripts and knowing their end | domain, service, events |
 //! | [`http`] | routes, problems, the specification, pages | domain, service, events, executor (reading), store (its queries) |
-//! | [`server`] | sockets: accepting, deadlines, ending | nothing |
+//! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
 //! [`config`] and [`metrics`] are leaves that everybody may use.

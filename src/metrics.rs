@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+use metrics::{Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 const REQUESTS: &str = "taskhub_http_requests_total";
+const IN_FLIGHT: &str = "taskhub_http_requests_in_flight";
 const REQUEST_SECONDS: &str = "taskhub_http_request_duration_seconds";
 const STREAMS: &str = "taskhub_streams";
 const LOG_HEAD: &str = "taskhub_events_total";
@@ -30,6 +31,16 @@ pub struct Metrics {
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
+    }
+}
+
+/// A request that has not been answered yet.
+#[derive(Debug)]
+pub struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 
@@ -58,6 +69,7 @@ impl Metrics {
             "Requests answered, by method and status; a stream counts when it opens",
             true,
         );
+        describe(IN_FLIGHT, None, "Requests that wait for their answer's head", false);
         describe(STREAMS, None, "Streams open now", false);
         describe(LOG_HEAD, None, "Events in the log, expired ones included", true);
         describe(SENT_EVENTS, None, "Events sent, over all streams", true);
@@ -81,6 +93,14 @@ impl Metrics {
         self.recorder.register_histogram(&key, &METADATA).record(elapsed.as_secs_f64());
     }
 
+    /// Counts a request as in flight until what it returns is dropped.
+    pub fn in_flight(&self) -> InFlight {
+        let key = Key::from_static_name(IN_FLIGHT);
+        let gauge = self.recorder.register_gauge(&key, &METADATA);
+        gauge.increment(1.0);
+        InFlight(gauge)
+    }
+
     pub fn streams(&self, open: u64) {
         self.gauge(STREAMS, open);
     }
@@ -99,9 +119,15 @@ impl Metrics {
         self.gauge(RING_BYTES, bytes);
     }
 
+    /// Folds what was recorded into the histograms. To be called every few seconds: until then every single
+    /// measurement is kept.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
     /// Everything, in the text format of Prometheus.
     pub fn render(&self) -> String {
-        self.handle.run_upkeep();
+        self.upkeep();
         self.handle.render()
     }
 

@@ -36,6 +36,11 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(45);
 /// Silence after which the kernel asks whether the peer is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// What one connection may hold in memory, for what it reads and again for what it writes; also the largest
+/// head of a request.
+const CONNECTION_BYTES_MAX: usize = 64 << 10;
+/// What the kernel may hold for one client. Left to itself it grows to megabytes for one that does not read.
+const SEND_BUFFER_BYTES: usize = 256 << 10;
 /// Pause after accepting failed, usually for want of file descriptors, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,7 +49,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum ListenError {
     #[error("{0} is in use by another program; stop it, or choose another address with --listen")]
     InUse(SocketAddr),
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Refused { address: SocketAddr, source: io::Error },
     #[error(
         "{0} can be reached from other machines, and everybody there could run scripts here; listen on a \
@@ -119,7 +124,7 @@ pub fn serve(
     let serving = Serving {
         endpoint: Arc::new(endpoint),
         head_time_max: Duration::from_secs(config.request_seconds_max),
-        places: Arc::new(Semaphore::new(config.connections_max)),
+        places: Arc::new(Semaphore::new(config.connections_max as usize)),
         shutdown: shutdown.clone(),
     };
     for listener in listeners {
@@ -129,15 +134,19 @@ pub fn serve(
 
 async fn accept(listener: TcpListener, serving: Serving) {
     loop {
-        // Beyond the cap connections wait in the backlog. The semaphore is never closed.
-        let place = serving.places.clone().acquire_owned();
-        let (place, accepted) = tokio::select! {
+        // Both are cancel safe.
+        let accepted = tokio::select! {
             () = serving.shutdown.soft.cancelled() => return,
-            both = async { (place.await, listener.accept().await) } => both,
+            accepted = listener.accept() => accepted,
         };
-        let (Ok(place), Ok((socket, peer))) = (place, accepted) else {
+        let Ok((socket, peer)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
+        };
+        // Beyond the cap one connection waits here and the others in the backlog. Both are cancel safe.
+        let place = tokio::select! {
+            () = serving.shutdown.soft.cancelled() => return,
+            place = serving.places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
         };
         let serving = serving.clone();
         let tasks = serving.shutdown.tasks.clone();
@@ -170,6 +179,7 @@ async fn connection(socket: TcpStream, peer: SocketAddr, serving: Serving) {
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(serving.head_time_max)
+            .max_buf_size(CONNECTION_BYTES_MAX)
             .serve_connection(TokioIo::new(socket), service)
     );
     let mut asked = false;
@@ -195,6 +205,7 @@ fn configure(socket: &TcpStream) -> io::Result<()> {
     let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
     let socket = socket2::SockRef::from(socket);
     socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;

@@ -9,9 +9,11 @@ own address, so that the port need not be free. The JavaScript block is run by t
 
 import json
 import pathlib
+import queue
 import re
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -30,14 +32,21 @@ class Follower:
     def __init__(self, command, script):
         self.process = subprocess.Popen(command + [script], stdout=subprocess.PIPE, text=True)
         self.seen = ""
+        self.lines = queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
 
     def wait_for(self, *words):
         deadline = time.monotonic() + SECONDS
         for word in words:
             while word not in self.seen:
-                if time.monotonic() > deadline:
-                    raise AssertionError(f"{word!r} did not arrive; seen: {self.seen!r}")
-                self.seen += self.process.stdout.readline()
+                try:
+                    self.seen += self.lines.get(timeout=max(0, deadline - time.monotonic()))
+                except queue.Empty:
+                    raise AssertionError(f"{word!r} did not arrive; seen: {self.seen!r}") from None
 
     def __enter__(self):
         return self

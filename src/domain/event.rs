@@ -250,6 +250,18 @@ pub struct EventMeta {
     pub task: Option<TaskMeta>,
 }
 
+impl EventMeta {
+    /// About how much memory it takes, in bytes.
+    pub fn weight(&self) -> u64 {
+        let facets = self.task.iter().flat_map(|task| [&task.before, &task.after]).flatten();
+        let texts = facets
+            .flat_map(|it| it.tags.iter().map(Tag::as_str).chain(it.assignee.as_ref().map(Assignee::as_str)));
+        // A string is its text, its header and the allocator's rounding.
+        let texts: usize = texts.map(|text| text.len() + 48).sum();
+        (texts + size_of::<Self>()) as u64
+    }
+}
+
 /// The task before and after an event; the same twice for an event that leaves the task as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskMeta {

@@ -17,6 +17,8 @@ use super::text::{Artifact, Assignee, Description, Script, Tag, Title};
 pub const TAGS_MAX: usize = 50;
 /// Most artifacts a task can list.
 pub const ARTIFACTS_MAX: usize = 1000;
+/// Most characters that all artifacts of a task may have together: each event of the task carries them all.
+pub const ARTIFACTS_CHARS_MAX: usize = 64 << 10;
 
 word_enum! {
     /// Where a task stands. Any status may follow any other.
@@ -113,7 +115,7 @@ pub struct NewTask {
     #[oai(default, validator(max_items = 50))]
     #[serde(default)]
     pub tags: Vec<Tag>,
-    /// Paths of what the task has produced; repetitions are dropped.
+    /// Paths of what the task has produced, at most 65,536 characters together; repetitions are dropped.
     #[oai(default, validator(max_items = 1000))]
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
@@ -154,7 +156,7 @@ pub struct TaskPatch {
     #[oai(nullable, validator(max_items = 50))]
     #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
     pub tags: MaybeUndefined<Vec<Tag>>,
-    /// The new list of artifacts, as a whole; null empties it.
+    /// The new list of artifacts, as a whole, at most 65,536 characters together; null empties it.
     #[oai(nullable, validator(max_items = 1000))]
     #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
     pub artifacts: MaybeUndefined<Vec<Artifact>>,
@@ -179,7 +181,8 @@ pub struct StatusUpdate {
     #[oai(nullable)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<Assignee>,
-    /// The new list of artifacts, as a whole; absent or null leaves it as it is.
+    /// The new list of artifacts, as a whole, at most 65,536 characters together; absent or null leaves it
+    /// as it is.
     #[oai(nullable, validator(max_items = 1000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Vec<Artifact>>,
@@ -215,7 +218,7 @@ impl Task {
             priority: new.priority,
             assignee: new.assignee,
             tags: distinct("tags", new.tags, TAGS_MAX)?,
-            artifacts: distinct("artifacts", new.artifacts, ARTIFACTS_MAX)?,
+            artifacts: artifacts(new.artifacts)?,
             script: new.script,
             version: 1,
             created_at: now,
@@ -242,7 +245,7 @@ impl Task {
         clear_or_set(patch.tags, &mut next.tags);
         clear_or_set(patch.artifacts, &mut next.artifacts);
         next.tags = distinct("tags", next.tags, TAGS_MAX)?;
-        next.artifacts = distinct("artifacts", next.artifacts, ARTIFACTS_MAX)?;
+        next.artifacts = artifacts(next.artifacts)?;
 
         let changed = self.differing_fields(&next);
         if changed.is_empty() {
@@ -297,6 +300,18 @@ fn optional<T>(change: MaybeUndefined<T>) -> MaybeUndefined<Option<T>> {
     }
 }
 
+fn artifacts(values: Vec<Artifact>) -> Result<Vec<Artifact>, Invalid> {
+    let values = distinct("artifacts", values, ARTIFACTS_MAX)?;
+    match values.iter().map(|it| it.as_str().chars().count()).sum::<usize>() {
+        chars if chars > ARTIFACTS_CHARS_MAX => {
+            let message =
+                format!("are {chars} characters together; at most {ARTIFACTS_CHARS_MAX} are allowed");
+            Err(Invalid::new("artifacts", message))
+        }
+        _ => Ok(values),
+    }
+}
+
 /// Each value once, in the order first given.
 fn distinct<T: Clone + Eq + std::hash::Hash>(
     field: &str,
@@ -331,6 +346,17 @@ mod tests {
     fn repeated_tags_are_kept_once_in_order() {
         let tags: Vec<_> = task().tags.iter().map(ToString::to_string).collect();
         assert_eq!(tags, ["a", "b"]);
+    }
+
+    #[test]
+    fn artifacts_are_bounded_together() {
+        let with = |count: usize| {
+            let paths: Vec<_> = (0..count).map(|number| format!("{number:0>4096}")).collect();
+            let json = serde_json::json!({ "artifacts": paths }).to_string();
+            task().patched(patch(&json), Timestamp::from_ms(2000))
+        };
+        assert!(with(16).is_ok());
+        assert_eq!(with(17).expect_err("too many").field, "artifacts");
     }
 
     #[test]

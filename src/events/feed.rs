@@ -68,11 +68,8 @@ impl Feed {
     }
 
     /// The position before the oldest event that is still held.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn before_oldest(&self) -> Result<u64, StoreError> {
-        self.reader.read(|view| Ok(view.oldest()?.saturating_sub(1))).await
+    pub fn before_oldest(&self) -> u64 {
+        self.reader.oldest().saturating_sub(1)
     }
 
     /// Finds the place to start.
@@ -83,7 +80,7 @@ impl Feed {
         let at = |cursor| Position { cursor, resumed: false, reset: None };
         match start {
             Start::Live => Ok(at(self.ring.head())),
-            Start::Earliest => Ok(at(self.before_oldest().await?)),
+            Start::Earliest => Ok(at(self.before_oldest())),
             Start::Time(time) => {
                 let time = *time;
                 let first: u64 = self.reader.read(move |view| view.first_seq_at(time)).await?;
@@ -98,11 +95,11 @@ impl Feed {
         let seq = match id.trim().parse::<EventId>() {
             Ok(id) if id.epoch == self.epoch() => id.seq,
             _ => {
-                return Ok(reset(self.before_oldest().await?, ResetReason::UnknownEpoch));
+                return Ok(reset(self.before_oldest(), ResetReason::UnknownEpoch));
             }
         };
         if seq + 1 < self.ring.oldest() {
-            let oldest = self.before_oldest().await?;
+            let oldest = self.before_oldest();
             if seq < oldest {
                 return Ok(reset(oldest, ResetReason::Expired));
             }

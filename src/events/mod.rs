@@ -108,7 +108,7 @@ impl Events {
     ) -> Result<Subscriber, StoreError> {
         let ticks = self.ticks.subscribe();
         let position = self.feed.locate(start).await?;
-        let oldest = self.feed.before_oldest().await?;
+        let oldest = self.feed.before_oldest();
         let (format, filter) = (shape.format, shape.filter.clone());
         let registration = self.registry.register(peer, format, filter, position.cursor);
         Ok(Subscriber::new(
@@ -149,7 +149,12 @@ impl Events {
         let mut head = self.feed.ring.watch();
         let mut lines = BytesMut::new();
         let mut count = 0;
+        let scan_until = Instant::now() + SCAN_TIME_MAX;
         while count < limit {
+            // A picky filter over a long log: what was looked at so far is an answer, and the cursor leads on.
+            if self.draining.is_cancelled() || Instant::now() >= scan_until.max(deadline) {
+                break;
+            }
             // Armed before looking.
             head.borrow_and_update();
             match self.feed.next(cursor, &shape, limit - count).await? {
@@ -192,18 +197,16 @@ impl Events {
         self.feed.ring.oldest()
     }
 
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn standing(&self) -> Result<Standing, StoreError> {
-        let oldest = self.feed.before_oldest().await?;
+    pub fn standing(&self) -> Standing {
+        let oldest = self.feed.before_oldest();
         let (ring_bytes, ring_events) = self.feed.ring.size();
-        Ok(Standing {
+        Standing {
             head: self.feed.id(self.feed.ring.head()),
             oldest: self.feed.id(oldest),
             totals: self.registry.totals(),
             ring_bytes,
             ring_events,
-        })
+        }
     }
 
     /// The open streams, oldest first.
@@ -216,6 +219,9 @@ impl Events {
         self.feed.ring.time_after(cursor)
     }
 }
+
+/// Time after which a page of history is answered although nothing was found yet.
+const SCAN_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Bytes after which a page of history is full, whatever its limit: a page fits in memory many times over.
 const HISTORY_BYTES_MAX: usize = 4 << 20;

@@ -2,7 +2,7 @@
 //!
 //! A log rather than a channel: publishing appends once and wakes; it neither waits for a subscriber nor does
 //! anything per subscriber. Events come in the batches of the store's commits. Each batch is one buffer of
-//! frames; batches are merged into segments of [`SEGMENT_BYTES`], so that a subscriber's pending events are
+//! frames; batches are cut and merged into segments of [`SEGMENT_BYTES`], so that a subscriber's pending events are
 //! one slice of shared memory: one write, no copy. Bounded by bytes and by count; whole segments are dropped
 //! from the old end, and whoever still needed them reads the store.
 //!
@@ -24,6 +24,8 @@ use super::frame::Format;
 /// Most bytes that one take hands out, and the size of a merged segment: large enough that a burst costs few
 /// writes, small enough that a stalled client holds little.
 pub const SEGMENT_BYTES: usize = 64 << 10;
+/// Room for what a frame adds to its envelope.
+const FRAME_BYTES: usize = 64;
 /// Most events that a filter looks at in one take, so that a picky one does not hog its thread.
 const SCAN_MAX: usize = 2048;
 
@@ -81,6 +83,8 @@ struct State {
 #[derive(Debug)]
 struct Segment {
     first: u64,
+    /// Bytes of memory that it takes, what filters look at included.
+    weight: u64,
     frames: Bytes,
     entries: Vec<Entry>,
 }
@@ -151,11 +155,13 @@ impl Ring {
         let Some(last) = events.last().map(|event| event.seq) else {
             return;
         };
-        let segment = Segment::encode(self.epoch, events);
+        let segments = Segment::encode(self.epoch, events);
         {
             let mut state = self.state();
-            assert_eq!(segment.first, state.head + 1, "the log has no gaps");
-            state.push(segment);
+            for segment in segments {
+                assert_eq!(segment.first, state.head + 1, "the log has no gaps");
+                state.push(segment);
+            }
             state.shrink(self.bytes_max, self.events_max);
         }
         self.head.send_replace(last);
@@ -212,7 +218,7 @@ impl Ring {
 impl State {
     fn push(&mut self, segment: Segment) {
         self.head = segment.last();
-        self.bytes += segment.frames.len() as u64;
+        self.bytes += segment.weight;
         self.events += segment.entries.len() as u64;
         self.segments.push_back(Arc::new(segment));
         self.unmerged += 1;
@@ -232,7 +238,7 @@ impl State {
         // The newest segment always stays: a subscriber must be able to get the event it was woken for.
         while self.segments.len() > 1 && (self.bytes > bytes_max || self.events > events_max) {
             if let Some(oldest) = self.segments.pop_front() {
-                self.bytes -= oldest.frames.len() as u64;
+                self.bytes -= oldest.weight;
                 self.events -= oldest.entries.len() as u64;
                 self.unmerged = self.unmerged.min(self.segments.len());
             }
@@ -281,22 +287,27 @@ impl State {
 }
 
 impl Segment {
-    fn encode(epoch: Epoch, events: Vec<StoredEvent>) -> Self {
-        let first = events.first().map_or(0, |event| event.seq);
-        let bytes: usize = events.iter().map(|event| event.body.len() + 64).sum();
-        let mut frames = BytesMut::with_capacity(bytes);
-        let mut entries = Vec::with_capacity(events.len());
-        for event in events {
-            let id = EventId::new(epoch, event.seq);
-            Format::Sse.write(&mut frames, id, event.meta.kind.word(), &event.body);
-            entries.push(Entry {
-                end: frames.len() as u32,
-                body: event.body.len() as u32,
-                at: event.at,
-                meta: event.meta,
-            });
+    /// Cuts a batch into segments; one event alone may make a large one.
+    fn encode(epoch: Epoch, events: Vec<StoredEvent>) -> Vec<Self> {
+        let mut segments = Vec::new();
+        let mut events = events.into_iter().peekable();
+        while let Some(first) = events.peek().map(|event| event.seq) {
+            let mut frames = BytesMut::new();
+            let mut entries = Vec::new();
+            let mut weight = 0;
+            while let Some(event) = events.next_if(|event| {
+                frames.is_empty() || frames.len() + event.body.len() + FRAME_BYTES <= SEGMENT_BYTES
+            }) {
+                let id = EventId::new(epoch, event.seq);
+                Format::Sse.write(&mut frames, id, event.meta.kind.word(), &event.body);
+                weight += event.meta.weight();
+                let (end, body) = (frames.len() as u32, event.body.len() as u32);
+                entries.push(Entry { end, body, at: event.at, meta: event.meta });
+            }
+            weight += frames.len() as u64;
+            segments.push(Self { first, weight, frames: frames.freeze(), entries });
         }
-        Self { first, frames: frames.freeze(), entries }
+        segments
     }
 
     fn merge<'a>(segments: impl Iterator<Item = &'a Arc<Segment>> + Clone) -> Self {
@@ -304,6 +315,7 @@ impl Segment {
         let mut frames = BytesMut::with_capacity(bytes);
         let mut entries = Vec::with_capacity(segments.clone().map(|it| it.entries.len()).sum());
         let first = segments.clone().next().map_or(0, |it| it.first);
+        let weight = segments.clone().map(|it| it.weight).sum();
         for segment in segments {
             let base = frames.len() as u32;
             frames.extend_from_slice(&segment.frames);
@@ -311,7 +323,7 @@ impl Segment {
                 segment.entries.iter().cloned().map(|entry| Entry { end: entry.end + base, ..entry }),
             );
         }
-        Self { first, frames: frames.freeze(), entries }
+        Self { first, weight, frames: frames.freeze(), entries }
     }
 
     fn last(&self) -> u64 {

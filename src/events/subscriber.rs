@@ -104,18 +104,20 @@ impl Subscriber {
                     self.cursor = taken.cursor;
                     if taken.bytes.is_empty() {
                         self.registration.sent(self.cursor, 0, 0);
-                        // A picky filter over a deep replay must let others run, and leave at shutdown.
+                        // A picky filter over a deep replay lets others run, leaves at shutdown, and tells its
+                        // client now and then how far it has come.
                         tokio::task::yield_now().await;
+                        if self.ticks.has_changed().unwrap_or(false) {
+                            self.ticks.mark_unchanged();
+                            return Some(self.keepalive());
+                        }
                         continue;
                     }
                     self.told = self.cursor;
                     self.ticks.mark_unchanged();
                     return Some(self.sent(taken.events, taken.bytes));
                 }
-                Ok(Next::Expired) => match self.reset().await {
-                    Ok(bytes) => return Some(self.sent(0, bytes)),
-                    Err(error) => self.fail(&error),
-                },
+                Ok(Next::Expired) => return Some(self.reset()),
                 Ok(Next::UpToDate) => {
                     // All three are cancel safe: they only observe.
                     tokio::select! {
@@ -138,8 +140,8 @@ impl Subscriber {
         self.ended = true;
     }
 
-    async fn reset(&mut self) -> Result<Bytes, StoreError> {
-        self.cursor = self.feed.before_oldest().await?;
+    fn reset(&mut self) -> Bytes {
+        self.cursor = self.feed.before_oldest();
         self.told = self.cursor;
         let data = ResetData {
             reason: ResetReason::Expired,
@@ -147,7 +149,7 @@ impl Subscriber {
             head: self.feed.id(self.feed.ring.head()),
         };
         let id = self.feed.id(self.cursor);
-        Ok(self.shape.format.control(id, "reset", data))
+        self.sent(0, self.shape.format.control(id, "reset", data))
     }
 
     /// A comment, or, when a filter has let the client's id fall behind, a message that brings it along.

@@ -171,8 +171,9 @@ pub struct ClientStatus {
     pub cursor: EventId,
     /// Events between its cursor and the head.
     pub lag_events: u64,
-    /// How long the first of them has waited, in milliseconds.
-    pub lag_ms: i64,
+    /// How long the first of them has waited, in milliseconds; null when it is no longer in memory.
+    #[oai(nullable)]
+    pub lag_ms: Option<i64>,
     /// Events sent to it.
     pub events_sent: u64,
     /// Bytes sent to it.
@@ -252,8 +253,8 @@ impl EventApi {
             (false, false) => Format::Sse,
         };
         let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
-        let header = super::header_list(request, "Last-Event-ID");
-        let resume = header.or(last_event_id.0).filter(|id| !id.is_empty());
+        let header = super::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
+        let resume = header.or(last_event_id.0.filter(|id| !id.is_empty()));
         let start = match (resume, since.0.filter(|since| !since.is_empty())) {
             (Some(id), _) => Start::After(id),
             (None, Some(since)) => start_since(since),
@@ -310,7 +311,7 @@ impl EventApi {
         if position.reset.is_some() {
             return Err(gone(&format!(
                 "since: is not, or no longer, a place in this log; the oldest is {}",
-                log.standing().await?.oldest,
+                log.standing().oldest,
             )));
         }
         let limit = limit.0 as usize;
@@ -337,7 +338,7 @@ impl EventApi {
         #[oai(default)]
         clients: Query<bool>,
     ) -> Result<Body<EventStatus>, Problems<{ BAD_REQUEST }>> {
-        let standing = log.standing().await?;
+        let standing = log.standing();
         let clients = clients.0.then(|| {
             let head = standing.head.seq;
             log.clients().iter().map(|client| client_status(&log, client, head)).collect()
@@ -377,6 +378,7 @@ impl EventApi {
 
 fn client_status(log: &Events, client: &Client, head: u64) -> ClientStatus {
     let cursor = client.cursor.load(Relaxed);
+    let lag_events = head.saturating_sub(cursor);
     let waiting_since = log.time_after(cursor);
     ClientStatus {
         id: client.id,
@@ -385,8 +387,11 @@ fn client_status(log: &Events, client: &Client, head: u64) -> ClientStatus {
         format: client.format.name().to_owned(),
         filtered: !client.filter.is_empty(),
         cursor: log.id(cursor),
-        lag_events: head.saturating_sub(cursor),
-        lag_ms: waiting_since.map_or(0, |since| Timestamp::now().ms_since(since)),
+        lag_events,
+        lag_ms: match lag_events {
+            0 => Some(0),
+            _ => waiting_since.map(|since| Timestamp::now().ms_since(since)),
+        },
         events_sent: client.events.load(Relaxed),
         bytes_sent: client.bytes.load(Relaxed),
     }
@@ -406,7 +411,8 @@ fn start_since(since: String) -> Start {
     if since == "earliest" {
         return Start::Earliest;
     }
-    match since.parse::<Timestamp>() {
+    // A `+` that was not encoded arrives as a space.
+    match since.replace(' ', "+").parse::<Timestamp>() {
         Ok(time) => Start::Time(time),
         Err(_) => Start::After(since),
     }

@@ -164,9 +164,11 @@ impl ExecutionApi {
             before: cursor.0,
             limit: limit.0 as usize,
         };
-        let mut pairs = vec![("limit", limit.0.to_string())];
-        pairs.extend(query.task_id.map(|id| ("task_id", id.to_string())));
-        pairs.extend(query.statuses.iter().map(|status| ("status", status.to_string())));
+        let mut pairs = vec![
+            ("task_id", task_id.0.map(|id| id.to_string()).unwrap_or_default()),
+            ("status", super::comma_list(&query.statuses)),
+            ("limit", limit.0.to_string()),
+        ];
         let (executions, next) = service.executions(query).await?;
         let link = next.map(|number| {
             pairs.push(("cursor", number.to_string()));

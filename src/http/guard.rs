@@ -12,19 +12,22 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use poem::http::{Method, header, uri::Authority};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use tokio::sync::Semaphore;
 
 use super::body::is_json;
 use super::problem::{Code, Problem};
 
 /// A client that sends more than allowed is read on for this many times the limit before it is cut off, so
 /// that it gets to read why.
-const DRAIN_FACTOR: usize = 16;
+const DRAIN_FACTOR: u64 = 16;
 
 /// What the guard lets through.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Limits {
     pub allowed_hosts: Vec<String>,
-    pub body_bytes_max: usize,
+    pub body_bytes_max: u32,
+    /// Bytes of bodies that may be in memory at once.
+    pub bodies: Semaphore,
     pub body_time_max: Duration,
 }
 
@@ -124,12 +127,24 @@ async fn read_body(request: &mut Request, limits: &Limits) -> Result<(), Problem
     if is_bodiless(request) {
         return Ok(());
     }
+    let declared = declared_length(request);
+    // A client that waits to be invited, or would send on and on, is told before it sends.
+    let waits = request.headers().contains_key(header::EXPECT);
+    if declared.is_some_and(|length| {
+        length > u64::from(limits.body_bytes_max) * if waits { 1 } else { DRAIN_FACTOR }
+    }) {
+        return Err(too_large(limits));
+    }
+    let seconds = limits.body_time_max.as_secs();
+    let late = || Problem::new(Code::RequestTimeout, format!("the body did not arrive within {seconds} s"));
     let body = request.take_body();
-    let read = tokio::time::timeout(limits.body_time_max, collect(body, limits.body_bytes_max)).await;
-    let bytes = read.map_err(|_| {
-        let seconds = limits.body_time_max.as_secs();
-        Problem::new(Code::RequestTimeout, format!("the body did not arrive within {seconds} s"))
-    })??;
+    let reading = async {
+        // Bodies share a budget: those beyond it wait for their turn.
+        let bytes = declared.map_or(limits.body_bytes_max, |it| it.min(limits.body_bytes_max.into()) as u32);
+        let _budget = limits.bodies.acquire_many(bytes).await;
+        collect(body, limits).await
+    };
+    let bytes = tokio::time::timeout(limits.body_time_max, reading).await.map_err(|_| late())??;
     if !bytes.is_empty() && !request.content_type().is_some_and(is_json) {
         let detail = "send the body as JSON, with the header `Content-Type: application/json`";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
@@ -138,25 +153,31 @@ async fn read_body(request: &mut Request, limits: &Limits) -> Result<(), Problem
     Ok(())
 }
 
-async fn collect(body: poem::Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+fn declared_length(request: &Request) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(limits: &Limits) -> Problem {
+    let detail = format!("the body is larger than {} bytes; send less", limits.body_bytes_max);
+    Problem::new(Code::BodyTooLarge, detail)
+}
+
+async fn collect(body: poem::Body, limits: &Limits) -> Result<Vec<u8>, Problem> {
+    let bytes_max = u64::from(limits.body_bytes_max);
     let mut chunks = body.into_bytes_stream();
     let mut bytes = Vec::new();
-    let mut seen = 0_usize;
+    let mut seen = 0;
     while let Some(chunk) = chunks.next().await {
         let chunk =
             chunk.map_err(|_| Problem::new(Code::InvalidJson, "the body broke off; send it again"))?;
-        seen = seen.saturating_add(chunk.len());
+        seen += chunk.len() as u64;
         if seen <= bytes_max {
             bytes.extend_from_slice(&chunk);
-        } else if seen > bytes_max.saturating_mul(DRAIN_FACTOR) {
+        } else if seen > bytes_max * DRAIN_FACTOR {
             break;
         }
     }
-    if seen > bytes_max {
-        let detail = format!("the body is larger than {bytes_max} bytes; send less");
-        return Err(Problem::new(Code::BodyTooLarge, detail));
-    }
-    Ok(bytes)
+    if seen > bytes_max { Err(too_large(limits)) } else { Ok(bytes) }
 }
 
 /// Whether HTTP/1 says that no body follows. RFC 9112, section 6.3.
@@ -179,6 +200,7 @@ mod tests {
         let limits = Limits {
             allowed_hosts: vec!["hub.example".into()],
             body_bytes_max: 10,
+            bodies: Semaphore::new(10),
             body_time_max: Duration::from_secs(1),
         };
         check(&request, &limits).err().map(|problem| problem.code())

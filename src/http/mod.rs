@@ -26,6 +26,8 @@ use poem::http::{HeaderValue, Method, header};
 use poem::middleware::{NormalizePath, TrailingSlash};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
 
+use tokio::sync::Semaphore;
+
 use crate::config::ServerConfig;
 use crate::events::Events;
 use crate::metrics::Metrics;
@@ -66,6 +68,8 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
     let limits = Limits {
         allowed_hosts: config.allow_host.clone(),
         body_bytes_max: config.body_bytes_max,
+        // One body at least must fit.
+        bodies: Semaphore::new(config.bodies_bytes_max.max(config.body_bytes_max) as usize),
         body_time_max: Duration::from_secs(config.request_seconds_max),
     };
     let metrics = rooms.metrics.clone();
@@ -83,6 +87,7 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         .around(complete)
         .with(Compat)
         .with(Guard(Arc::new(limits)))
+        .around(harden)
         .around(move |next, request| {
             let metrics = metrics.clone();
             async move { measure(next, request, &metrics).await }
@@ -98,6 +103,10 @@ fn header_list(request: &poem::Request, name: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
+fn comma_list<T: ToString>(values: &[T]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// A `Link` header that leads to the next page (RFC 8288); empty parameters are left out.
 fn next_link(path: &str, parameters: &[(&str, String)]) -> String {
     let given: Vec<_> = parameters.iter().filter(|(_, value)| !value.is_empty()).collect();
@@ -105,17 +114,24 @@ fn next_link(path: &str, parameters: &[(&str, String)]) -> String {
     format!("<{path}?{query}>; rel=\"next\"")
 }
 
-/// Gives every error its one form, and adds what the framework leaves out: `Allow` on 405 (RFC 9110, section
-/// 15.5.6) and `nosniff` everywhere.
+/// Gives every error its one form.
 async fn complete<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: poem::Request,
 ) -> poem::Result<Response> {
     let path = request.uri().path().to_owned();
-    let mut response = match next.call(request).await {
+    Ok(match next.call(request).await {
         Ok(response) => response,
         Err(error) => Problem::of_framework(error, &path),
-    };
+    })
+}
+
+/// Nobody shall guess what an answer is.
+async fn harden<E: Endpoint<Output = Response>>(
+    next: Arc<E>,
+    request: poem::Request,
+) -> poem::Result<Response> {
+    let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     Ok(response)
@@ -129,6 +145,7 @@ async fn measure<E: Endpoint<Output = Response>>(
 ) -> poem::Result<Response> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = Instant::now();
+    let _in_flight = metrics.in_flight();
     let response = next.call(request).await?;
     let (status, elapsed) = (response.status(), started.elapsed());
     metrics.request(known(&method), status.as_u16(), elapsed);

@@ -23,7 +23,8 @@ const TAGS: [&str; 4] = ["Tasks", "Executions", "Events", "System"];
 
 const DESCRIPTION: &str = "TaskHub keeps tasks, runs their scripts in sessions with log files, and streams every \
 change as Server-Sent Events.\n\nErrors are `application/problem+json` (RFC 9457) with a stable `code`; `detail` \
-says what to do. Times are RFC 3339 in UTC with milliseconds. A field without a value is `null`, never absent.";
+says what to do. What is not even HTTP \
+(a head that is too large or does not parse) is refused with a bare status. Times are RFC 3339 in UTC with milliseconds. A field without a value is `null`, never absent.";
 
 pub fn service() -> OpenApiService<Api, ()> {
     OpenApiService::new((TaskApi, ExecutionApi, EventApi, SystemApi), "TaskHub", env!("CARGO_PKG_VERSION"))

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::events::Events;
 use crate::metrics::Metrics;
+use crate::service::Service;
 
 use super::Tags;
 use super::body::Body;
@@ -44,10 +45,10 @@ impl SystemApi {
 
     /// Can the hub serve?
     ///
-    /// Reads the store; a problem with status 5xx when that fails.
+    /// Passes through the store's writer; a problem with status 5xx when that fails.
     #[oai(path = "/ready", method = "get", operation_id = "readiness")]
-    async fn readiness(&self, events: Data<&Events>) -> Result<Body<Health>, Problems<NONE>> {
-        events.standing().await?;
+    async fn readiness(&self, service: Data<&Service>) -> Result<Body<Health>, Problems<NONE>> {
+        service.ping().await?;
         Ok(Body(alive()))
     }
 
@@ -60,7 +61,7 @@ impl SystemApi {
         events: Data<&Events>,
         metrics: Data<&Metrics>,
     ) -> Result<MetricsReply, Problems<NONE>> {
-        let standing = events.standing().await?;
+        let standing = events.standing();
         metrics.streams(standing.totals.connected);
         metrics.head(standing.head.seq);
         metrics.sent(standing.totals.events, standing.totals.bytes);

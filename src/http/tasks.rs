@@ -113,7 +113,8 @@ impl TaskApi {
         /// Which way to sort.
         #[oai(default = "default_order")]
         order: Query<SortOrder>,
-        /// How many tasks to answer at most.
+        /// How many tasks to answer at most. A page of large tasks may be shorter; `Link` tells whether more
+        /// follow.
         #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<u32>,
         /// Where the page starts; take it from the `Link` of the page before.
@@ -157,7 +158,10 @@ impl TaskApi {
         service: Data<&Service>,
         request: &Request,
         /// Your name for this request, 1–255 visible ASCII characters, so that it can be repeated safely.
-        #[oai(name = "Idempotency-Key", validator(min_length = 1, max_length = 255))]
+        #[oai(
+            name = "Idempotency-Key",
+            validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
+        )]
         _key: Header<Option<String>>,
         body: Body<NewTask>,
     ) -> Result<TaskCreatedReply, Problems<{ BAD_REQUEST | BODY | UNPROCESSABLE }>> {
@@ -296,10 +300,10 @@ fn page_key(text: &str, sort: TaskSort, order: SortOrder) -> Result<PageKey, Pro
 fn next_link(query: &TaskQuery, key: &PageKey) -> String {
     let filter = &query.filter;
     let pairs = [
-        ("status", comma_list(&filter.statuses)),
-        ("priority", comma_list(&filter.priorities)),
-        ("assignee", comma_list(&filter.assignees)),
-        ("tag", comma_list(&filter.tags)),
+        ("status", super::comma_list(&filter.statuses)),
+        ("priority", super::comma_list(&filter.priorities)),
+        ("assignee", super::comma_list(&filter.assignees)),
+        ("tag", super::comma_list(&filter.tags)),
         ("q", query.text.clone().unwrap_or_default()),
         ("sort", query.sort.to_string()),
         ("order", query.order.to_string()),
@@ -307,10 +311,6 @@ fn next_link(query: &TaskQuery, key: &PageKey) -> String {
         ("cursor", key.to_string()),
     ];
     super::next_link("/api/tasks", &pairs)
-}
-
-fn comma_list<T: ToString>(values: &[T]) -> String {
-    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Service {
                 if request.script_content.is_none() {
                     return Err(ServiceError::NothingToRun);
                 }
-                let must_wait = tx.live_executions()?.len() >= slots;
+                let must_wait = tx.live_execution_count()? >= slots;
 
                 let patch =
                     TaskPatch { status: MaybeUndefined::Value(Status::InProgress), ..TaskPatch::default() };

@@ -38,6 +38,14 @@ impl Service {
         &self.work
     }
 
+    /// Whether anything can be written, found out by passing through the writer.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn ping(&self) -> Result<(), ServiceError> {
+        Ok(self.store.ping().await?)
+    }
+
     /// Tells everybody something.
     ///
     /// # Errors

@@ -59,6 +59,7 @@ impl Tx<'_> {
         let bound = by_count.max(by_age).min(floor).min(oldest + limit).min(self.head + 1);
         let removed =
             self.conn.prepare_cached("DELETE FROM events WHERE seq < ?1")?.execute([bound as i64])?;
+        self.oldest = Some(bound.max(oldest));
         Ok(removed as u64)
     }
 }

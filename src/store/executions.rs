@@ -46,6 +46,18 @@ impl Snapshot<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([task.uuid()], execution).optional()?)
     }
 
+    /// How many executions have not ended.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn live_execution_count(&self) -> Result<usize, StoreError> {
+        let count: i64 = self
+            .conn
+            .prepare_cached("SELECT count(*) FROM executions WHERE status IN ('queued', 'running')")?
+            .query_row((), |row| row.get(0))?;
+        Ok(count.unsigned_abs() as usize)
+    }
+
     /// All executions that have not ended, oldest first.
     ///
     /// # Errors

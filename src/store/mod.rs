@@ -41,7 +41,8 @@ use crate::config::StoreConfig;
 /// Why the store could not do as asked. Nothing was changed, whichever it is.
 #[derive(Debug, Clone, Error)]
 pub enum StoreError {
-    #[error("the disk is full")]
+    /// SQLite has undone the transaction by itself.
+    #[error("the disk is full or failing")]
     Full,
     #[error("the store is shutting down")]
     Closed,
@@ -66,6 +67,7 @@ impl From<rusqlite::Error> for StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     reader: Reader,
+    log_reader: Reader,
     writer: writer::Writer,
 }
 
@@ -79,9 +81,17 @@ impl Store {
         open::open(dir, config)
     }
 
-    /// The read half.
-    pub fn reader(&self) -> &Reader {
-        &self.reader
+    /// The read half for the stream, with connections of its own.
+    pub fn log_reader(&self) -> &Reader {
+        &self.log_reader
+    }
+
+    /// Passes once everything that was written before is durable, and so shows that the writer is alive.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.write(|_| Ok(())).await
     }
 
     /// Runs `operation` in a transaction and answers once it is durable.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
@@ -10,7 +11,7 @@ use thiserror::Error;
 use crate::config::StoreConfig;
 use crate::domain::event::Epoch;
 
-use super::reader::Reader;
+use super::reader::{Reader, Shared, Snapshot};
 use super::writer::{Writer, WriterThread};
 use super::{Store, StoreError};
 
@@ -27,7 +28,7 @@ const LOCK_FILE: &str = "taskhub.lock";
 /// Why a data directory could not be opened, in words for the operator.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    #[error("cannot use the data directory {}: {source}; name a writable one with --data-dir", path.display())]
+    #[error("cannot use the data directory {}; name a writable one with --data-dir", path.display())]
     Directory { path: PathBuf, source: io::Error },
     #[error("another TaskHub is using the data directory {}; stop it, or name another with --data-dir", .0.display())]
     InUse(PathBuf),
@@ -38,9 +39,9 @@ pub enum OpenError {
     NewerSchema { path: PathBuf, found: i32, known: i32 },
     #[error("{} is not a TaskHub database; move it away or name another --data-dir", .0.display())]
     Foreign(PathBuf),
-    #[error("cannot bring {} to this version's schema: {source}", path.display())]
+    #[error("cannot bring {} to this version's schema", path.display())]
     Migration { path: PathBuf, source: refinery::Error },
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}", path.display())]
     Database { path: PathBuf, source: StoreError },
 }
 
@@ -55,42 +56,47 @@ pub struct Opened {
 }
 
 pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError> {
-    let lock = claim(dir)?;
+    let lock_file = dir.join(LOCK_FILE);
+    let lock_was_there = lock_file.exists();
+    let lock = claim(dir, &lock_file)?;
     let path = dir.join(DATABASE_FILE);
     let database = |source: StoreError| OpenError::Database { path: path.clone(), source };
-    inspect(&path)?;
+    if let Err(refusal) = inspect(&path) {
+        if !lock_was_there {
+            // Leaves the directory as it was; should that fail, a stale lock file does no harm.
+            let _ = std::fs::remove_file(lock_file);
+        }
+        return Err(refusal);
+    }
 
     let mut conn = Connection::open(&path).map_err(|e| database(e.into()))?;
     configure_writer(&conn).map_err(|e| database(e.into()))?;
     migrations::migrations::runner()
         .run(&mut conn)
         .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
-    let (epoch, head) = conn
-        .query_row("SELECT epoch, head FROM log", (), |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })
+    let (epoch, head): (i64, i64) = conn
+        .query_row("SELECT epoch, head FROM log", (), |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(|e| database(e.into()))?;
     let epoch = u32::try_from(epoch)
         .map(Epoch)
         .map_err(|_| database(StoreError::Corrupt(format!("epoch {epoch}"))))?;
+    let oldest = Snapshot::new(&conn, epoch).oldest().map_err(database)?;
 
-    let reader = Reader::new(path.clone(), epoch, config.readers);
-    let (writer, thread) = Writer::new(conn, lock, epoch, config);
-    Ok(Opened { store: Store { reader, writer }, writer: thread, epoch, head: head.unsigned_abs() })
+    let shared = Arc::new(Shared::new(path.clone(), epoch, oldest));
+    let reader = Reader::new(shared.clone(), config.readers);
+    let log_reader = Reader::new(shared.clone(), config.readers);
+    let (writer, thread) = Writer::new(conn, lock, shared, config);
+    let store = Store { reader, log_reader, writer };
+    Ok(Opened { store, writer: thread, epoch, head: head.unsigned_abs() })
 }
 
 /// Makes the directory (mode 0700: it will hold scripts, logs and environments) and takes its lock, which
 /// the kernel releases when the process ends, however it ends.
-fn claim(dir: &Path) -> Result<File, OpenError> {
+fn claim(dir: &Path, lock_file: &Path) -> Result<File, OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(dir.join(LOCK_FILE))
-        .map_err(unusable)?;
+    let lock = File::options().create(true).truncate(false).write(true).open(lock_file).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_owned())),
@@ -98,13 +104,13 @@ fn claim(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Looks at an existing file through a read-only connection before anything may change it.
+/// Looks at an existing file before anything may change it.
 fn inspect(path: &Path) -> Result<(), OpenError> {
     if !path.exists() {
         return Ok(());
     }
     let look = || -> rusqlite::Result<(i32, i64, i32)> {
-        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let conn = open_to_look(path)?;
         let application_id = conn.query_row("PRAGMA application_id", (), |row| row.get(0))?;
         let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
         let version = conn
@@ -136,15 +142,33 @@ fn inspect(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Without a WAL beside it the file is opened as immutable, so that SQLite makes no files of its own.
+fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    if Path::new(&wal).exists() {
+        return Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    }
+    use std::os::unix::ffi::OsStrExt;
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => uri.push(byte.into()),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+}
+
 fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit is on disk before it is acknowledged. With group commit it costs almost nothing.
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "busy_timeout", 5000)?;
-    // Checkpoint every 4 MiB; the file is kept below 64 MiB even after a burst.
+    // Copied into the database every 4 MiB; the writer sees to it that the file starts over.
     conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
-    conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

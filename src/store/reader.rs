@@ -1,10 +1,12 @@
 //! Reading: a few read-only connections, each query over one committed state.
 //!
 //! No read transaction outlives its closure, and closures return owned pages: an open cursor would keep
-//! SQLite from checkpointing and let the WAL grow without bound.
+//! SQLite from checkpointing and let the WAL grow without bound. The stream has connections of its own, so
+//! that slow searches do not hold it up.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire};
+use std::sync::{Arc, Mutex, RwLock};
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
@@ -13,18 +15,29 @@ use crate::domain::event::{Epoch, EventId};
 
 use super::StoreError;
 
-/// The read half of the store. Cheap to clone.
+/// The read half of the store. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
+    pool: Arc<Pool>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    path: PathBuf,
-    epoch: Epoch,
+struct Pool {
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
+}
+
+/// What readers and the writer must agree on.
+#[derive(Debug)]
+pub(super) struct Shared {
+    path: PathBuf,
+    pub(super) wal_path: PathBuf,
+    pub(super) epoch: Epoch,
+    /// The seq of the oldest event held, so that opening a stream need not ask the database.
+    pub(super) oldest: AtomicU64,
+    /// Held by every query; taken alone by the writer when the WAL has to start over.
+    pub(super) gate: RwLock<()>,
 }
 
 /// One committed state of the store.
@@ -34,20 +47,28 @@ pub struct Snapshot<'a> {
     pub(super) epoch: Epoch,
 }
 
+impl Shared {
+    pub(super) fn new(path: PathBuf, epoch: Epoch, oldest: u64) -> Self {
+        let mut wal_path = path.clone().into_os_string();
+        wal_path.push("-wal");
+        let (oldest, gate) = (AtomicU64::new(oldest), RwLock::new(()));
+        Self { path, wal_path: wal_path.into(), epoch, oldest, gate }
+    }
+}
+
 impl Reader {
-    pub(super) fn new(path: PathBuf, epoch: Epoch, connections: usize) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                path,
-                epoch,
-                idle: Mutex::new(Vec::new()),
-                permits: Arc::new(Semaphore::new(connections)),
-            }),
-        }
+    pub(super) fn new(shared: Arc<Shared>, connections: usize) -> Self {
+        let (idle, permits) = (Mutex::new(Vec::new()), Arc::new(Semaphore::new(connections)));
+        Self { shared, pool: Arc::new(Pool { idle, permits }) }
     }
 
     pub fn epoch(&self) -> Epoch {
         self.shared.epoch
+    }
+
+    /// The seq of the oldest event that is still held; one more than the head when there is none.
+    pub fn oldest(&self) -> u64 {
+        self.shared.oldest.load(Acquire)
     }
 
     /// Runs `query` over one committed state, on a thread that may block.
@@ -60,11 +81,11 @@ impl Reader {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
     {
-        let permit = self.shared.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        let shared = self.shared.clone();
+        let permit = self.pool.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let (shared, pool) = (self.shared.clone(), self.pool.clone());
         let work = move || {
             let _permit = permit;
-            shared.run(query)
+            pool.run(&shared, query)
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
@@ -76,27 +97,32 @@ impl Reader {
     }
 }
 
-impl Shared {
-    fn run<T, E: From<StoreError>>(&self, query: impl FnOnce(&Snapshot<'_>) -> Result<T, E>) -> Result<T, E> {
+impl Pool {
+    fn run<T, E: From<StoreError>>(
+        &self,
+        shared: &Shared,
+        query: impl FnOnce(&Snapshot<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _reading = shared.gate.read().unwrap_or_else(|poison| poison.into_inner());
         let idle = self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).pop();
         let mut conn = match idle {
             Some(conn) => conn,
-            None => self.connect().map_err(StoreError::from)?,
+            None => connect(&shared.path).map_err(StoreError::from)?,
         };
         let tx = conn.transaction().map_err(StoreError::from)?;
-        let result = query(&Snapshot::new(&tx, self.epoch));
+        let result = query(&Snapshot::new(&tx, shared.epoch));
         tx.finish().map_err(StoreError::from)?;
         self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).push(conn);
         result
     }
+}
 
-    fn connect(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(&self.path, flags)?;
-        conn.pragma_update(None, "busy_timeout", 5000)?;
-        conn.set_prepared_statement_cache_capacity(64);
-        Ok(conn)
-    }
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.pragma_update(None, "busy_timeout", 5000)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
 }
 
 impl<'a> Snapshot<'a> {

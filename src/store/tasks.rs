@@ -12,6 +12,9 @@ use super::StoreError;
 use super::reader::Snapshot;
 use super::writer::Tx;
 
+/// Bytes of long texts after which a page is full: a list must fit in memory many times over.
+const PAGE_BYTES_MAX: usize = 4 << 20;
+
 const COLUMNS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
                        version, created_at, updated_at";
 
@@ -23,30 +26,30 @@ impl Snapshot<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], task).optional()?)
     }
 
-    /// A page of tasks, and the key of the next page if there is one.
+    /// A page of tasks, and the key of the next page if there is one. A page of large tasks is shorter than
+    /// its limit.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn tasks(&self, query: &TaskQuery) -> Result<(Vec<Task>, Option<PageKey>), StoreError> {
         let (sql, values) = select(query);
         let mut statement = self.conn.prepare_cached(&sql)?;
-        let mut tasks =
-            statement.query_map(params_from_iter(values), task)?.collect::<rusqlite::Result<Vec<_>>>()?;
-        let more = tasks.len() > query.limit;
-        tasks.truncate(query.limit);
+        let mut rows = statement.query(params_from_iter(values))?;
+        let (mut tasks, mut bytes, mut more) = (Vec::new(), 0, false);
+        while let Some(row) = rows.next()? {
+            if tasks.len() == query.limit || bytes >= PAGE_BYTES_MAX {
+                more = true;
+                break;
+            }
+            let task = task(row)?;
+            bytes += task.description.as_str().len() + task.script.as_ref().map_or(0, |it| it.as_str().len());
+            tasks.push(task);
+        }
         let next = match tasks.last() {
             Some(last) if more => Some(PageKey::of(last, query.sort, query.order)),
             _ => None,
         };
         Ok((tasks, next))
-    }
-
-    /// # Errors
-    /// [`StoreError`]
-    pub fn task_count(&self) -> Result<u64, StoreError> {
-        let count: i64 =
-            self.conn.prepare_cached("SELECT count(*) FROM tasks")?.query_row((), |row| row.get(0))?;
-        Ok(count.unsigned_abs())
     }
 }
 

@@ -6,16 +6,21 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::StoreConfig;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Epoch, EventId, StoredEvent};
+use crate::domain::event::{EventId, StoredEvent};
 
 use super::StoreError;
-use super::reader::Snapshot;
+use super::reader::{Shared, Snapshot};
+
+/// The write-ahead log is emptied when it has grown beyond this; SQLite itself does so whenever nobody reads.
+const WAL_BYTES_MAX: u64 = 16 << 20;
 
 /// The sending half. Cheap to clone; bounded, so that writers wait rather than pile up.
 #[derive(Debug, Clone)]
@@ -60,8 +65,7 @@ where
 
     fn answer(self: Box<Self>, failure: Option<&StoreError>) {
         let result = match (self.result, failure) {
-            // A refusal stands, whatever became of the batch: it changed nothing.
-            (Some(Err(refusal)), _) => Err(refusal),
+            // Refusals too: one may rest on what a neighbour did and nobody will ever see.
             (_, Some(failure)) => Err(failure.clone().into()),
             (Some(done), None) => done,
             // The operation panicked; dropping the reply tells the caller.
@@ -76,11 +80,11 @@ impl Writer {
     pub(super) fn new(
         conn: Connection,
         lock: File,
-        epoch: Epoch,
+        shared: Arc<Shared>,
         config: &StoreConfig,
     ) -> (Self, WriterThread) {
         let (queue, operations) = mpsc::channel(config.queue_max);
-        let thread = WriterThread { conn, lock, epoch, operations, batch_max: config.batch_max };
+        let thread = WriterThread { conn, lock, shared, operations, batch_max: config.batch_max };
         (Self { queue }, thread)
     }
 
@@ -113,7 +117,7 @@ pub struct WriterThread {
     conn: Connection,
     /// Held as long as anything may be written.
     lock: File,
-    epoch: Epoch,
+    shared: Arc<Shared>,
     operations: mpsc::Receiver<Message>,
     batch_max: usize,
 }
@@ -153,6 +157,7 @@ impl WriterThread {
                 }
             }
             self.commit(&mut batch, &mut sink);
+            self.shorten_wal();
         }
         while let Some(message) = self.operations.blocking_recv() {
             if let Message::Operation(operation) = message {
@@ -172,7 +177,10 @@ impl WriterThread {
             return;
         }
         let failure = match self.transact(batch) {
-            Ok(events) => {
+            Ok(Committed { events, oldest }) => {
+                if let Some(oldest) = oldest {
+                    self.shared.oldest.store(oldest, Release);
+                }
                 if !events.is_empty() {
                     sink(events);
                 }
@@ -192,24 +200,39 @@ impl WriterThread {
         }
     }
 
-    fn transact(&self, batch: &mut [Box<dyn Operation>]) -> Result<Vec<StoredEvent>, StoreError> {
+    /// Empties the WAL once it has grown. SQLite can start it over only at a moment when nobody reads, and a
+    /// steady stream of overlapping queries leaves no such moment: so they are made to wait for one.
+    fn shorten_wal(&self) {
+        let size = std::fs::metadata(&self.shared.wal_path).map_or(0, |file| file.len());
+        if size < WAL_BYTES_MAX {
+            return;
+        }
+        let _nobody_reads = self.shared.gate.write().unwrap_or_else(|poison| poison.into_inner());
+        let emptied = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
+        if let Err(error) = emptied {
+            tracing::warn!(error = %error, "the write-ahead log could not be emptied; trying again");
+        }
+    }
+
+    fn transact(&self, batch: &mut [Box<dyn Operation>]) -> Result<Committed, StoreError> {
         let conn = &self.conn;
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
         let (head, last_at) = conn
             .prepare_cached("SELECT head, last_at FROM log")?
             .query_row((), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
         let mut tx = Tx {
-            view: Snapshot::new(conn, self.epoch),
+            view: Snapshot::new(conn, self.shared.epoch),
             head: head.unsigned_abs(),
             now: Timestamp::from_ms(last_at),
             events: Vec::new(),
+            oldest: None,
         };
         for operation in batch {
             tx.now = tx.now.max(Timestamp::now());
-            let (head, events) = (tx.head, tx.events.len());
+            let (head, events, oldest) = (tx.head, tx.events.len(), tx.oldest);
             conn.prepare_cached("SAVEPOINT operation")?.execute(())?;
             let accepted = catch_unwind(AssertUnwindSafe(|| operation.run(&mut tx))).unwrap_or(false);
-            // SQLite ends the transaction by itself on a full disk: then nothing of the batch is left.
+            // SQLite ends the transaction by itself when the disk is full or fails: nothing of it is left.
             if conn.is_autocommit() {
                 return Err(StoreError::Full);
             }
@@ -217,17 +240,25 @@ impl WriterThread {
                 conn.prepare_cached("ROLLBACK TO operation")?.execute(())?;
                 tx.head = head;
                 tx.events.truncate(events);
+                tx.oldest = oldest;
             }
             conn.prepare_cached("RELEASE operation")?.execute(())?;
         }
-        let Tx { head, now, events, .. } = tx;
+        let Tx { head, now, events, oldest, .. } = tx;
         if !events.is_empty() {
             conn.prepare_cached("UPDATE log SET head = ?1, last_at = ?2")?
                 .execute((head as i64, now.ms()))?;
         }
         conn.prepare_cached("COMMIT")?.execute(())?;
-        Ok(events)
+        Ok(Committed { events, oldest })
     }
+}
+
+/// What a batch has done.
+struct Committed {
+    events: Vec<StoredEvent>,
+    /// The oldest event that is left, when some were removed.
+    oldest: Option<u64>,
 }
 
 /// One operation's view of the transaction it runs in.
@@ -240,6 +271,8 @@ pub struct Tx<'a> {
     pub(super) head: u64,
     now: Timestamp,
     pub(super) events: Vec<StoredEvent>,
+    /// The oldest event that is left, when some were removed.
+    pub(super) oldest: Option<u64>,
 }
 
 impl<'a> std::ops::Deref for Tx<'a> {

@@ -123,6 +123,16 @@ async fn an_id_that_is_no_place_in_the_log_is_answered_by_a_reset_and_the_stream
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_header_does_not_hide_the_query_and_a_plus_may_arrive_as_a_space() {
+    let hub = Hub::start().await;
+    hub.client.create(json!({ "title": "first" })).await;
+    let mut stream = Stream::connect(&hub.client, "?last_event_id=zz", Some("")).await;
+    assert_eq!(stream.next().await["event"], "reset");
+    let mut stream = Stream::open(&hub.client, "?since=2025-06-22T12:00:00+02:00").await;
+    assert_eq!(stream.next().await["data"]["title"], "first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_expired_id_is_answered_by_a_reset_and_the_oldest_event_left() {
     let flags = ["--retain-events-max", "10", "--ring-events-max", "5"];
     let hub = Hub::with(&flags).await;

@@ -208,6 +208,20 @@ impl Client {
         self.with_body(Method::PUT, &format!("/api/tasks/status/{id}"), body).await
     }
 
+    /// Asks for a text until `done` says so.
+    pub async fn wait_for_text(&self, path: &str, done: impl Fn(&str) -> bool) {
+        let asking = async {
+            loop {
+                let answer = self.request(Method::GET, path).send().await.expect("an answer");
+                if done(&answer.text().await.expect("text")) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("{path} never got there"));
+    }
+
     /// Asks until `done` says so.
     pub async fn wait_for(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
         let asking = async {

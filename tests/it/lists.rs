@@ -142,3 +142,17 @@ async fn a_search_finds_text_in_title_and_description() {
         assert_eq!(found, expected.to_vec(), "{query}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_large_tasks_is_shorter_and_leads_on() {
+    let hub = Hub::start().await;
+    let description = "x".repeat(1 << 20);
+    for number in 0..10 {
+        hub.client.create(json!({ "title": format!("{number}"), "description": description })).await;
+    }
+    let page = hub.client.get("/api/tasks?limit=500").await;
+    assert_eq!(page.body.as_array().expect("a list").len(), 4);
+    let tasks = all_pages(&hub.client, "/api/tasks?limit=500".to_owned()).await;
+    let titles: Vec<_> = tasks.iter().map(|task| task["title"].as_str().expect("a title")).collect();
+    assert_eq!(titles, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+}

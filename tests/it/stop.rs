@@ -79,7 +79,9 @@ async fn a_long_poll_does_not_hold_up_the_end() {
     let client = hub.client.clone();
     let cursor = client.get("/api/events/status").await.body["head"].as_str().expect("an id").to_owned();
     let poll = tokio::spawn(async move { client.get(&format!("/api/events?since={cursor}&wait=60")).await });
-    hub.client.get("/health").await;
+    // It has arrived when it has been counted as one more connection that is open.
+    let asked_for = |text: &str| text.contains("taskhub_http_requests_in_flight 2");
+    hub.client.wait_for_text("/metrics", asked_for).await;
     let asked = Instant::now();
     hub.stop().await;
     assert!(asked.elapsed() < Duration::from_secs(5));

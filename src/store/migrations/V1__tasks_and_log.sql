@@ -54,6 +54,7 @@ CREATE TABLE executions (
     ended_at       INTEGER
 ) STRICT;
 CREATE INDEX executions_by_task ON executions (task_id, number);
+CREATE INDEX executions_live_by_age ON executions (number) WHERE status IN ('queued', 'running');
 -- At most one live execution a task, whatever the code above believes.
 CREATE UNIQUE INDEX executions_live ON executions (task_id) WHERE status IN ('queued', 'running');
 

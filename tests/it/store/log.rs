@@ -168,3 +168,49 @@ async fn the_first_event_at_a_time_is_found() {
     }
     running.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_write_ahead_log_starts_over_although_somebody_always_reads() {
+    let directory = directory();
+    let running = Arc::new(Running::open(&directory));
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let (running, stop) = (running.clone(), stop.clone());
+            tokio::spawn(async move {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    // Long enough that another reader is always in the middle of it.
+                    running
+                        .read(|view| {
+                            let seen = view.events_after(0, 100, usize::MAX)?.len();
+                            std::thread::sleep(std::time::Duration::from_millis(2));
+                            Ok(seen)
+                        })
+                        .await;
+                }
+            })
+        })
+        .collect();
+    // 48 MiB of pages at the least, were they never written over.
+    let message = "x".repeat(2000);
+    for _ in 0..24 {
+        let write = || {
+            let data = json!({ "level": "info", "message": message });
+            running.write(move |tx| {
+                for _ in 0..10 {
+                    tx.append(&NewEvent::announcement(from_json(data.clone())))?;
+                }
+                Ok(())
+            })
+        };
+        for written in join_all((0..100).map(|_| write())).await {
+            written.expect("written");
+        }
+        let size = std::fs::metadata(directory.path().join(format!("{DATABASE}-wal"))).expect("there").len();
+        assert!(size < 32 << 20, "the write-ahead log has {size} bytes");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for reader in readers {
+        reader.await.expect("no panic");
+    }
+}
