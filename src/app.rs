@@ -118,7 +118,8 @@ impl App {
 
 fn base_url(address: &SocketAddr) -> String {
     // `localhost` is what people type; it is right wherever it leads here.
-    match [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(&address.ip()) {
+    let localhost = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+    match localhost.contains(&address.ip()) || address.ip().is_unspecified() {
         true => format!("http://localhost:{}", address.port()),
         false => format!("http://{address}"),
     }

@@ -43,7 +43,11 @@ impl Cli {
         match self.command {
             Some(Command::Openapi) => {
                 use std::io::Write;
-                std::io::stdout().write_all(http::spec::json().as_bytes())?;
+                match std::io::stdout().write_all(http::spec::json().as_bytes()) {
+                    // Whoever reads has seen enough.
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+                    written => written?,
+                }
             }
             // Before any runtime or log: it must be small.
             Some(Command::Shim { directory }) => return Ok(executor::shim::run(&directory)),

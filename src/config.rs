@@ -28,8 +28,9 @@ pub struct Config {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerConfig {
-    /// Address to listen on; repeat for several (default: `127.0.0.1:8000` and `[::1]:8000`)
-    #[arg(long, env = "TASKHUB_LISTEN", value_delimiter = ',', value_name = "ADDRESS:PORT")]
+    /// Address to listen on; repeat, or separate by commas, for several (default: `127.0.0.1:8000` and `[::1]:8000`)
+    #[arg(long, env = "TASKHUB_LISTEN", value_delimiter = ',', value_name = "ADDRESS:PORT",
+          value_parser = address)]
     pub listen: Vec<SocketAddr>,
     /// Name that clients may use in the Host header, besides the loopback names and the listen addresses
     #[arg(long, env = "TASKHUB_ALLOW_HOST", value_delimiter = ',', value_name = "HOST")]
@@ -57,6 +58,11 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_SHUTDOWN_SECONDS_MAX", default_value_t = 8, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_seconds_max: u64,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an address and a port, such as 127.0.0.1:8000 or [::1]:8000".to_owned())
 }
 
 #[derive(Debug, Clone, Args)]

@@ -47,7 +47,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Why an address could not be listened on, in words for the operator.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    #[error("{0} is in use by another program; stop it, or choose another address with --listen")]
+    #[error("{0} is in use, perhaps by another TaskHub; stop that, or choose another address with --listen")]
     InUse(SocketAddr),
     #[error("cannot listen on {address}")]
     Refused { address: SocketAddr, source: io::Error },
@@ -77,6 +77,9 @@ pub fn bind(config: &ServerConfig) -> Result<Vec<TcpListener>, ListenError> {
     for address in &config.listen {
         if !is_loopback(address.ip()) && !config.insecure_no_auth {
             return Err(ListenError::Exposed(*address));
+        }
+        if !is_loopback(address.ip()) {
+            tracing::warn!(%address, "everybody who can reach this address can run scripts here");
         }
     }
     config.listen.iter().copied().map(listen).collect()

@@ -78,6 +78,11 @@ def main():
         print(f"ok: {name} follows while the first screen's commands run")
         passed += 1
 
+    answer = shell(shown["everyday"])
+    assert '"assignee":"alice"' in answer and '"task_created"' in answer, answer
+    print("ok: the everyday requests")
+    passed += 1
+
     answer = shell(shown["exec"])
     log = json.loads(answer[answer.index('{"log_file"'):])
     assert log["text"].startswith("hello from taskhub-"), log

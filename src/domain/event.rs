@@ -198,6 +198,7 @@ impl Message {
             min_length: Some(1),
             max_length: Some(MESSAGE_CHARS_MAX),
             pattern: Some(r"\S".into()),
+            example: Some("Maintenance at 18:00 UTC".into()),
             ..MetaSchema::new("string")
         }
     }

@@ -68,6 +68,7 @@ text_newtype!(
         at_most_chars(text, TITLE_CHARS_MAX)
     },
     MetaSchema {
+        example: Some("Write the report".into()),
         min_length: Some(1),
         max_length: Some(TITLE_CHARS_MAX),
         pattern: Some(r"\S".into()),
@@ -80,7 +81,7 @@ text_newtype!(
     Assignee,
     "assignee",
     name,
-    name_meta()
+    name_meta("alice")
 );
 
 text_newtype!(
@@ -88,7 +89,7 @@ text_newtype!(
     Tag,
     "tag",
     name,
-    name_meta()
+    name_meta("docs")
 );
 
 text_newtype!(
@@ -102,6 +103,7 @@ text_newtype!(
         at_most_chars(text, ARTIFACT_CHARS_MAX)
     },
     MetaSchema {
+        example: Some("out/report.pdf".into()),
         min_length: Some(1),
         max_length: Some(ARTIFACT_CHARS_MAX),
         ..MetaSchema::new("string")
@@ -115,6 +117,7 @@ text_newtype!(
     "description",
     |text| at_most_chars(text, DESCRIPTION_CHARS_MAX),
     MetaSchema {
+        example: Some("With *all* figures.".into()),
         max_length: Some(DESCRIPTION_CHARS_MAX),
         ..MetaSchema::new("string")
     }
@@ -134,6 +137,7 @@ text_newtype!(
         at_most_chars(text, SCRIPT_CHARS_MAX)
     },
     MetaSchema {
+        example: Some("make report".into()),
         min_length: Some(1),
         max_length: Some(SCRIPT_CHARS_MAX),
         pattern: Some(r"\S".into()),
@@ -145,8 +149,9 @@ text_newtype!(
 const NAME_PATTERN: &str =
     r"^[^,\u0000-\u001f\u007f-\u009f]*[^,\s\u0000-\u001f\u007f-\u009f][^,\u0000-\u001f\u007f-\u009f]*$";
 
-fn name_meta() -> MetaSchema {
+fn name_meta(example: &str) -> MetaSchema {
     MetaSchema {
+        example: Some(example.into()),
         min_length: Some(1),
         max_length: Some(NAME_CHARS_MAX),
         pattern: Some(NAME_PATTERN.into()),

@@ -91,17 +91,24 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     if text.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::new(Code::InvalidField, "the body is an array; send an object"));
     }
+    if text.is_empty() {
+        return Err(Problem::new(Code::InvalidJson, "the body is empty; send a JSON object"));
+    }
     let mut from = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        if inner.is_data() && path != "." {
-            let words = without_position(&inner);
-            Problem::new(Code::InvalidField, format!("{path}: {words}")).with_field(path)
-        } else if inner.is_data() {
-            Problem::new(Code::InvalidField, without_position(&inner))
-        } else {
-            Problem::new(Code::InvalidJson, format!("the body is not JSON: {inner}"))
+        if !inner.is_data() {
+            return Problem::new(Code::InvalidJson, format!("the body is not JSON: {inner}"));
+        }
+        let words = without_position(&inner).replace("a sequence", "a list").replace("a map", "an object");
+        let about = |field: &str, words: &str| {
+            Problem::new(Code::InvalidField, format!("{field}: {words}")).with_field(field)
+        };
+        match words.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+            Some(field) => about(field, "is required"),
+            None if path == "." => Problem::new(Code::InvalidField, words),
+            None => about(&path, &words),
         }
     })?;
     from.end().map_err(|error| Problem::new(Code::InvalidJson, format!("the body is not JSON: {error}")))?;

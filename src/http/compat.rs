@@ -8,6 +8,7 @@ use poem::{Endpoint, Middleware, Request, Response};
 use serde_json::{Map, Value};
 
 const PATH: &str = "/api/tasks/status/";
+const PARAMETERS: [&str; 4] = ["new_status", "priority", "assignee", "artifacts"];
 
 #[derive(Debug, Clone, Copy)]
 pub struct Compat;
@@ -38,6 +39,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Compatible<E> {
         }
         self.0.call(request).await
     }
+}
+
+/// Whether `name` is one of the parameters that only older clients send.
+pub fn is_known(path: &str, name: &str) -> bool {
+    path.starts_with(PATH) && PARAMETERS.contains(&name)
 }
 
 /// The report in a query, as JSON; `None` when there is none.

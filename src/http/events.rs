@@ -257,7 +257,7 @@ impl EventApi {
         let resume = header.or(last_event_id.0.filter(|id| !id.is_empty()));
         let start = match (resume, since.0.filter(|since| !since.is_empty())) {
             (Some(id), _) => Start::After(id),
-            (None, Some(since)) => start_since(since),
+            (None, Some(since)) => start_since(since)?,
             (None, None) => Start::Live,
         };
         let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
@@ -304,7 +304,7 @@ impl EventApi {
         let deadline = Instant::now() + Duration::from_secs(u64::from(wait.0));
         let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
         let start = match since.0.filter(|since| !since.is_empty()) {
-            Some(since) => start_since(since),
+            Some(since) => start_since(since)?,
             None => Start::Earliest,
         };
         let position = log.locate(&start).await?;
@@ -406,16 +406,21 @@ fn gone(words: &str) -> Problems<{ BAD_REQUEST | GONE }> {
     Problem::new(Code::CursorGone, detail).with_field("since").into()
 }
 
-/// An id resumes, a time and `earliest` find their place. Anything else was an id of some other log.
-fn start_since(since: String) -> Start {
+/// An id resumes, a time and `earliest` find their place.
+fn start_since(since: String) -> Result<Start, Problem> {
     if since == "earliest" {
-        return Start::Earliest;
+        return Ok(Start::Earliest);
     }
     // A `+` that was not encoded arrives as a space.
-    match since.replace(' ', "+").parse::<Timestamp>() {
-        Ok(time) => Start::Time(time),
-        Err(_) => Start::After(since),
+    if let Ok(time) = since.replace(' ', "+").parse::<Timestamp>() {
+        return Ok(Start::Time(time));
     }
+    if since.parse::<EventId>().is_ok() {
+        return Ok(Start::After(since));
+    }
+    let detail = "since: expected an event id such as 7c1e9a42-1042, an RFC 3339 time such as \
+                  2025-06-22T10:00:00Z, or `earliest`";
+    Err(Problem::new(Code::InvalidParameter, detail).with_field("since"))
 }
 
 fn accepts_ndjson(request: &Request) -> bool {

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderValue, Method, header};
 use poem::middleware::{NormalizePath, TrailingSlash};
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route};
 
 use tokio::sync::Semaphore;
 
@@ -35,7 +35,7 @@ use crate::service::Service;
 
 use compat::Compat;
 use guard::{Guard, Limits};
-use problem::Problem;
+use problem::{Code, Problem};
 
 /// What groups the operations in the documentation.
 #[derive(Debug, Clone, Copy, poem_openapi::Tags)]
@@ -120,10 +120,35 @@ async fn complete<E: Endpoint<Output = Response>>(
     request: poem::Request,
 ) -> poem::Result<Response> {
     let path = request.uri().path().to_owned();
+    if let Err(problem) = refuse_unknown_parameters(&request) {
+        return Ok(problem.into_response());
+    }
     Ok(match next.call(request).await {
         Ok(response) => response,
         Err(error) => Problem::of_framework(error, &path),
     })
+}
+
+/// A misspelt filter that is passed over would answer everything.
+fn refuse_unknown_parameters(request: &poem::Request) -> Result<(), Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    // HEAD is answered as GET.
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let Some(known) = spec::query_parameters(method.as_str(), request.uri().path()) else {
+        return Ok(());
+    };
+    let given: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    let unknown = given
+        .into_iter()
+        .map(|(name, _)| name)
+        .find(|name| !known.contains(&name.as_str()) && !compat::is_known(request.uri().path(), name));
+    let Some(name) = unknown else {
+        return Ok(());
+    };
+    let name: String = name.chars().take(64).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let detail = format!("{name}: is not a parameter of this operation; it has {known}");
+    Err(Problem::new(Code::InvalidParameter, detail).with_field(name))
 }
 
 /// Nobody shall guess what an answer is.

@@ -172,11 +172,26 @@ fn parameter(name: &str, reason: &str) -> Problem {
         .strip_prefix("failed to parse \"")
         .and_then(|rest| rest.split_once("\": "))
         .map_or(reason, |(_, words)| words);
+    let words = &bound(words).unwrap_or_else(|| words.to_owned());
     let words = match words.starts_with("Type \"") && words.ends_with("expects an input value.") {
         true => "is required",
         false => words,
     };
     Problem::new(Code::InvalidParameter, format!("{name}: {words}")).with_field(name)
+}
+
+/// poem-openapi tells a broken bound as `verification failed. maximum(500, exclusive: false)`.
+fn bound(words: &str) -> Option<String> {
+    let (name, rest) = words.strip_prefix("verification failed. ")?.split_once('(')?;
+    let value = rest.split([',', ')']).next()?;
+    Some(match name {
+        "minimum" => format!("must be at least {value}"),
+        "maximum" => format!("must be at most {value}"),
+        "minLength" => format!("must have at least {value} characters"),
+        "maxLength" => format!("must have at most {value} characters"),
+        "pattern" => "has characters that are not allowed".to_owned(),
+        _ => return None,
+    })
 }
 
 impl From<Invalid> for Problem {
@@ -211,9 +226,12 @@ impl From<ServiceError> for Problem {
                 Self::new(Code::ExecutionNotFound, format!("{words}; POST starts an execution"))
             }
             ServiceError::Invalid(invalid) => invalid.into(),
-            ServiceError::VersionMismatch { .. } => Self::new(
+            ServiceError::VersionMismatch { current } => Self::new(
                 Code::VersionMismatch,
-                format!("{words}, which If-Match does not name; get it again and repeat the change on it"),
+                format!(
+                    "the ETag is \"{current}\" (with its quotes), which If-Match does not name; get the task \
+                     again and repeat the change on it"
+                ),
             ),
             ServiceError::KeyReused => {
                 Self::new(Code::IdempotencyKeyReused, format!("{words}; use a new key for a new request"))

@@ -62,6 +62,15 @@ pub fn methods_of(path: &str) -> Option<String> {
     Some(methods.join(", "))
 }
 
+/// The names of the query parameters that the operation at `path` has. `None` when no operation matches.
+pub fn query_parameters(method: &str, path: &str) -> Option<Vec<&'static str>> {
+    let (_, operations) = route_of(path)?;
+    let operation = operations.get(method.to_lowercase())?;
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let in_query = parameters.filter(|parameter| parameter["in"] == "query");
+    Some(in_query.filter_map(|parameter| parameter["name"].as_str()).collect())
+}
+
 /// The name of the parameter with this number in the route of `path`, counted from 0.
 pub fn path_parameter(path: &str, number: usize) -> Option<&'static str> {
     let (template, _) = route_of(path)?;
@@ -86,6 +95,33 @@ fn matches(template: &str, segments: &[&str]) -> bool {
         && parts.iter().zip(segments).all(|(part, it)| part.starts_with('{') || part == it)
 }
 
+/// What people see first when they try an operation: small, harmless, and true.
+fn examples() -> [(&'static str, Value); 7] {
+    let event = |seq: u64, word: &str, data: Value| {
+        let id = format!("7c1e9a42-{seq}");
+        json!({ "id": id, "event": word, "data": data, "timestamp": "2025-06-22T10:00:00.000Z" })
+    };
+    let task = json!({
+        "task_id": "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e", "title": "Write the report", "status": "inprogress",
+        "priority": "high", "assignee": "alice", "tags": ["docs"], "artifacts": ["out/report.pdf"],
+        "version": 2, "changed": ["status", "priority"],
+    });
+    let problem = json!({
+        "type": "urn:taskhub:problem:task_not_found", "title": "Not Found", "status": 404,
+        "code": "task_not_found", "detail": "there is no task 0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e",
+        "field": null,
+    });
+    [
+        ("NewTask", json!({ "title": "Write the report", "priority": "medium", "assignee": "alice" })),
+        ("TaskPatch", json!({ "priority": "high", "assignee": null })),
+        ("StatusUpdate", json!({ "new_status": "inprogress", "priority": "high" })),
+        ("ExecutionRequest", json!({ "script_content": "echo hello", "timeout_seconds": 60 })),
+        ("AnnouncementData", json!({ "level": "info", "message": "Maintenance at 18:00 UTC" })),
+        ("Event", event(1042, "task_updated", task)),
+        ("Problem", problem),
+    ]
+}
+
 fn polish(mut document: Value) -> Value {
     // progenitor and others read 3.0 only, and poem says 3.0.0.
     document["openapi"] = "3.0.3".into();
@@ -95,6 +131,9 @@ fn polish(mut document: Value) -> Value {
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         for (name, schema) in schemas.iter_mut() {
             close_or_complete(schema, requested.contains(name));
+        }
+        for (name, example) in examples() {
+            schemas[name]["example"] = example;
         }
     }
     // The order in which a newcomer wants to read them.

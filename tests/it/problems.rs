@@ -7,6 +7,7 @@ use futures_util::stream;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use taskhub::domain::event::EventId;
 use taskhub::http::spec::DOCUMENT;
 
 use crate::harness::{Answer, Client, Hub};
@@ -296,6 +297,9 @@ async fn a_wrong_parameter_is_refused_and_named() {
     }
     let cursor = format!("created_at.asc.1.{NOBODY}");
     for (path, name) in [
+        ("/api/tasks?asignee=anna", "asignee"),
+        ("/api/events/stream?taskid=x", "taskid"),
+        ("/health?x", "x"),
         ("/api/tasks?sort=title", "sort"),
         ("/api/tasks?order=up", "order"),
         ("/api/tasks?cursor=x", "cursor"),
@@ -426,12 +430,20 @@ async fn a_cursor_that_is_no_place_in_the_log_is_gone_for_a_list_and_a_reset_for
         (&format!("{epoch}-9223372036854775807"), "future"),
         (&format!("{epoch}-9999999999999999999"), "unknown_epoch"),
     ] {
-        bench.refuse(bench.request("GET", &format!("/api/events?since={cursor}")), 410, "cursor_gone").await;
-        let streams = [
-            Stream::connect(bench.client(), &format!("?since={cursor}"), None).await,
+        let mut streams = vec![
             Stream::connect(bench.client(), &format!("?last_event_id={cursor}"), None).await,
             Stream::resume(bench.client(), cursor).await,
         ];
+        let list = bench.request("GET", &format!("/api/events?since={cursor}"));
+        if cursor.parse::<EventId>().is_ok() {
+            bench.refuse(list, 410, "cursor_gone").await;
+            streams.push(Stream::connect(bench.client(), &format!("?since={cursor}"), None).await);
+        } else {
+            // What a program remembered gets a reset; what a person has written is corrected.
+            bench.refuse(list, 400, "invalid_parameter").await;
+            let stream = bench.request("GET", &format!("/api/events/stream?since={cursor}"));
+            bench.refuse(stream, 400, "invalid_parameter").await;
+        }
         for mut stream in streams {
             let reset = stream.next().await;
             assert_eq!(reset["event"], "reset", "{cursor}");
