@@ -176,6 +176,8 @@ pub struct Outcome {
     pub end: End,
     pub exit_code: Option<i32>,
     pub reason: Option<String>,
+    /// When it ended, if that was seen by whoever watched over it; otherwise it is when the hub learned of it.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// The final states.
@@ -258,7 +260,9 @@ impl Execution {
             status: outcome.end.status(),
             exit_code: outcome.exit_code,
             reason: outcome.reason,
-            ended_at: Some(now.max(self.started_at.unwrap_or(self.created_at))),
+            ended_at: Some(
+                outcome.ended_at.unwrap_or(now).min(now).max(self.started_at.unwrap_or(self.created_at)),
+            ),
             ..self
         })
     }
@@ -287,7 +291,7 @@ mod tests {
     }
 
     fn completed() -> Outcome {
-        Outcome { end: End::Completed, exit_code: Some(0), reason: None }
+        Outcome { end: End::Completed, exit_code: Some(0), reason: None, ended_at: None }
     }
 
     #[test]
@@ -300,6 +304,17 @@ mod tests {
         assert_eq!(ended.clone().ended(completed(), Timestamp::from_ms(9)), refused);
         assert_eq!(ended.clone().started(Timestamp::from_ms(9)), refused);
         assert_eq!(ended.stop_requested(), refused);
+    }
+
+    #[test]
+    fn an_end_that_was_seen_is_not_when_the_hub_learned_of_it() {
+        let end = |seen: i64| {
+            let running = queued().started(Timestamp::from_ms(2000)).expect("queued");
+            let outcome = Outcome { ended_at: Some(Timestamp::from_ms(seen)), ..completed() };
+            running.ended(outcome, Timestamp::from_ms(9000)).expect("running").duration_ms()
+        };
+        assert_eq!(end(2500), Some(500));
+        assert_eq!((end(1), end(99_999)), (Some(0), Some(7000)), "within what the hub knows");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::clock::Timestamp;
 use crate::domain::execution::{End, Outcome};
 use crate::domain::id::{ExecutionId, TaskId};
 
@@ -65,6 +66,7 @@ impl Exit {
             },
             exit_code: self.exit_code,
             reason: self.reason,
+            ended_at: Some(Timestamp::from_ms(self.ended_at_ms)),
         }
     }
 }

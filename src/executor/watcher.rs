@@ -237,9 +237,14 @@ fn kill_rest(id: ExecutionId) -> io::Result<()> {
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Outcome {
-    Outcome { end: End::Failed, exit_code: None, reason: Some(format!("could not start: {error}")) }
+    Outcome {
+        end: End::Failed,
+        exit_code: None,
+        reason: Some(format!("could not start: {error}")),
+        ended_at: None,
+    }
 }
 
 fn lost(reason: String) -> Outcome {
-    Outcome { end: End::Lost, exit_code: None, reason: Some(reason) }
+    Outcome { end: End::Lost, exit_code: None, reason: Some(reason), ended_at: None }
 }

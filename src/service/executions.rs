@@ -81,6 +81,7 @@ impl Service {
                         end: End::Stopped,
                         exit_code: None,
                         reason: Some("stopped before it started".into()),
+                        ended_at: None,
                     };
                     return settle(tx, execution, outcome);
                 }

@@ -39,8 +39,12 @@ async fn executions_are_numbered_once_live_once_a_task_and_forget_their_request(
     let request = running.read(move |view| view.execution_request(id)).await.expect("still known");
     assert_eq!(request.env["SECRET"], "s");
 
-    let outcome =
-        Outcome { end: End::Failed, exit_code: Some(-3), reason: Some("a\u{0}\r\n\u{2028}".into()) };
+    let outcome = Outcome {
+        end: End::Failed,
+        exit_code: Some(-3),
+        reason: Some("a\u{0}\r\n\u{2028}".into()),
+        ended_at: None,
+    };
     let first = first.ended(outcome, Timestamp::from_ms(9_000_000_000_001)).expect("running");
     update(&running, &first).await;
     assert_eq!(running.read(move |view| view.execution_request(id)).await, None);
@@ -52,7 +56,7 @@ async fn executions_are_numbered_once_live_once_a_task_and_forget_their_request(
     while all.len() < 6 {
         let next = queue(&running, one).await.expect("the one before has ended");
         assert!(all.iter().all(|it| it.number < next.number), "{} was used before", next.number);
-        let outcome = Outcome { end: End::Lost, exit_code: None, reason: None };
+        let outcome = Outcome { end: End::Lost, exit_code: None, reason: None, ended_at: None };
         let next = next.ended(outcome, Timestamp::from_ms(1)).expect("live");
         update(&running, &next).await;
         all.insert(0, next);
