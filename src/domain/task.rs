@@ -200,6 +200,21 @@ impl From<StatusUpdate> for TaskPatch {
     }
 }
 
+impl TaskPatch {
+    /// Refuses to clear what every task has, whatever the task.
+    ///
+    /// # Errors
+    /// [`Invalid`]
+    pub fn checked(self) -> Result<Self, Invalid> {
+        for (field, cleared) in [("title", self.title.is_null()), ("status", self.status.is_null())] {
+            if cleared {
+                return Err(Invalid::new(field, "cannot be cleared; send a value or leave it out"));
+            }
+        }
+        Ok(self)
+    }
+}
+
 fn given<T>(value: Option<T>) -> MaybeUndefined<T> {
     value.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value)
 }
@@ -235,9 +250,10 @@ impl Task {
         patch: TaskPatch,
         now: Timestamp,
     ) -> Result<Option<(Self, Vec<TaskField>)>, Invalid> {
+        let patch = patch.checked()?;
         let mut next = self.clone();
-        keep_or_set("title", patch.title, &mut next.title)?;
-        keep_or_set("status", patch.status, &mut next.status)?;
+        set(patch.title, &mut next.title);
+        set(patch.status, &mut next.status);
         clear_or_set(patch.description, &mut next.description);
         clear_or_set(optional(patch.priority), &mut next.priority);
         clear_or_set(optional(patch.assignee), &mut next.assignee);
@@ -273,14 +289,9 @@ impl Task {
     }
 }
 
-fn keep_or_set<T>(field: &str, change: MaybeUndefined<T>, slot: &mut T) -> Result<(), Invalid> {
-    match change {
-        MaybeUndefined::Undefined => Ok(()),
-        MaybeUndefined::Null => Err(Invalid::new(field, "cannot be cleared; send a value or leave it out")),
-        MaybeUndefined::Value(value) => {
-            *slot = value;
-            Ok(())
-        }
+fn set<T>(change: MaybeUndefined<T>, slot: &mut T) {
+    if let MaybeUndefined::Value(value) = change {
+        *slot = value;
     }
 }
 

@@ -140,7 +140,7 @@ text_newtype!(
         example: Some("make report".into()),
         min_length: Some(1),
         max_length: Some(SCRIPT_CHARS_MAX),
-        pattern: Some(r"\S".into()),
+        pattern: Some(r"^[^\u0000]*[^\s\u0000][^\u0000]*$".into()),
         ..MetaSchema::new("string")
     }
 );

@@ -129,6 +129,7 @@ impl Service {
         patch: TaskPatch,
         expected: Precondition,
     ) -> Result<Task, ServiceError> {
+        let patch = patch.checked()?;
         self.store
             .write(move |tx| {
                 let task = load(tx, id)?;
