@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECONDS = 20
@@ -62,6 +63,14 @@ def shell(script):
     return done.stdout
 
 
+def call(base, method, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(base + path, data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        return json.load(answer)
+
+
 def main():
     base = sys.argv[1]
     shown = {name: text.replace("http://localhost:8000", base) for name, text in blocks().items()}
@@ -87,6 +96,15 @@ def main():
     log = json.loads(answer[answer.index('{"log_file"'):])
     assert log["text"].startswith("hello from taskhub-"), log
     print("ok: exec prints its session's name")
+    passed += 1
+
+    task = call(base, "POST", "/api/tasks", {"title": "Report by itself"})["id"]
+    call(base, "POST", f"/api/exec/{task}", {"script_content": shown["report"]})
+    deadline = time.monotonic() + SECONDS
+    while call(base, "GET", f"/api/tasks/{task}")["status"] != "done":
+        assert time.monotonic() < deadline, call(base, "GET", f"/api/exec/{task}/logs")
+        time.sleep(0.05)
+    print("ok: a script reports that its task is done")
     passed += 1
 
     print(f"{passed} passed, 0 failed")
