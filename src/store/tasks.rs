@@ -57,56 +57,44 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError`], also when the id is taken.
     pub fn insert_task(&mut self, task: &Task) -> Result<(), StoreError> {
-        self.conn
-            .prepare_cached(
-                "INSERT INTO tasks (id, title, description, status, status_rank, priority, priority_rank,
-                    assignee, tags, artifacts, script, version, created_at, updated_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            )?
-            .execute(params![
-                task.id.uuid(),
-                task.title.as_str(),
-                task.description.as_str(),
-                task.status.word(),
-                rank(task, TaskSort::Status),
-                task.priority.map(Priority::word),
-                rank(task, TaskSort::Priority),
-                task.assignee.as_ref().map(|it| it.as_str()),
-                json(&task.tags),
-                json(&task.artifacts),
-                task.script.as_ref().map(|it| it.as_str()),
-                task.version,
-                task.created_at.ms(),
-                task.updated_at.ms(),
-            ])?;
-        Ok(())
+        self.write_task(
+            "INSERT INTO tasks (id, title, description, status, status_rank, priority, priority_rank,
+                assignee, tags, artifacts, script, version, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            task,
+        )
     }
 
     /// # Errors
     /// [`StoreError`]
     pub fn update_task(&mut self, task: &Task) -> Result<(), StoreError> {
-        self.conn
-            .prepare_cached(
-                "UPDATE tasks SET title = ?2, description = ?3, status = ?4, status_rank = ?5,
-                    priority = ?6, priority_rank = ?7, assignee = ?8, tags = ?9, artifacts = ?10,
-                    script = ?11, version = ?12, updated_at = ?13
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                task.id.uuid(),
-                task.title.as_str(),
-                task.description.as_str(),
-                task.status.word(),
-                rank(task, TaskSort::Status),
-                task.priority.map(Priority::word),
-                rank(task, TaskSort::Priority),
-                task.assignee.as_ref().map(|it| it.as_str()),
-                json(&task.tags),
-                json(&task.artifacts),
-                task.script.as_ref().map(|it| it.as_str()),
-                task.version,
-                task.updated_at.ms(),
-            ])?;
+        self.write_task(
+            "UPDATE tasks SET title = ?2, description = ?3, status = ?4, status_rank = ?5, priority = ?6,
+                priority_rank = ?7, assignee = ?8, tags = ?9, artifacts = ?10, script = ?11, version = ?12,
+                created_at = ?13, updated_at = ?14
+             WHERE id = ?1",
+            task,
+        )
+    }
+
+    /// Runs a statement that takes every column, in the order of the table.
+    fn write_task(&mut self, sql: &str, task: &Task) -> Result<(), StoreError> {
+        self.conn.prepare_cached(sql)?.execute(params![
+            task.id.uuid(),
+            task.title.as_str(),
+            task.description.as_str(),
+            task.status.word(),
+            rank(task, TaskSort::Status),
+            task.priority.map(Priority::word),
+            rank(task, TaskSort::Priority),
+            task.assignee.as_ref().map(|it| it.as_str()),
+            json(&task.tags),
+            json(&task.artifacts),
+            task.script.as_ref().map(|it| it.as_str()),
+            task.version,
+            task.created_at.ms(),
+            task.updated_at.ms(),
+        ])?;
         Ok(())
     }
 
