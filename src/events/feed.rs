@@ -12,7 +12,8 @@ use crate::domain::event::{Epoch, EventId, StoredEvent};
 use crate::store::{Reader, StoreError};
 
 use super::control::ResetReason;
-use super::ring::{Ring, SEGMENT_BYTES, Shape, Take, Taken};
+use super::ring::{Ring, Shape, Take};
+use super::segment::{SEGMENT_BYTES, Taken};
 
 /// Most events read from the store at once: a page is a short read transaction, whatever the depth.
 const PAGE_EVENTS: usize = 512;

@@ -8,6 +8,7 @@ mod feed;
 pub mod frame;
 mod registry;
 mod ring;
+mod segment;
 mod subscriber;
 
 pub use feed::{Feed, Position, Start};

@@ -16,16 +16,12 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Epoch, EventId, EventMeta, StoredEvent};
+use crate::domain::event::{Epoch, EventId, StoredEvent};
 use crate::domain::filter::EventFilter;
 
 use super::frame::Format;
+use super::segment::{SEGMENT_BYTES, Segment, Taken};
 
-/// Most bytes that one take hands out, and the size of a merged segment: large enough that a burst costs few
-/// writes, small enough that a stalled client holds little.
-pub const SEGMENT_BYTES: usize = 64 << 10;
-/// Room for what a frame adds to its envelope.
-const FRAME_BYTES: usize = 64;
 /// Most events that a filter looks at in one take, so that a picky one does not hog its thread.
 const SCAN_MAX: usize = 2048;
 
@@ -34,17 +30,6 @@ const SCAN_MAX: usize = 2048;
 pub struct Shape {
     pub filter: EventFilter,
     pub format: Format,
-}
-
-/// Part of the stream, ready to be written.
-#[derive(Debug, Clone)]
-pub struct Taken {
-    /// Whole messages; empty when the filter matched none of what was looked at.
-    pub bytes: Bytes,
-    /// The seq of the last event that was looked at.
-    pub cursor: u64,
-    /// Messages in `bytes`.
-    pub events: u64,
 }
 
 /// The answer to "what comes after this cursor?".
@@ -77,25 +62,6 @@ struct State {
     head: u64,
     /// The last slice built out of several segments; its neighbours in the crowd want the same.
     joined: Option<(u64, Taken)>,
-}
-
-/// Consecutive events as [`Format::Sse`] frames.
-#[derive(Debug)]
-struct Segment {
-    first: u64,
-    /// Bytes of memory that it takes, what filters look at included.
-    weight: u64,
-    frames: Bytes,
-    entries: Vec<Entry>,
-}
-
-#[derive(Debug, Clone)]
-struct Entry {
-    /// Where its frame ends in the segment.
-    end: u32,
-    body: u32,
-    at: Timestamp,
-    meta: EventMeta,
 }
 
 impl Ring {
@@ -286,84 +252,10 @@ impl State {
     }
 }
 
-impl Segment {
-    /// Cuts a batch into segments; one event alone may make a large one.
-    fn encode(epoch: Epoch, events: Vec<StoredEvent>) -> Vec<Self> {
-        let mut segments = Vec::new();
-        let mut events = events.into_iter().peekable();
-        while let Some(first) = events.peek().map(|event| event.seq) {
-            let mut frames = BytesMut::new();
-            let mut entries = Vec::new();
-            let mut weight = 0;
-            while let Some(event) = events.next_if(|event| {
-                frames.is_empty() || frames.len() + event.body.len() + FRAME_BYTES <= SEGMENT_BYTES
-            }) {
-                let id = EventId::new(epoch, event.seq);
-                Format::Sse.write(&mut frames, id, event.meta.kind.word(), &event.body);
-                weight += event.meta.weight();
-                let (end, body) = (frames.len() as u32, event.body.len() as u32);
-                entries.push(Entry { end, body, at: event.at, meta: event.meta });
-            }
-            weight += frames.len() as u64;
-            segments.push(Self { first, weight, frames: frames.freeze(), entries });
-        }
-        segments
-    }
-
-    fn merge<'a>(segments: impl Iterator<Item = &'a Arc<Segment>> + Clone) -> Self {
-        let bytes = segments.clone().map(|it| it.frames.len()).sum();
-        let mut frames = BytesMut::with_capacity(bytes);
-        let mut entries = Vec::with_capacity(segments.clone().map(|it| it.entries.len()).sum());
-        let first = segments.clone().next().map_or(0, |it| it.first);
-        let weight = segments.clone().map(|it| it.weight).sum();
-        for segment in segments {
-            let base = frames.len() as u32;
-            frames.extend_from_slice(&segment.frames);
-            entries.extend(
-                segment.entries.iter().cloned().map(|entry| Entry { end: entry.end + base, ..entry }),
-            );
-        }
-        Self { first, weight, frames: frames.freeze(), entries }
-    }
-
-    fn last(&self) -> u64 {
-        self.first + self.entries.len() as u64 - 1
-    }
-
-    /// The index of `seq`, or of the first event when `seq` lies before the segment.
-    fn index(&self, seq: u64) -> usize {
-        seq.saturating_sub(self.first) as usize
-    }
-
-    /// What comes after `cursor`: at most [`SEGMENT_BYTES`] unless the first event alone is larger.
-    fn after(&self, cursor: u64) -> Taken {
-        let index = self.index(cursor + 1);
-        let start = match index {
-            0 => 0,
-            _ => self.entries[index - 1].end as usize,
-        };
-        let rest = &self.entries[index..];
-        let fitting = rest.partition_point(|entry| entry.end as usize <= start + SEGMENT_BYTES).max(1);
-        Taken {
-            bytes: self.frames.slice(start..rest[fitting - 1].end as usize),
-            cursor: self.first + (index + fitting) as u64 - 1,
-            events: fitting as u64,
-        }
-    }
-
-    /// The encoded envelope of an event: its frame without `id:`, `data:` and the empty line.
-    fn body(&self, index: usize) -> &[u8] {
-        const BLANK_LINE: usize = "\n\n".len();
-        let entry = &self.entries[index];
-        let end = entry.end as usize - BLANK_LINE;
-        &self.frames[end - entry.body as usize..end]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::EventKind;
+    use crate::domain::event::{EventKind, EventMeta};
 
     fn event(seq: u64, bytes: usize) -> StoredEvent {
         let kind = if seq.is_multiple_of(2) { EventKind::Announcement } else { EventKind::TaskDeleted };
