@@ -3,12 +3,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use futures_util::stream;
-use poem::http::{HeaderValue, header};
+use poem::http::header;
 use poem::web::Data;
-use poem::{Body as PoemBody, IntoResponse, Request, Response};
+use poem::{IntoResponse, Request, Response};
 use poem_openapi::param::{Header, Query};
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::registry::Registry;
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
@@ -21,7 +20,7 @@ use crate::domain::id::TaskId;
 use crate::domain::task::{Priority, Status};
 use crate::domain::text::{Assignee, Tag};
 use crate::events::frame::Format;
-use crate::events::{Client, Events, Shape, Start, Subscriber};
+use crate::events::{Client, Events, Shape, Start};
 use crate::service::Service;
 
 use super::Tags;
@@ -30,62 +29,10 @@ use super::list::List;
 use super::problem::problems::{BAD_REQUEST, BODY, GONE, NONE};
 use super::problem::{Code, Problem, Problems};
 use super::schema::Event;
-
-/// Sent instead of a stream while the log cannot be read: a 5xx would close a browser's EventSource for good.
-const UNAVAILABLE: &str = "retry: 5000\n\n";
+use super::stream::StreamReply;
 
 #[derive(Debug)]
 pub struct EventApi;
-
-/// A stream, or what stands in for one.
-#[derive(Debug)]
-pub struct StreamReply(Response);
-
-impl IntoResponse for StreamReply {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl ApiResponse for StreamReply {
-    fn meta() -> MetaResponses {
-        let content = |content_type| MetaMediaType { content_type, schema: Event::schema_ref() };
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "An endless stream. As `text/event-stream` each message is `id: …` and \
-                              `data: …`, where the data is one `Event` as a line of JSON; as \
-                              `application/x-ndjson` each line is one `Event`.",
-                status: Some(200),
-                status_range: None,
-                content: vec![content("text/event-stream"), content("application/x-ndjson")],
-                headers: vec![],
-            }],
-        }
-    }
-
-    fn register(registry: &mut Registry) {
-        Event::register(registry);
-    }
-}
-
-impl StreamReply {
-    fn new(format: Format, body: PoemBody) -> Self {
-        let mut response = Response::builder().content_type(format.content_type()).body(body);
-        let headers = response.headers_mut();
-        // Nothing between here and the client may hold back, change or keep a stream.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        Self(response)
-    }
-
-    fn of(format: Format, subscriber: Subscriber) -> Self {
-        let chunks = stream::unfold(subscriber, async |mut subscriber| {
-            let bytes = subscriber.next().await?;
-            Some((Ok::<_, std::io::Error>(bytes), subscriber))
-        });
-        Self::new(format, PoemBody::from_bytes_stream(chunks))
-    }
-}
 
 /// A list of events, encoded when they were committed.
 #[derive(Debug)]
@@ -265,7 +212,7 @@ impl EventApi {
             Ok(subscriber) => Ok(StreamReply::of(format, subscriber)),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a stream cannot start");
-                Ok(StreamReply::new(format, PoemBody::from_string(UNAVAILABLE.to_owned())))
+                Ok(StreamReply::unavailable(format))
             }
         }
     }
