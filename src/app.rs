@@ -20,8 +20,6 @@ use crate::store::{Opened, Store};
 
 /// Time between two rounds of folding measurements together.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
-/// Time between two rounds of forgetting old events.
-const RETENTION_PERIOD: Duration = Duration::from_secs(60);
 
 /// A running hub. Drop it only after [`App::stop`]; a hub that is dropped stops like one that is killed.
 #[derive(Debug)]
@@ -42,11 +40,14 @@ impl App {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let listeners = server::bind(&config.server)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
-        let Opened { store, writer, epoch: _, head } = Store::open(&config.data_dir, &config.store)?;
+        let Opened { store, writer, epoch: _, end } = Store::open(&config.data_dir, &config.store)?;
         let data_dir = config.data_dir.canonicalize().context("cannot resolve the data directory")?;
 
         let shutdown = Shutdown::default();
-        let events = Events::new(store.log_reader().clone(), head, &config.events, shutdown.soft.clone());
+        let (log, drain) = (store.log_reader().clone(), shutdown.soft.clone());
+        let metrics = Metrics::new();
+        let latency = metrics.stream_latency();
+        let events = Events::new(log, end, data_dir.clone(), &config.events, latency, drain);
         let ring = events.clone();
         let writer =
             writer.start(move |committed| ring.publish(committed)).context("cannot start a thread")?;
@@ -67,7 +68,6 @@ impl App {
         let token = shutdown.soft.clone();
         Executor::start(service.clone(), &config.executor, settings, token, &shutdown.tasks)?;
 
-        let metrics = Metrics::new();
         shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
         let rooms = Rooms { service, events, metrics, data_dir: DataDir(data_dir.clone()) };
         server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
@@ -137,7 +137,7 @@ async fn fold(metrics: Metrics, shutdown: Shutdown) {
 }
 
 async fn forget(service: Service, events: Events, config: Config, shutdown: Shutdown) {
-    let mut ticker = tokio::time::interval(RETENTION_PERIOD);
+    let mut ticker = tokio::time::interval(Duration::from_millis(config.store.retention_period_ms));
     loop {
         // Both are cancel safe.
         tokio::select! {

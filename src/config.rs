@@ -76,6 +76,9 @@ pub struct StoreConfig {
     #[arg(long, env = "TASKHUB_RETAIN_DAYS_MAX", default_value_t = 30, value_name = "DAYS",
           value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub retain_days_max: u32,
+    /// Time between two rounds of forgetting old events
+    #[arg(skip = 60_000u64)]
+    pub retention_period_ms: u64,
     /// Operations in one commit
     #[arg(skip = 256usize)]
     pub batch_max: usize,

@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::config::ServerConfig;
+use crate::peer::{Fate, Watched};
 use crate::shutdown::Shutdown;
 
 /// Where the hub listens when nothing else is said: `localhost` of both kinds.
@@ -36,9 +37,9 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(45);
 /// Silence after which the kernel asks whether the peer is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// What one connection may hold in memory, for what it reads and again for what it writes; also the largest
-/// head of a request.
-const CONNECTION_BYTES_MAX: usize = 64 << 10;
+/// What one connection may hold in memory for what it reads, and so the largest head of a request; and for what it
+/// writes, before one more piece of a body.
+const CONNECTION_BYTES_MAX: usize = 32 << 10;
 /// What the kernel may hold for one client. Left to itself it grows to megabytes for one that does not read.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 /// Pause after accepting failed, usually for want of file descriptors, instead of spinning.
@@ -170,9 +171,12 @@ async fn connection(socket: TcpStream, peer: SocketAddr, serving: Serving) {
         return;
     };
     let endpoint = serving.endpoint;
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let fate = Fate::default();
+    let socket = Watched::new(socket, fate.clone());
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let endpoint = endpoint.clone();
         let (local, remote) = (LocalAddr(local.into()), RemoteAddr(peer.into()));
+        request.extensions_mut().insert(fate.clone());
         async move {
             let request = poem::Request::from((request, local, remote, Scheme::HTTP));
             Ok::<hyper::Response<_>, Infallible>(endpoint.get_response(request).await.into())

@@ -382,9 +382,28 @@ impl<D: Serialize> Envelope<'_, D> {
 pub struct StoredEvent {
     pub seq: u64,
     pub at: Timestamp,
+    /// Bytes of all events of the log before it, those that were removed included.
+    pub bytes_before: u64,
     pub meta: EventMeta,
     /// The encoded envelope.
     pub body: Bytes,
+}
+
+/// Where the log ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The seq of the last event; 0 when there was none yet.
+    pub head: u64,
+    /// Bytes of all events that it ever held.
+    pub bytes: u64,
+}
+
+/// Where an event stands in time and in the log's bytes: how far behind somebody is who waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventMark {
+    pub at: Timestamp,
+    /// Bytes of all events of the log before it.
+    pub bytes_before: u64,
 }
 
 #[cfg(test)]

@@ -220,6 +220,16 @@ fn given<T>(value: Option<T>) -> MaybeUndefined<T> {
 }
 
 impl Task {
+    /// About how much memory it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        let lists = self.tags.iter().map(Tag::as_str).chain(self.artifacts.iter().map(Artifact::as_str));
+        let texts = [self.title.as_str(), self.description.as_str()]
+            .into_iter()
+            .chain(self.assignee.as_ref().map(Assignee::as_str))
+            .chain(self.script.as_ref().map(Script::as_str));
+        size_of::<Self>() + lists.chain(texts).map(str::len).sum::<usize>()
+    }
+
     /// A task at version 1.
     ///
     /// # Errors

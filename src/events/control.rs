@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::domain::event::EventId;
 use crate::domain::schema::word_enum;
+use crate::domain::task::Task;
 
 word_enum! {
     /// Why a stream could not go on where its client left off.
@@ -28,6 +29,21 @@ pub struct ConnectedData {
     pub head: EventId,
     /// The position before the oldest event that is still held: `since` with this id replays all of them.
     pub oldest: EventId,
+}
+
+/// Part of the tasks as they stood at one moment. The parts are followed by `connected`.
+///
+/// The message's own id is the start of the log, `{epoch}-0`: a client that is cut off before it has all parts
+/// reconnects with that and gets a new snapshot, never the rest of one that it did not see whole.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct SnapshotData {
+    /// Counts the parts from 1. The first one starts a new snapshot: forget what you had.
+    #[oai(validator(minimum(value = "1")))]
+    pub part: u64,
+    /// The last event that the tasks reflect, the same in every part; `connected` will have this id.
+    pub cursor: EventId,
+    /// Tasks that match the stream's filter, oldest first.
+    pub tasks: Vec<Task>,
 }
 
 /// Everything up to this message's id has been looked at; nothing matched the filter.

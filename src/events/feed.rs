@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Epoch, EventId, StoredEvent};
+use crate::domain::event::{Epoch, EventId, EventMark, StoredEvent};
 use crate::store::{Reader, StoreError};
 
 use super::control::ResetReason;
 use super::ring::{Ring, Shape, Take};
-use super::segment::{SEGMENT_BYTES, Taken};
+use super::segment::{FRAME_BYTES, PAGE_BYTES, Taken};
 
 /// Most events read from the store at once: a page is a short read transaction, whatever the depth.
 const PAGE_EVENTS: usize = 512;
@@ -41,6 +41,16 @@ pub struct Position {
     pub resumed: bool,
     /// Set when that was not possible.
     pub reset: Option<ResetReason>,
+}
+
+/// How far a cursor is behind the head.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    pub events: u64,
+    /// Bytes of the events' envelopes.
+    pub bytes: u64,
+    /// How long the first of them has waited.
+    pub ms: i64,
 }
 
 /// What comes next.
@@ -121,7 +131,33 @@ impl Feed {
         self.ring.epoch()
     }
 
-    /// What comes after `cursor`, in `shape`: at most `events_max` messages and about 64 KiB.
+    /// How far behind the head each of these cursors is.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn lags(&self, cursors: &[u64]) -> Result<Vec<Lag>, StoreError> {
+        let (now, head, log_bytes) = (Timestamp::now(), self.ring.head(), self.ring.log_bytes());
+        let mut marks: Vec<_> = cursors.iter().map(|cursor| self.ring.mark_after(*cursor)).collect();
+        let missing: Vec<usize> =
+            (0..cursors.len()).filter(|&at| marks[at].is_none() && cursors[at] < head).collect();
+        if !missing.is_empty() {
+            let seqs: Vec<u64> = missing.iter().map(|&at| cursors[at] + 1).collect();
+            let found: Vec<_> = self.reader.read(move |view| view.marks(&seqs)).await?;
+            missing.into_iter().zip(found).for_each(|(at, mark)| marks[at] = mark);
+        }
+        let lag = |(cursor, mark): (&u64, Option<EventMark>)| match mark {
+            None => Lag::default(),
+            Some(EventMark { at, bytes_before }) => Lag {
+                events: head.saturating_sub(*cursor),
+                bytes: log_bytes.saturating_sub(bytes_before),
+                ms: now.ms_since(at).max(0),
+            },
+        };
+        Ok(cursors.iter().zip(marks).map(lag).collect())
+    }
+
+    /// What comes after `cursor`, in `shape`: at most `events_max` messages, and of memory that is not shared
+    /// at most [`PAGE_BYTES`] unless it is one large message.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -135,22 +171,25 @@ impl Feed {
 
     async fn replay(&self, cursor: u64, shape: &Shape, events_max: usize) -> Result<Next, StoreError> {
         let page: Vec<StoredEvent> =
-            self.reader.read(move |view| view.events_after(cursor, PAGE_EVENTS, SEGMENT_BYTES)).await?;
+            self.reader.read(move |view| view.events_after(cursor, PAGE_EVENTS, PAGE_BYTES)).await?;
         if page.first().is_none_or(|event| event.seq != cursor + 1) {
             return Ok(Next::Expired);
         }
         let mut out = BytesMut::new();
-        let mut taken = Taken { bytes: bytes::Bytes::new(), cursor, events: 0 };
+        let mut taken = Taken { bytes: Bytes::new(), cursor, events: 0, published: None, shared: false };
         for event in &page {
             if taken.events >= events_max as u64 {
                 break;
             }
-            taken.cursor = event.seq;
             if shape.filter.matches(&event.meta) {
+                if !out.is_empty() && out.len() + event.body.len() + FRAME_BYTES > PAGE_BYTES {
+                    break;
+                }
                 let (id, kind) = (self.id(event.seq), event.meta.kind.word());
                 shape.format.write(&mut out, id, kind, &event.body);
                 taken.events += 1;
             }
+            taken.cursor = event.seq;
         }
         taken.bytes = out.freeze();
         Ok(Next::Some(taken))

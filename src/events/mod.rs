@@ -9,14 +9,15 @@ pub mod frame;
 mod registry;
 mod ring;
 mod segment;
+mod snapshot;
 mod subscriber;
 
-pub use feed::{Feed, Position, Start};
-pub use registry::{Client, Registry, Totals};
+pub use feed::{Feed, Lag, Position, Start};
+pub use registry::{Client, Departure, DisconnectReason, Peer, Registry, Totals};
 pub use ring::{Ring, Shape};
 pub use subscriber::Subscriber;
 
-use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,18 +27,23 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::EventsConfig;
-use crate::domain::event::{EventId, StoredEvent};
+use crate::domain::event::{EventId, LogEnd, StoredEvent};
 use crate::domain::filter::EventFilter;
+use crate::metrics::Latency;
 use crate::store::{Reader, StoreError};
 
 use feed::Next;
 use frame::Format;
+use snapshot::Snapshots;
+use subscriber::Surroundings;
 
 /// The stream as the rest of the house sees it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Events {
     feed: Feed,
+    snapshots: Snapshots,
     registry: Arc<Registry>,
+    latency: Arc<Latency>,
     /// One ticker for all streams: a timer each would be ten thousand timers.
     ticks: watch::Sender<u64>,
     keepalive_seconds: u64,
@@ -65,12 +71,22 @@ pub struct Standing {
 }
 
 impl Events {
-    /// A stream behind a log whose last event is `head`. Ends all its streams when `draining` is cancelled.
-    pub fn new(reader: Reader, head: u64, config: &EventsConfig, draining: CancellationToken) -> Self {
+    /// A stream behind a log that ends at `end`. Large snapshots are written to unnamed files in `directory`.
+    /// Ends all its streams when `draining` is cancelled.
+    pub fn new(
+        reader: Reader,
+        end: LogEnd,
+        directory: PathBuf,
+        config: &EventsConfig,
+        latency: Arc<Latency>,
+        draining: CancellationToken,
+    ) -> Self {
         let epoch = reader.epoch();
-        let ring = Ring::new(epoch, head, config.ring_bytes_max, config.ring_events_max);
+        let ring = Ring::new(epoch, end, config.ring_bytes_max, config.ring_events_max);
         Self {
+            snapshots: Snapshots::new(reader.clone(), directory),
             feed: Feed::new(Arc::new(ring), reader),
+            latency,
             registry: Arc::new(Registry::default()),
             ticks: watch::Sender::new(0),
             keepalive_seconds: config.keepalive_seconds,
@@ -97,7 +113,8 @@ impl Events {
         }
     }
 
-    /// Opens a stream.
+    /// Opens a stream. `with_snapshots`: it begins with the tasks as they stand, unless it can go on where its
+    /// client left off; so does one whose client was overtaken by retention.
     ///
     /// # Errors
     /// [`StoreError`] when the place to start cannot be found.
@@ -105,22 +122,22 @@ impl Events {
         &self,
         start: &Start,
         shape: Shape,
-        peer: Option<IpAddr>,
+        with_snapshots: bool,
+        peer: Peer,
     ) -> Result<Subscriber, StoreError> {
-        let ticks = self.ticks.subscribe();
-        let position = self.feed.locate(start).await?;
-        let oldest = self.feed.before_oldest();
+        let surroundings = Surroundings {
+            feed: self.feed.clone(),
+            snapshots: self.snapshots.clone(),
+            ticks: self.ticks.subscribe(),
+            draining: self.draining.clone(),
+            latency: self.latency.clone(),
+        };
+        let mut position = self.feed.locate(start).await?;
+        // The place before the first event is where a client stands that has no whole snapshot yet.
+        position.resumed &= !(with_snapshots && position.cursor == 0);
         let (format, filter) = (shape.format, shape.filter.clone());
         let registration = self.registry.register(peer, format, filter, position.cursor);
-        Ok(Subscriber::new(
-            self.feed.clone(),
-            shape,
-            position,
-            oldest,
-            ticks,
-            self.draining.clone(),
-            registration,
-        ))
+        Ok(Subscriber::new(surroundings, shape, position, with_snapshots, registration))
     }
 
     /// Finds the place to start.
@@ -215,9 +232,17 @@ impl Events {
         self.registry.clients()
     }
 
-    /// When the event after `cursor` happened, if the ring holds it.
-    pub fn time_after(&self, cursor: u64) -> Option<crate::domain::clock::Timestamp> {
-        self.feed.ring.time_after(cursor)
+    /// The last streams that have ended, latest first.
+    pub fn departures(&self) -> Vec<Departure> {
+        self.registry.departures()
+    }
+
+    /// How far behind the head each of these cursors is.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn lags(&self, cursors: &[u64]) -> Result<Vec<Lag>, StoreError> {
+        self.feed.lags(cursors).await
     }
 }
 

@@ -1,16 +1,46 @@
-//! Who is connected, and how far along. Nothing here is on the way of an event.
+//! Who is connected, how far along, and who has gone. Nothing here is on the way of an event.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::filter::EventFilter;
+use crate::domain::schema::word_enum;
+use crate::peer::{Ending, Fate};
 
 use super::frame::Format;
 
-/// One open stream.
+/// Departures that are remembered: enough to see who keeps going, little enough to show at once.
+const DEPARTURES_MAX: usize = 50;
+
+word_enum! {
+    /// Why a stream ended.
+    ///
+    /// `closed`: the client closed the connection. `reset`: the client, or something on the way, broke it off.
+    /// `timed_out`: the client acknowledged nothing for 45 seconds. `drained`: the hub said goodbye. `failed`:
+    /// the log could not be read. `cut_off`: it had not ended in time when the hub stopped.
+    DisconnectReason {
+        Closed = "closed",
+        Reset = "reset",
+        TimedOut = "timed_out",
+        Drained = "drained",
+        Failed = "failed",
+        CutOff = "cut_off",
+    }
+}
+
+/// Who asks for a stream.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    /// Its address, where known.
+    pub ip: Option<IpAddr>,
+    /// How its connection ends.
+    pub fate: Fate,
+}
+
+/// One stream.
 #[derive(Debug)]
 pub struct Client {
     pub id: u64,
@@ -24,21 +54,36 @@ pub struct Client {
     pub events: AtomicU64,
 }
 
+/// A stream that has ended.
+#[derive(Debug, Clone)]
+pub struct Departure {
+    pub client: Arc<Client>,
+    pub at: Timestamp,
+    pub reason: DisconnectReason,
+}
+
 /// Sums over all streams, ended ones included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     pub connected: u64,
     pub connections: u64,
     pub bytes: u64,
     pub events: u64,
+    /// By reason; only those that have happened.
+    pub disconnects: BTreeMap<DisconnectReason, u64>,
 }
 
 #[derive(Debug, Default)]
 pub struct Registry {
-    clients: Mutex<HashMap<u64, Arc<Client>>>,
-    connections: AtomicU64,
-    ended_bytes: AtomicU64,
-    ended_events: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    clients: HashMap<u64, Arc<Client>>,
+    departures: VecDeque<Departure>,
+    /// Without what the open streams are adding.
+    totals: Totals,
 }
 
 /// Keeps a client in the registry; dropping it, however the stream ends, takes the client out.
@@ -46,19 +91,24 @@ pub struct Registry {
 pub struct Registration {
     registry: Arc<Registry>,
     client: Arc<Client>,
+    fate: Fate,
+    /// Set when it is the hub that ends the stream.
+    reason: Option<DisconnectReason>,
 }
 
 impl Registry {
     pub fn register(
         self: &Arc<Self>,
-        peer: Option<IpAddr>,
+        peer: Peer,
         format: Format,
         filter: EventFilter,
         cursor: u64,
     ) -> Registration {
+        let mut state = self.state();
+        state.totals.connections += 1;
         let client = Arc::new(Client {
-            id: self.connections.fetch_add(1, Relaxed) + 1,
-            peer,
+            id: state.totals.connections,
+            peer: peer.ip,
             since: Timestamp::now(),
             format,
             filter,
@@ -66,32 +116,35 @@ impl Registry {
             bytes: AtomicU64::new(0),
             events: AtomicU64::new(0),
         });
-        self.lock().insert(client.id, client.clone());
-        Registration { registry: self.clone(), client }
+        state.clients.insert(client.id, client.clone());
+        Registration { registry: self.clone(), client, fate: peer.fate, reason: None }
     }
 
     /// The open streams, oldest first.
     pub fn clients(&self) -> Vec<Arc<Client>> {
-        let mut clients: Vec<_> = self.lock().values().cloned().collect();
+        let mut clients: Vec<_> = self.state().clients.values().cloned().collect();
         clients.sort_by_key(|client| client.id);
         clients
     }
 
-    pub fn totals(&self) -> Totals {
-        let clients = self.lock();
-        let sum = |of: fn(&Client) -> &AtomicU64| -> u64 {
-            clients.values().map(|client| of(client).load(Relaxed)).sum()
-        };
-        Totals {
-            connected: clients.len() as u64,
-            connections: self.connections.load(Relaxed),
-            bytes: self.ended_bytes.load(Relaxed) + sum(|client| &client.bytes),
-            events: self.ended_events.load(Relaxed) + sum(|client| &client.events),
-        }
+    /// The last streams that have ended, latest first.
+    pub fn departures(&self) -> Vec<Departure> {
+        self.state().departures.iter().rev().cloned().collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Client>>> {
-        self.clients.lock().unwrap_or_else(|poison| poison.into_inner())
+    pub fn totals(&self) -> Totals {
+        let state = self.state();
+        let mut totals = state.totals.clone();
+        totals.connected = state.clients.len() as u64;
+        for client in state.clients.values() {
+            totals.bytes += client.bytes.load(Relaxed);
+            totals.events += client.events.load(Relaxed);
+        }
+        totals
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 }
 
@@ -102,14 +155,30 @@ impl Registration {
         self.client.events.fetch_add(events, Relaxed);
         self.client.bytes.fetch_add(bytes as u64, Relaxed);
     }
+
+    /// Notes that the hub ends the stream, and why.
+    pub fn ends(&mut self, reason: DisconnectReason) {
+        self.reason = Some(reason);
+    }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut clients = self.registry.lock();
-        clients.remove(&self.client.id);
-        let (bytes, events) = (&self.client.bytes, &self.client.events);
-        self.registry.ended_bytes.fetch_add(bytes.load(Relaxed), Relaxed);
-        self.registry.ended_events.fetch_add(events.load(Relaxed), Relaxed);
+        let reason = self.reason.unwrap_or(match self.fate.ending() {
+            Ending::Open => DisconnectReason::CutOff,
+            Ending::Closed => DisconnectReason::Closed,
+            Ending::Reset => DisconnectReason::Reset,
+            Ending::TimedOut => DisconnectReason::TimedOut,
+        });
+        let client = self.client.clone();
+        let mut state = self.registry.state();
+        state.clients.remove(&client.id);
+        state.totals.bytes += client.bytes.load(Relaxed);
+        state.totals.events += client.events.load(Relaxed);
+        *state.totals.disconnects.entry(reason).or_default() += 1;
+        if state.departures.len() == DEPARTURES_MAX {
+            state.departures.pop_front();
+        }
+        state.departures.push_back(Departure { client, at: Timestamp::now(), reason });
     }
 }

@@ -15,12 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 
-use crate::domain::clock::Timestamp;
-use crate::domain::event::{Epoch, EventId, StoredEvent};
+use crate::domain::event::{Epoch, EventId, EventMark, LogEnd, StoredEvent};
 use crate::domain::filter::EventFilter;
 
 use super::frame::Format;
-use super::segment::{SEGMENT_BYTES, Segment, Taken};
+use super::segment::{Entry, FRAME_BYTES, PAGE_BYTES, SEGMENT_BYTES, Segment, Taken};
 
 /// Most events that a filter looks at in one take, so that a picky one does not hog its thread.
 const SCAN_MAX: usize = 2048;
@@ -60,13 +59,15 @@ struct State {
     bytes: u64,
     events: u64,
     head: u64,
+    log_bytes: u64,
     /// The last slice built out of several segments; its neighbours in the crowd want the same.
     joined: Option<(u64, Taken)>,
 }
 
 impl Ring {
-    /// An empty ring behind a log whose last event is `head`.
-    pub fn new(epoch: Epoch, head: u64, bytes_max: u64, events_max: u64) -> Self {
+    /// An empty ring behind a log that ends at `end`.
+    pub fn new(epoch: Epoch, end: LogEnd, bytes_max: u64, events_max: u64) -> Self {
+        let LogEnd { head, bytes: log_bytes } = end;
         Self {
             epoch,
             bytes_max,
@@ -77,6 +78,7 @@ impl Ring {
                 bytes: 0,
                 events: 0,
                 head,
+                log_bytes,
                 joined: None,
             }),
             head: watch::Sender::new(head),
@@ -98,11 +100,17 @@ impl Ring {
         state.segments.front().map_or(state.head + 1, |segment| segment.first)
     }
 
-    /// When the event after `cursor` happened, if the ring still holds it.
-    pub fn time_after(&self, cursor: u64) -> Option<Timestamp> {
+    /// What is known of the event after `cursor`, if the ring still holds it.
+    pub fn mark_after(&self, cursor: u64) -> Option<EventMark> {
         let state = self.state();
         let segment = state.segments.get(state.find(cursor + 1)?)?;
-        Some(segment.entries[segment.index(cursor + 1)].at)
+        let Entry { at, bytes_before, .. } = segment.entries[segment.index(cursor + 1)];
+        Some(EventMark { at, bytes_before })
+    }
+
+    /// Bytes of all events that the log ever held.
+    pub fn log_bytes(&self) -> u64 {
+        self.state().log_bytes
     }
 
     /// Bytes and events held.
@@ -118,9 +126,10 @@ impl Ring {
 
     /// Appends committed events; `events` continue exactly where the ring ends.
     pub fn publish(&self, events: Vec<StoredEvent>) {
-        let Some(last) = events.last().map(|event| event.seq) else {
+        let Some(last) = events.last() else {
             return;
         };
+        let (last, log_bytes) = (last.seq, last.bytes_before + last.body.len() as u64);
         let segments = Segment::encode(self.epoch, events);
         {
             let mut state = self.state();
@@ -128,13 +137,14 @@ impl Ring {
                 assert_eq!(segment.first, state.head + 1, "the log has no gaps");
                 state.push(segment);
             }
+            state.log_bytes = log_bytes;
             state.shrink(self.bytes_max, self.events_max);
         }
         self.head.send_replace(last);
     }
 
-    /// What comes after `cursor`: at most 64 KiB unless a single event is larger, and at most
-    /// `events_max` events.
+    /// What comes after `cursor`: at most `events_max` events, and of memory that is not shared at most
+    /// [`PAGE_BYTES`] unless a single event is larger.
     pub fn take(&self, cursor: u64, shape: &Shape, events_max: usize) -> Take {
         let whole = shape.filter.is_empty() && shape.format == Format::Sse && events_max == usize::MAX;
         let segments = {
@@ -156,21 +166,27 @@ impl Ring {
 
     fn pick(&self, segments: &[Arc<Segment>], cursor: u64, shape: &Shape, events_max: usize) -> Taken {
         let mut out = BytesMut::new();
-        let mut taken = Taken { bytes: Bytes::new(), cursor, events: 0 };
+        let mut taken = Taken { bytes: Bytes::new(), cursor, events: 0, published: None, shared: false };
         let pending = segments.iter().flat_map(|segment| {
             let skip = segment.index(cursor + 1);
             segment.entries.iter().enumerate().skip(skip).map(move |(at, entry)| (segment, at, entry))
         });
         for (segment, at, entry) in pending.take(SCAN_MAX) {
-            if out.len() >= SEGMENT_BYTES || taken.events >= events_max as u64 {
+            if taken.events >= events_max as u64 {
                 break;
             }
-            taken.cursor = segment.first + at as u64;
+            let seq = segment.first + at as u64;
             if shape.filter.matches(&entry.meta) {
-                let id = EventId::new(self.epoch, taken.cursor);
-                shape.format.write(&mut out, id, entry.meta.kind.word(), segment.body(at));
+                let body = segment.body(at);
+                if !out.is_empty() && out.len() + body.len() + FRAME_BYTES > PAGE_BYTES {
+                    break;
+                }
+                let id = EventId::new(self.epoch, seq);
+                shape.format.write(&mut out, id, entry.meta.kind.word(), body);
                 taken.events += 1;
+                taken.published = taken.published.or(Some(entry.published));
             }
+            taken.cursor = seq;
         }
         taken.bytes = out.freeze();
         taken
@@ -246,7 +262,7 @@ impl State {
         for segment in self.segments.range(start + 1..end) {
             out.extend_from_slice(&segment.frames);
         }
-        let taken = Taken { bytes: out.freeze(), cursor: last, events: last - cursor };
+        let taken = Taken { bytes: out.freeze(), cursor: last, events: last - cursor, ..first };
         self.joined = Some((cursor, taken.clone()));
         taken
     }
@@ -255,6 +271,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::clock::Timestamp;
     use crate::domain::event::{EventKind, EventMeta};
 
     fn event(seq: u64, bytes: usize) -> StoredEvent {
@@ -262,6 +279,7 @@ mod tests {
         StoredEvent {
             seq,
             at: Timestamp::from_ms(seq as i64),
+            bytes_before: 0,
             meta: EventMeta { kind, task: None },
             body: format!("<{seq}{}>", ".".repeat(bytes)).into(),
         }
@@ -283,7 +301,7 @@ mod tests {
 
     #[test]
     fn every_cursor_sees_exactly_what_comes_after_it_however_batches_were_merged() {
-        let ring = Ring::new(Epoch(1), 0, u64::MAX, u64::MAX);
+        let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, u64::MAX);
         let mut seq = 0;
         for batch in [1, 1, 5, 1, 300, 2, 1, 1] {
             ring.publish(
@@ -307,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_filter_sees_its_part_in_order_and_moves_past_the_rest() {
-        let ring = Ring::new(Epoch(1), 0, u64::MAX, u64::MAX);
+        let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, u64::MAX);
         ring.publish((1..=9).map(|seq| event(seq, 0)).collect());
         let shape = Shape {
             filter: EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() },
@@ -322,7 +340,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_their_readers_are_told() {
-        let ring = Ring::new(Epoch(1), 0, u64::MAX, 10);
+        let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, 10);
         for seq in 1..=100 {
             ring.publish(vec![event(seq, 0)]);
         }
@@ -334,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_crowd_at_one_cursor_shares_one_buffer() {
-        let ring = Ring::new(Epoch(1), 0, u64::MAX, u64::MAX);
+        let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, u64::MAX);
         (1..=20).for_each(|seq| ring.publish(vec![event(seq, 10)]));
         let take = || match ring.take(3, &everything(), usize::MAX) {
             Take::Some(taken) => taken.bytes,

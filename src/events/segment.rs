@@ -4,6 +4,7 @@
 //! into segments, and small ones are merged into a new one.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,11 +13,14 @@ use crate::domain::event::{Epoch, EventId, EventMeta, StoredEvent};
 
 use super::frame::Format;
 
-/// Most bytes that one take hands out, and the size of a merged segment: large enough that a burst costs few
-/// writes, small enough that a stalled client holds little.
+/// Size of a merged segment, and most bytes that one take hands out of shared memory: large enough that a burst
+/// costs few writes.
 pub const SEGMENT_BYTES: usize = 64 << 10;
-/// Room for what a frame adds to its envelope.
-const FRAME_BYTES: usize = 64;
+/// Most bytes written for one client alone: one such page on its way and one waiting are what a client that does
+/// not read can hold.
+pub const PAGE_BYTES: usize = 32 << 10;
+/// Most bytes that a frame adds to its envelope: `id`, `event` and `data` with the longest id and name.
+pub const FRAME_BYTES: usize = 64;
 
 /// Part of the stream, ready to be written.
 #[derive(Debug, Clone)]
@@ -27,6 +31,10 @@ pub struct Taken {
     pub cursor: u64,
     /// Messages in `bytes`.
     pub events: u64,
+    /// When the first event looked at was published; absent when it came from the store.
+    pub published: Option<Instant>,
+    /// Whether the bytes are the ring's own, so that holding them costs nothing more.
+    pub shared: bool,
 }
 
 /// Consecutive events as [`Format::Sse`] frames.
@@ -45,12 +53,16 @@ pub struct Entry {
     end: u32,
     body: u32,
     pub at: Timestamp,
+    /// Bytes of all events of the log before it.
+    pub bytes_before: u64,
+    pub published: Instant,
     pub meta: EventMeta,
 }
 
 impl Segment {
     /// Cuts a batch into segments; one event alone may make a large one.
     pub fn encode(epoch: Epoch, events: Vec<StoredEvent>) -> Vec<Self> {
+        let published = Instant::now();
         let mut segments = Vec::new();
         let mut events = events.into_iter().peekable();
         while let Some(first) = events.peek().map(|event| event.seq) {
@@ -64,7 +76,8 @@ impl Segment {
                 Format::Sse.write(&mut frames, id, event.meta.kind.word(), &event.body);
                 weight += event.meta.weight();
                 let (end, body) = (frames.len() as u32, event.body.len() as u32);
-                entries.push(Entry { end, body, at: event.at, meta: event.meta });
+                let StoredEvent { at, bytes_before, meta, .. } = event;
+                entries.push(Entry { end, body, at, bytes_before, published, meta });
             }
             weight += frames.len() as u64;
             segments.push(Self { first, weight, frames: frames.freeze(), entries });
@@ -110,6 +123,8 @@ impl Segment {
             bytes: self.frames.slice(start..rest[fitting - 1].end as usize),
             cursor: self.first + (index + fitting) as u64 - 1,
             events: fitting as u64,
+            published: Some(rest[0].published),
+            shared: true,
         }
     }
 

@@ -1,6 +1,5 @@
 //! The operations on events: listen, ask, look how it stands, announce.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use poem::http::header;
@@ -20,7 +19,8 @@ use crate::domain::id::TaskId;
 use crate::domain::task::{Priority, Status};
 use crate::domain::text::{Assignee, Tag};
 use crate::events::frame::Format;
-use crate::events::{Client, Events, Shape, Start};
+use crate::events::{Events, Peer, Shape, Start};
+use crate::peer::Fate;
 use crate::service::Service;
 
 use super::Tags;
@@ -29,6 +29,7 @@ use super::list::List;
 use super::problem::problems::{BAD_REQUEST, BODY, GONE, NONE};
 use super::problem::{Code, Problem, Problems};
 use super::schema::Event;
+use super::standing::EventStatus;
 use super::stream::StreamReply;
 
 #[derive(Debug)]
@@ -68,65 +69,6 @@ pub enum EventListReply {
     ),
 }
 
-/// How the broadcasting stands.
-#[derive(Debug, Object, Serialize)]
-pub struct EventStatus {
-    /// Always `active` as long as the hub answers.
-    pub status: String,
-    /// Streams that are open now.
-    pub connected_clients: u64,
-    /// Where to connect.
-    pub endpoint: String,
-    /// Identifies this incarnation of the log; the first part of every event id.
-    pub epoch: String,
-    /// The last event.
-    pub head: EventId,
-    /// The position before the oldest event that is still held; `since` with this id replays all of them.
-    pub oldest: EventId,
-    /// A comment is sent on every stream this often.
-    pub keepalive_seconds: u64,
-    /// Streams opened since the start.
-    pub total_connections: u64,
-    /// Events sent to all streams together since the start.
-    pub total_events_sent: u64,
-    /// Bytes sent to all streams together since the start.
-    pub total_bytes_sent: u64,
-    /// Events held in memory.
-    pub ring_events: u64,
-    /// Bytes of events held in memory.
-    pub ring_bytes: u64,
-    /// Each open stream, oldest first, when asked for with `clients=true`; otherwise null.
-    #[oai(nullable)]
-    pub clients: Option<Vec<ClientStatus>>,
-}
-
-/// One open stream.
-#[derive(Debug, Object, Serialize)]
-pub struct ClientStatus {
-    /// Counts the streams since the start.
-    pub id: u64,
-    /// The address at the other end; null when it is not known.
-    #[oai(nullable)]
-    pub address: Option<String>,
-    /// When it connected.
-    pub connected_at: Timestamp,
-    /// `sse`, `named_sse` or `ndjson`.
-    pub format: String,
-    /// Whether it sees only some of the events.
-    pub filtered: bool,
-    /// The last event that was handed to its connection or passed over by its filter.
-    pub cursor: EventId,
-    /// Events between its cursor and the head.
-    pub lag_events: u64,
-    /// How long the first of them has waited, in milliseconds; null when it is no longer in memory.
-    #[oai(nullable)]
-    pub lag_ms: Option<i64>,
-    /// Events sent to it.
-    pub events_sent: u64,
-    /// Bytes sent to it.
-    pub bytes_sent: u64,
-}
-
 /// An announcement that was made.
 #[derive(Debug, Object, Serialize)]
 pub struct Announced {
@@ -162,6 +104,12 @@ impl EventApi {
     /// Filters combine with AND; a filter with several values matches any of them. A filter on a task's fields
     /// matches when the task matched before *or* after the change, so that you see a task leave.
     ///
+    /// **State and stream**: with `snapshot=true` the first messages are `snapshot`, the tasks that match the
+    /// filter as they stand, in parts; then comes `connected`, and every change from there on. A client that
+    /// inserts the tasks, copies the fields of `task_created` and `task_updated` over them, and removes a task
+    /// that was deleted or no longer matches, holds what `GET /api/tasks` would say. When the stream resumes
+    /// there is no snapshot; when it cannot, a new one follows the `reset`.
+    ///
     /// With `Accept: application/x-ndjson` each line is one `Event`.
     ///
     /// Try it with `curl -N http://localhost:8000/api/events/stream`; Swagger UI waits for an end that never comes.
@@ -190,6 +138,9 @@ impl EventApi {
         priority: Query<List<Priority>>,
         /// Only events about tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,
+        /// Begins with the tasks as they stand, unless the stream resumes.
+        #[oai(default)]
+        snapshot: Query<bool>,
         /// Adds an `event:` line to every message, for `addEventListener`.
         #[oai(default)]
         named: Query<bool>,
@@ -207,8 +158,14 @@ impl EventApi {
             (None, Some(since)) => start_since(since)?,
             (None, None) => Start::Live,
         };
-        let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
-        match log.subscribe(&start, Shape { filter, format }, peer).await {
+        if snapshot.0 && matches!(start, Start::Earliest | Start::Time(_)) {
+            let detail = "since: a snapshot is of now; leave `since` out, or let it be the id of the last message \
+                          you have seen";
+            return Err(Problem::new(Code::InvalidParameter, detail).with_field("since").into());
+        }
+        let ip = request.remote_addr().as_socket_addr().map(|address| address.ip());
+        let peer = Peer { ip, fate: request.extensions().get::<Fate>().cloned().unwrap_or_default() };
+        match log.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {
             Ok(subscriber) => Ok(StreamReply::of(format, subscriber)),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a stream cannot start");
@@ -276,35 +233,17 @@ impl EventApi {
 
     /// See how the broadcasting stands
     ///
-    /// How many are connected, where the log begins and ends, and, with `clients=true`, who is behind.
+    /// How many are connected, where the log begins and ends, and, with `clients=true`, who is behind and who has
+    /// gone.
     #[oai(path = "/api/events/status", method = "get", operation_id = "getEventStatus")]
     async fn status(
         &self,
         log: Data<&Events>,
-        /// Name each open stream.
+        /// Name each open stream, and the last ones that have ended.
         #[oai(default)]
         clients: Query<bool>,
     ) -> Result<Body<EventStatus>, Problems<{ BAD_REQUEST }>> {
-        let standing = log.standing();
-        let clients = clients.0.then(|| {
-            let head = standing.head.seq;
-            log.clients().iter().map(|client| client_status(&log, client, head)).collect()
-        });
-        Ok(Body(EventStatus {
-            status: "active".to_owned(),
-            connected_clients: standing.totals.connected,
-            endpoint: "/api/events/stream".to_owned(),
-            epoch: standing.head.epoch.to_string(),
-            head: standing.head,
-            oldest: standing.oldest,
-            keepalive_seconds: log.keepalive_seconds(),
-            total_connections: standing.totals.connections,
-            total_events_sent: standing.totals.events,
-            total_bytes_sent: standing.totals.bytes,
-            ring_events: standing.ring_events,
-            ring_bytes: standing.ring_bytes,
-            clients,
-        }))
+        Ok(Body(EventStatus::of(&log, clients.0).await?))
     }
 
     /// Tell everybody something
@@ -320,27 +259,6 @@ impl EventApi {
         let before = EventId::new(id.epoch, id.seq - 1);
         let location = format!("/api/events?since={before}&limit=1");
         Ok(AnnouncedReply::Created(Body(Announced { id }), location))
-    }
-}
-
-fn client_status(log: &Events, client: &Client, head: u64) -> ClientStatus {
-    let cursor = client.cursor.load(Relaxed);
-    let lag_events = head.saturating_sub(cursor);
-    let waiting_since = log.time_after(cursor);
-    ClientStatus {
-        id: client.id,
-        address: client.peer.map(|address| address.to_string()),
-        connected_at: client.since,
-        format: client.format.name().to_owned(),
-        filtered: !client.filter.is_empty(),
-        cursor: log.id(cursor),
-        lag_events,
-        lag_ms: match lag_events {
-            0 => Some(0),
-            _ => waiting_since.map(|since| Timestamp::now().ms_since(since)),
-        },
-        events_sent: client.events.load(Relaxed),
-        bytes_sent: client.bytes.load(Relaxed),
     }
 }
 

@@ -14,6 +14,7 @@ mod pages;
 mod problem;
 mod schema;
 pub mod spec;
+mod standing;
 mod stream;
 mod system;
 mod tasks;

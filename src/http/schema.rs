@@ -13,7 +13,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{
     AnnouncementData, EventId, EventKind, ExecutionEventData, TaskDeletedData, TaskEventData,
 };
-use crate::events::control::{CheckpointData, ConnectedData, GoodbyeData, ResetData};
+use crate::events::control::{CheckpointData, ConnectedData, GoodbyeData, ResetData, SnapshotData};
 
 /// One message of the stream. It has no value of its own.
 #[derive(Debug)]
@@ -53,6 +53,11 @@ fn kinds() -> Vec<Kind> {
             "ConnectedEvent",
             "connected",
             "Control message: the stream is open and stands at this id.",
+        ),
+        kind::<SnapshotData>(
+            "SnapshotEvent",
+            "snapshot",
+            "Control message on streams that asked for it: part of the tasks as they stood at one moment.",
         ),
         kind::<CheckpointData>(
             "CheckpointEvent",
@@ -118,6 +123,7 @@ impl Type for Event {
         ExecutionEventData::register(registry);
         AnnouncementData::register(registry);
         ConnectedData::register(registry);
+        SnapshotData::register(registry);
         CheckpointData::register(registry);
         ResetData::register(registry);
         GoodbyeData::register(registry);

@@ -65,6 +65,9 @@ impl SystemApi {
         metrics.streams(standing.totals.connected);
         metrics.head(standing.head.seq);
         metrics.sent(standing.totals.events, standing.totals.bytes);
+        for (reason, streams) in &standing.totals.disconnects {
+            metrics.disconnected(reason.word(), *streams);
+        }
         metrics.ring(standing.ring_events, standing.ring_bytes);
         Ok(MetricsReply::Ok(PlainText(metrics.render())))
     }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{EventId, EventMeta, Facets, NewEvent, StoredEvent, TaskMeta};
+use crate::domain::event::{EventId, EventMark, EventMeta, Facets, LogEnd, NewEvent, StoredEvent, TaskMeta};
 use crate::domain::id::TaskId;
 
 use super::StoreError;
@@ -17,7 +17,7 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError`]
     pub fn append(&mut self, event: &NewEvent) -> Result<EventId, StoreError> {
-        let id = EventId::new(self.epoch, self.head + 1);
+        let id = EventId::new(self.epoch, self.end.head + 1);
         let at = self.now();
         let body = event.encode(id, at);
         let facets =
@@ -26,7 +26,8 @@ impl Tx<'_> {
             });
         self.conn
             .prepare_cached(
-                "INSERT INTO events (seq, at, kind, task_id, facets, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO events (seq, at, kind, task_id, facets, body, bytes_before)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 id.seq as i64,
@@ -35,9 +36,11 @@ impl Tx<'_> {
                 event.meta.task.as_ref().map(|task| task.id.uuid()),
                 facets,
                 body.as_ref(),
+                self.end.bytes as i64,
             ])?;
-        self.head = id.seq;
-        self.events.push(StoredEvent { seq: id.seq, at, meta: event.meta.clone(), body });
+        let bytes_before = self.end.bytes;
+        self.end = LogEnd { head: id.seq, bytes: bytes_before + body.len() as u64 };
+        self.events.push(StoredEvent { seq: id.seq, at, bytes_before, meta: event.meta.clone(), body });
         Ok(id)
     }
 
@@ -54,9 +57,9 @@ impl Tx<'_> {
         limit: u64,
     ) -> Result<u64, StoreError> {
         let oldest = self.oldest()?;
-        let by_count = (self.head + 1).saturating_sub(keep);
+        let by_count = (self.end.head + 1).saturating_sub(keep);
         let by_age = self.first_seq_at(before)?;
-        let bound = by_count.max(by_age).min(floor).min(oldest + limit).min(self.head + 1);
+        let bound = by_count.max(by_age).min(floor).min(oldest + limit).min(self.end.head + 1);
         let removed =
             self.conn.prepare_cached("DELETE FROM events WHERE seq < ?1")?.execute([bound as i64])?;
         self.oldest = Some(bound.max(oldest));
@@ -77,6 +80,25 @@ impl Snapshot<'_> {
         Ok(oldest.unsigned_abs())
     }
 
+    /// Where each of these events stands; for one that was removed, where the oldest that is left stands.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn marks(&self, seqs: &[u64]) -> Result<Vec<Option<EventMark>>, StoreError> {
+        let mut mark = self
+            .conn
+            .prepare_cached("SELECT at, bytes_before FROM events WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
+        let mut read = |seq: &u64| {
+            mark.query_row([*seq as i64], |row| {
+                let (at, bytes_before) =
+                    (Timestamp::from_ms(row.get(0)?), row.get::<_, i64>(1)?.unsigned_abs());
+                Ok(EventMark { at, bytes_before })
+            })
+            .optional()
+        };
+        Ok(seqs.iter().map(&mut read).collect::<Result<_, _>>()?)
+    }
+
     /// Events after `seq`, in order: at most `limit`, and no more once they hold `bytes_max` bytes, but at
     /// least one if there is one.
     ///
@@ -89,7 +111,8 @@ impl Snapshot<'_> {
         bytes_max: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT seq, at, kind, task_id, facets, body FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            "SELECT seq, at, kind, task_id, facets, body, bytes_before FROM events WHERE seq > ?1 ORDER BY seq
+             LIMIT ?2",
         )?;
         let mut rows = statement.query((seq as i64, limit as i64))?;
         let mut events = Vec::new();
@@ -142,5 +165,6 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         at: Timestamp::from_ms(row.get(1)?),
         meta: EventMeta { kind: parsed(row, 2)?, task },
         body: row.get::<_, Vec<u8>>(5)?.into(),
+        bytes_before: row.get::<_, i64>(6)?.unsigned_abs(),
     })
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
 use crate::config::StoreConfig;
-use crate::domain::event::Epoch;
+use crate::domain::event::{Epoch, LogEnd};
 
 use super::reader::{Reader, Shared, Snapshot};
 use super::writer::{Writer, WriterThread};
@@ -51,8 +51,8 @@ pub struct Opened {
     pub store: Store,
     pub writer: WriterThread,
     pub epoch: Epoch,
-    /// The seq of the last event; 0 when there is none.
-    pub head: u64,
+    /// Where the log ends.
+    pub end: LogEnd,
 }
 
 pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError> {
@@ -74,8 +74,10 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     migrations::migrations::runner()
         .run(&mut conn)
         .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
-    let (epoch, head): (i64, i64) = conn
-        .query_row("SELECT epoch, head FROM log", (), |row| Ok((row.get(0)?, row.get(1)?)))
+    let (epoch, head, bytes): (i64, i64, i64) = conn
+        .query_row("SELECT epoch, head, bytes FROM log", (), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .map_err(|e| database(e.into()))?;
     let epoch = u32::try_from(epoch)
         .map(Epoch)
@@ -87,7 +89,8 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     let log_reader = Reader::new(shared.clone(), config.readers);
     let (writer, thread) = Writer::new(conn, lock, shared, config);
     let store = Store { reader, log_reader, writer };
-    Ok(Opened { store, writer: thread, epoch, head: head.unsigned_abs() })
+    let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };
+    Ok(Opened { store, writer: thread, epoch, end })
 }
 
 /// Makes the directory (mode 0700: it will hold scripts, logs and environments) and takes its lock, which

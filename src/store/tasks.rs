@@ -4,6 +4,7 @@ use rusqlite::types::{FromSqlError, Type as SqlType, Value};
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use crate::domain::clock::Timestamp;
+use crate::domain::filter::FacetFilter;
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use crate::domain::task::{Priority, Task};
@@ -12,7 +13,7 @@ use super::StoreError;
 use super::reader::Snapshot;
 use super::writer::Tx;
 
-/// Bytes of long texts after which a page is full: a list must fit in memory many times over.
+/// Bytes of tasks after which a page is full: a list must fit in memory many times over.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
 const COLUMNS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
@@ -42,7 +43,7 @@ impl Snapshot<'_> {
                 break;
             }
             let task = task(row)?;
-            bytes += task.description.as_str().len() + task.script.as_ref().map_or(0, |it| it.as_str().len());
+            bytes += task.weight();
             tasks.push(task);
         }
         let next = match tasks.last() {
@@ -50,6 +51,28 @@ impl Snapshot<'_> {
             _ => None,
         };
         Ok((tasks, next))
+    }
+
+    /// Shows every task that `filter` and `ids` let pass to `visit`, oldest first, one at a time. An empty list
+    /// of ids lets all of them pass.
+    ///
+    /// # Errors
+    /// What `visit` refused with, which also ends the visit, or a [`StoreError`].
+    pub fn visit_tasks<E: From<StoreError>>(
+        &self,
+        ids: &[TaskId],
+        filter: &FacetFilter,
+        mut visit: impl FnMut(Task) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut conditions = Conditions::of(filter);
+        conditions.one_of("id", ids.iter().map(|id| Value::Blob(id.uuid().as_bytes().to_vec())).collect());
+        let sql = format!("SELECT {COLUMNS} FROM tasks {} ORDER BY created_at, id", conditions.clause());
+        let mut statement = self.conn.prepare_cached(&sql).map_err(StoreError::from)?;
+        let mut rows = statement.query(params_from_iter(conditions.values)).map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            visit(task(row).map_err(StoreError::from)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -106,38 +129,60 @@ impl Tx<'_> {
     }
 }
 
-/// The statement for a page: one row more than asked for tells whether another page follows.
-fn select(query: &TaskQuery) -> (String, Vec<Value>) {
-    let mut conditions: Vec<String> = Vec::new();
-    let mut values: Vec<Value> = Vec::new();
-    let one_of = |values: &mut Vec<Value>, wanted: Vec<String>| {
-        let marks = vec!["?"; wanted.len()].join(", ");
-        values.extend(wanted.into_iter().map(Value::Text));
-        format!("({marks})")
-    };
-    let filter = &query.filter;
-    let listed = [
-        ("status", texts(&filter.statuses)),
-        ("priority", texts(&filter.priorities)),
-        ("assignee", texts(&filter.assignees)),
-    ];
-    for (column, wanted) in listed {
-        if !wanted.is_empty() {
-            let list = one_of(&mut values, wanted);
-            conditions.push(format!("{column} IN {list}"));
+/// What follows WHERE, and the values for its marks.
+#[derive(Default)]
+struct Conditions {
+    all: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn of(filter: &FacetFilter) -> Self {
+        let mut conditions = Self::default();
+        conditions.one_of("status", texts(&filter.statuses));
+        conditions.one_of("priority", texts(&filter.priorities));
+        conditions.one_of("assignee", texts(&filter.assignees));
+        let tags = texts(&filter.tags);
+        if !tags.is_empty() {
+            let marks = marks(&tags);
+            conditions.add(&format!("EXISTS (SELECT 1 FROM json_each(tags) WHERE value IN ({marks}))"), tags);
         }
-    }
-    let tags = texts(&filter.tags);
-    if !tags.is_empty() {
-        let list = one_of(&mut values, tags);
-        conditions.push(format!("EXISTS (SELECT 1 FROM json_each(tags) WHERE value IN {list})"));
-    }
-    if let Some(text) = &query.text {
-        // Not LIKE, which ends at a NUL and has wildcards.
-        conditions.push("(instr(lower(title), lower(?)) OR instr(lower(description), lower(?)))".into());
-        values.extend([Value::Text(text.clone()), Value::Text(text.clone())]);
+        conditions
     }
 
+    fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+        self.all.push(condition.to_owned());
+        self.values.extend(values);
+    }
+
+    /// An empty list asks for nothing in particular.
+    fn one_of(&mut self, column: &str, wanted: Vec<Value>) {
+        if !wanted.is_empty() {
+            let marks = marks(&wanted);
+            self.add(&format!("{column} IN ({marks})"), wanted);
+        }
+    }
+
+    fn clause(&self) -> String {
+        match self.all.is_empty() {
+            true => String::new(),
+            false => format!("WHERE {}", self.all.join(" AND ")),
+        }
+    }
+}
+
+fn marks(values: &[Value]) -> String {
+    vec!["?"; values.len()].join(", ")
+}
+
+/// The statement for a page: one row more than asked for tells whether another page follows.
+fn select(query: &TaskQuery) -> (String, Vec<Value>) {
+    let mut conditions = Conditions::of(&query.filter);
+    if let Some(text) = &query.text {
+        // Not LIKE, which ends at a NUL and has wildcards.
+        let found = "(instr(lower(title), lower(?)) OR instr(lower(description), lower(?)))";
+        conditions.add(found, [Value::Text(text.clone()), Value::Text(text.clone())]);
+    }
     let column = match query.sort {
         TaskSort::CreatedAt => "created_at",
         TaskSort::UpdatedAt => "updated_at",
@@ -149,23 +194,19 @@ fn select(query: &TaskQuery) -> (String, Vec<Value>) {
         SortOrder::Descending => ("<", "DESC"),
     };
     if let Some(key) = &query.after {
-        conditions.push(format!("({column}, id) {after} (?, ?)"));
-        values.push(Value::Integer(key.key));
-        values.push(Value::Blob(key.id.uuid().as_bytes().to_vec()));
+        let id = Value::Blob(key.id.uuid().as_bytes().to_vec());
+        conditions.add(&format!("({column}, id) {after} (?, ?)"), [Value::Integer(key.key), id]);
     }
-    let conditions = match conditions.is_empty() {
-        true => String::new(),
-        false => format!("WHERE {}", conditions.join(" AND ")),
-    };
     let sql = format!(
-        "SELECT {COLUMNS} FROM tasks {conditions} ORDER BY {column} {direction}, id {direction} LIMIT ?"
+        "SELECT {COLUMNS} FROM tasks {} ORDER BY {column} {direction}, id {direction} LIMIT ?",
+        conditions.clause()
     );
-    values.push(Value::Integer(query.limit as i64 + 1));
-    (sql, values)
+    conditions.values.push(Value::Integer(query.limit as i64 + 1));
+    (sql, conditions.values)
 }
 
-fn texts<T: ToString>(list: &[T]) -> Vec<String> {
-    list.iter().map(ToString::to_string).collect()
+fn texts<T: ToString>(list: &[T]) -> Vec<Value> {
+    list.iter().map(|it| Value::Text(it.to_string())).collect()
 }
 
 fn rank(task: &Task, sort: TaskSort) -> i64 {

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::StoreConfig;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{EventId, StoredEvent};
+use crate::domain::event::{EventId, LogEnd, StoredEvent};
 
 use super::StoreError;
 use super::reader::{Shared, Snapshot};
@@ -217,19 +217,22 @@ impl WriterThread {
     fn transact(&self, batch: &mut [Box<dyn Operation>]) -> Result<Committed, StoreError> {
         let conn = &self.conn;
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
-        let (head, last_at) = conn
-            .prepare_cached("SELECT head, last_at FROM log")?
-            .query_row((), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let (end, last_at) =
+            conn.prepare_cached("SELECT head, bytes, last_at FROM log")?.query_row((), |row| {
+                let (head, bytes) =
+                    (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+                Ok((LogEnd { head, bytes }, row.get::<_, i64>(2)?))
+            })?;
         let mut tx = Tx {
             view: Snapshot::new(conn, self.shared.epoch),
-            head: head.unsigned_abs(),
+            end,
             now: Timestamp::from_ms(last_at),
             events: Vec::new(),
             oldest: None,
         };
         for operation in batch {
             tx.now = tx.now.max(Timestamp::now());
-            let (head, events, oldest) = (tx.head, tx.events.len(), tx.oldest);
+            let (end, events, oldest) = (tx.end, tx.events.len(), tx.oldest);
             conn.prepare_cached("SAVEPOINT operation")?.execute(())?;
             let accepted = catch_unwind(AssertUnwindSafe(|| operation.run(&mut tx))).unwrap_or(false);
             // SQLite ends the transaction by itself when the disk is full or fails: nothing of it is left.
@@ -238,16 +241,19 @@ impl WriterThread {
             }
             if !accepted {
                 conn.prepare_cached("ROLLBACK TO operation")?.execute(())?;
-                tx.head = head;
+                tx.end = end;
                 tx.events.truncate(events);
                 tx.oldest = oldest;
             }
             conn.prepare_cached("RELEASE operation")?.execute(())?;
         }
-        let Tx { head, now, events, oldest, .. } = tx;
+        let Tx { end, now, events, oldest, .. } = tx;
         if !events.is_empty() {
-            conn.prepare_cached("UPDATE log SET head = ?1, last_at = ?2")?
-                .execute((head as i64, now.ms()))?;
+            conn.prepare_cached("UPDATE log SET head = ?1, bytes = ?2, last_at = ?3")?.execute((
+                end.head as i64,
+                end.bytes as i64,
+                now.ms(),
+            ))?;
         }
         conn.prepare_cached("COMMIT")?.execute(())?;
         Ok(Committed { events, oldest })
@@ -267,8 +273,8 @@ struct Committed {
 #[derive(Debug)]
 pub struct Tx<'a> {
     view: Snapshot<'a>,
-    /// The seq of the last event appended so far.
-    pub(super) head: u64,
+    /// With what was appended so far.
+    pub(super) end: LogEnd,
     now: Timestamp,
     pub(super) events: Vec<StoredEvent>,
     /// The oldest event that is left, when some were removed.
@@ -291,6 +297,6 @@ impl Tx<'_> {
 
     /// The id of the last event so far.
     pub fn head(&self) -> EventId {
-        EventId::new(self.view.epoch, self.head)
+        EventId::new(self.view.epoch, self.end.head)
     }
 }

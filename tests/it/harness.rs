@@ -50,12 +50,19 @@ impl Hub {
     }
 
     pub async fn with(flags: &[&str]) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        Self::on(directory, flags).await
+        Self::tuned(flags, |_| {}).await
     }
 
-    async fn on(directory: TempDir, flags: &[&str]) -> Self {
-        let app = App::start(config(directory.path(), flags)).await.expect("the hub starts");
+    /// With what no flag sets.
+    pub async fn tuned(flags: &[&str], tune: impl Fn(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::on(directory, flags, tune).await
+    }
+
+    async fn on(directory: TempDir, flags: &[&str], tune: impl Fn(&mut Config)) -> Self {
+        let mut config = config(directory.path(), flags);
+        tune(&mut config);
+        let app = App::start(config).await.expect("the hub starts");
         Self {
             client: Client::new(app.addresses()[0]),
             app,
@@ -68,7 +75,7 @@ impl Hub {
     pub async fn restart(self) -> Self {
         self.app.stop().await;
         let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
-        Self::on(self.directory, &flags).await
+        Self::on(self.directory, &flags, |_| {}).await
     }
 
     pub async fn stop(self) -> TempDir {

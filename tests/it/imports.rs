@@ -17,10 +17,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("config", &[]),
     ("metrics", &[]),
+    ("peer", &[]),
 ];
 
 /// Leaves: everybody may use them.
-const LEAVES: &[&str] = &["config", "metrics"];
+const LEAVES: &[&str] = &["config", "metrics", "peer"];
 /// The roots: they may use everything.
 const ROOTS: &[&str] = &["app", "cli", "main", "lib"];
 

@@ -11,6 +11,8 @@ mod guard;
 mod imports;
 mod lists;
 mod problems;
+mod slow;
+mod snapshots;
 mod sockets;
 mod spec;
 mod start;

@@ -6,7 +6,7 @@ use super::*;
 async fn seq_is_gap_free_from_1_across_batches_and_a_reopen_and_the_epoch_stays() {
     let directory = directory();
     let first = Running::open(&directory);
-    assert_eq!(first.head, 0);
+    assert_eq!(first.end.head, 0);
     let mut seqs = join_all((0..600).map(|_| first.announce())).await;
     seqs.sort_unstable();
     assert_eq!(seqs, (1..=600).collect::<Vec<_>>());
@@ -18,7 +18,7 @@ async fn seq_is_gap_free_from_1_across_batches_and_a_reopen_and_the_epoch_stays(
     drop(store);
 
     let second = Running::open(&directory);
-    assert_eq!((second.epoch, second.head), (epoch, 600));
+    assert_eq!((second.epoch, second.end.head), (epoch, 600));
     assert_eq!(second.announce().await, 601);
     assert_eq!(second.sunk_seqs(), [601], "what was handed out before is not handed out again");
     second.close().await;
@@ -114,7 +114,7 @@ async fn expiry_takes_the_oldest_within_floor_and_limit_and_never_restarts_seq()
     running.write(move |tx| Ok(tx.expire_events(1, end_of_time, 1000, 9)?)).await.expect("written");
     running.close().await;
     let running = Running::open(&directory);
-    assert_eq!(running.head, 101);
+    assert_eq!(running.end.head, 101);
     assert_eq!(running.read(|view| view.oldest()).await, 102);
     assert_eq!(running.announce().await, 102);
     running.close().await;

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use taskhub::domain::clock::Timestamp;
-use taskhub::domain::event::{Epoch, Facets, NewEvent, StoredEvent};
+use taskhub::domain::event::{Epoch, Facets, LogEnd, NewEvent, StoredEvent};
 use taskhub::domain::execution::{End, Execution, ExecutionRequest, ExecutionStatus, Outcome};
 use taskhub::domain::filter::FacetFilter;
 use taskhub::domain::id::{ExecutionId, TaskId};
@@ -45,18 +45,18 @@ impl From<StoreError> for Failure {
 struct Running {
     store: Store,
     epoch: Epoch,
-    head: u64,
+    end: LogEnd,
     sunk: Arc<Mutex<Vec<StoredEvent>>>,
     writer: JoinHandle<()>,
 }
 
 impl Running {
     fn open(directory: &TempDir) -> Self {
-        let Opened { store, writer, epoch, head } = open(directory.path()).expect("the store opens");
+        let Opened { store, writer, epoch, end } = open(directory.path()).expect("the store opens");
         let sunk = Arc::new(Mutex::new(Vec::new()));
         let sink = sunk.clone();
         let writer = writer.start(move |events| sink.lock().expect("no panic inside").extend(events));
-        Self { store, epoch, head, sunk, writer: writer.expect("a thread") }
+        Self { store, epoch, end, sunk, writer: writer.expect("a thread") }
     }
 
     async fn close(self) {

@@ -10,7 +10,7 @@ async fn a_directory_in_use_is_refused_and_free_again_afterwards() {
     assert_eq!(running.announce().await, 1, "the first is not disturbed");
     running.close().await;
     let unstarted = open(directory.path()).expect("it is free");
-    assert_eq!(unstarted.head, 1);
+    assert_eq!(unstarted.end.head, 1);
     assert!(matches!(open(directory.path()), Err(OpenError::InUse(_))));
     drop(unstarted);
     Running::open(&directory).close().await;
@@ -46,7 +46,9 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let path = directory.path().join(DATABASE);
     closed_database(&directory).await;
     let forger = rusqlite::Connection::open(&path).expect("it opens");
-    forger.execute_batch("UPDATE refinery_schema_history SET version = 9999").expect("forged");
+    forger
+        .execute_batch("UPDATE refinery_schema_history SET version = 9999 WHERE version = 1")
+        .expect("forged");
     forger.close().expect("closed");
     let before = std::fs::read(&path).expect("it is there");
     let refused = open(directory.path());

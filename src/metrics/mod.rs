@@ -3,6 +3,10 @@
 //! The recorder belongs to the hub it counts for, not to the process, so that two hubs in one test do not
 //! count together.
 
+mod latency;
+
+pub use latency::Latency;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +20,8 @@ const STREAMS: &str = "taskhub_streams";
 const LOG_HEAD: &str = "taskhub_events_total";
 const SENT_EVENTS: &str = "taskhub_stream_events_sent_total";
 const SENT_BYTES: &str = "taskhub_stream_bytes_sent_total";
+const DISCONNECTS: &str = "taskhub_stream_disconnects_total";
+const STREAM_SECONDS: &str = "taskhub_stream_latency_seconds";
 const RING_EVENTS: &str = "taskhub_ring_events";
 const RING_BYTES: &str = "taskhub_ring_bytes";
 
@@ -26,6 +32,7 @@ const METADATA: Metadata<'static> = Metadata::new("taskhub", Level::INFO, None);
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    stream_latency: Arc<Latency>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -74,6 +81,7 @@ impl Metrics {
         describe(LOG_HEAD, None, "Events in the log, expired ones included", true);
         describe(SENT_EVENTS, None, "Events sent, over all streams", true);
         describe(SENT_BYTES, Some(Unit::Bytes), "Bytes sent, over all streams", true);
+        describe(DISCONNECTS, None, "Streams that have ended, by reason", true);
         describe(RING_EVENTS, None, "Events held in memory", false);
         describe(RING_BYTES, Some(Unit::Bytes), "Bytes of events held in memory", false);
         recorder.describe_histogram(
@@ -82,7 +90,7 @@ impl Metrics {
             SharedString::const_str("Time to an answer's head"),
         );
         let handle = recorder.handle();
-        Self { recorder: Arc::new(recorder), handle }
+        Self { recorder: Arc::new(recorder), handle, stream_latency: Arc::default() }
     }
 
     pub fn request(&self, method: &'static str, status: u16, elapsed: Duration) {
@@ -114,6 +122,11 @@ impl Metrics {
         self.total(SENT_BYTES, bytes);
     }
 
+    pub fn disconnected(&self, reason: &'static str, streams: u64) {
+        let key = Key::from_parts(DISCONNECTS, vec![Label::new("reason", reason)]);
+        self.recorder.register_counter(&key, &METADATA).absolute(streams);
+    }
+
     pub fn ring(&self, events: u64, bytes: u64) {
         self.gauge(RING_EVENTS, events);
         self.gauge(RING_BYTES, bytes);
@@ -125,10 +138,17 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
+    /// Where the streams note how long events take from publication to a connection.
+    pub fn stream_latency(&self) -> Arc<Latency> {
+        self.stream_latency.clone()
+    }
+
     /// Everything, in the text format of Prometheus.
     pub fn render(&self) -> String {
         self.upkeep();
-        self.handle.render()
+        let words =
+            "Time from an event's publication to a client's connection, of the oldest event in each write";
+        self.handle.render() + &self.stream_latency.render(STREAM_SECONDS, words)
     }
 
     fn gauge(&self, name: &'static str, value: u64) {

@@ -1,0 +1,246 @@
+//! How the broadcasting stands, as the API tells it.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use poem_openapi::Object;
+use serde::Serialize;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{EventId, EventKind};
+use crate::domain::filter::EventFilter;
+use crate::domain::id::TaskId;
+use crate::domain::task::{Priority, Status};
+use crate::domain::text::{Assignee, Tag};
+use crate::events::{Client, Departure, DisconnectReason, Events, Lag, Totals};
+use crate::store::StoreError;
+
+/// How the broadcasting stands.
+#[derive(Debug, Object, Serialize)]
+pub struct EventStatus {
+    /// Always `active` as long as the hub answers.
+    pub status: String,
+    /// Streams that are open now.
+    pub connected_clients: u64,
+    /// Where to connect.
+    pub endpoint: String,
+    /// Identifies this incarnation of the log; the first part of every event id.
+    pub epoch: String,
+    /// The last event.
+    pub head: EventId,
+    /// The position before the oldest event that is still held; `since` with this id replays all of them.
+    pub oldest: EventId,
+    /// A comment is sent on every stream this often.
+    pub keepalive_seconds: u64,
+    /// Streams opened since the start.
+    pub total_connections: u64,
+    /// Events sent to all streams together since the start.
+    pub total_events_sent: u64,
+    /// Bytes sent to all streams together since the start.
+    pub total_bytes_sent: u64,
+    /// Streams that have ended since the start, by reason.
+    pub disconnects: DisconnectCounts,
+    /// Events held in memory.
+    pub ring_events: u64,
+    /// Bytes of events held in memory.
+    pub ring_bytes: u64,
+    /// Each open stream, oldest first, when asked for with `clients=true`; otherwise null.
+    #[oai(nullable)]
+    pub clients: Option<Vec<ClientStatus>>,
+    /// The last 50 streams that have ended, latest first, when asked for with `clients=true`; otherwise null.
+    #[oai(nullable)]
+    pub recent_disconnects: Option<Vec<DisconnectedClient>>,
+}
+
+/// How many streams have ended for which reason.
+#[derive(Debug, Object, Serialize)]
+pub struct DisconnectCounts {
+    /// The client closed the connection.
+    pub closed: u64,
+    /// The client, or something on the way, broke it off.
+    pub reset: u64,
+    /// The client acknowledged nothing for 45 seconds.
+    pub timed_out: u64,
+    /// The hub said goodbye.
+    pub drained: u64,
+    /// The log could not be read.
+    pub failed: u64,
+    /// It had not ended in time when the hub stopped.
+    pub cut_off: u64,
+}
+
+/// One open stream.
+#[derive(Debug, Object, Serialize)]
+pub struct ClientStatus {
+    /// Counts the streams since the start.
+    pub id: u64,
+    /// The address at the other end; null when it is not known.
+    #[oai(nullable)]
+    pub address: Option<String>,
+    /// When it connected.
+    pub connected_at: Timestamp,
+    /// `sse`, `named_sse` or `ndjson`.
+    pub format: String,
+    /// Whether it sees only some of the events.
+    pub filtered: bool,
+    /// Which.
+    pub filter: ClientFilter,
+    /// The last event that was handed to its connection or passed over by its filter.
+    pub cursor: EventId,
+    /// Events between its cursor and the head.
+    pub lag_events: u64,
+    /// Bytes of these events.
+    pub lag_bytes: u64,
+    /// How long the first of them has waited, in milliseconds.
+    #[oai(validator(minimum(value = "0")))]
+    pub lag_ms: i64,
+    /// Events sent to it.
+    pub events_sent: u64,
+    /// Bytes sent to it.
+    pub bytes_sent: u64,
+}
+
+/// What a stream was opened with; an empty list lets everything pass.
+#[derive(Debug, Object, Serialize)]
+pub struct ClientFilter {
+    /// Kinds of event.
+    pub events: Vec<EventKind>,
+    /// Tasks.
+    pub task_id: Vec<TaskId>,
+    /// Assignees of tasks.
+    pub assignee: Vec<Assignee>,
+    /// Statuses of tasks.
+    pub status: Vec<Status>,
+    /// Priorities of tasks.
+    pub priority: Vec<Priority>,
+    /// Tags of tasks.
+    pub tag: Vec<Tag>,
+}
+
+/// A stream that has ended.
+#[derive(Debug, Object, Serialize)]
+pub struct DisconnectedClient {
+    /// Counts the streams since the start.
+    pub id: u64,
+    /// The address at the other end; null when it is not known.
+    #[oai(nullable)]
+    pub address: Option<String>,
+    /// When it connected.
+    pub connected_at: Timestamp,
+    /// When it ended.
+    pub disconnected_at: Timestamp,
+    /// Why.
+    pub reason: DisconnectReason,
+    /// `sse`, `named_sse` or `ndjson`.
+    pub format: String,
+    /// The last event that was handed to its connection or passed over by its filter.
+    pub cursor: EventId,
+    /// Events sent to it.
+    pub events_sent: u64,
+    /// Bytes sent to it.
+    pub bytes_sent: u64,
+}
+
+impl EventStatus {
+    /// # Errors
+    /// [`StoreError`] when it cannot be found out how long the events that a client is behind have waited.
+    pub async fn of(log: &Events, with_clients: bool) -> Result<Self, StoreError> {
+        let standing = log.standing();
+        let (clients, recent_disconnects) = match with_clients {
+            false => (None, None),
+            true => {
+                let departures = log.departures();
+                let gone = departures.iter().map(|it| DisconnectedClient::of(log, it)).collect();
+                (Some(clients(log).await?), Some(gone))
+            }
+        };
+        Ok(Self {
+            status: "active".to_owned(),
+            connected_clients: standing.totals.connected,
+            endpoint: "/api/events/stream".to_owned(),
+            epoch: standing.head.epoch.to_string(),
+            head: standing.head,
+            oldest: standing.oldest,
+            keepalive_seconds: log.keepalive_seconds(),
+            total_connections: standing.totals.connections,
+            total_events_sent: standing.totals.events,
+            total_bytes_sent: standing.totals.bytes,
+            disconnects: DisconnectCounts::of(&standing.totals),
+            ring_events: standing.ring_events,
+            ring_bytes: standing.ring_bytes,
+            clients,
+            recent_disconnects,
+        })
+    }
+}
+
+async fn clients(log: &Events) -> Result<Vec<ClientStatus>, StoreError> {
+    let clients = log.clients();
+    let cursors: Vec<u64> = clients.iter().map(|client| client.cursor.load(Relaxed)).collect();
+    let lags = log.lags(&cursors).await?;
+    let each = clients.iter().zip(cursors).zip(lags);
+    Ok(each.map(|((client, cursor), lag)| ClientStatus::of(log, client, cursor, lag)).collect())
+}
+
+impl ClientStatus {
+    fn of(log: &Events, client: &Client, cursor: u64, lag: Lag) -> Self {
+        Self {
+            id: client.id,
+            address: client.peer.map(|address| address.to_string()),
+            connected_at: client.since,
+            format: client.format.name().to_owned(),
+            filtered: !client.filter.is_empty(),
+            filter: ClientFilter::of(&client.filter),
+            cursor: log.id(cursor),
+            lag_events: lag.events,
+            lag_bytes: lag.bytes,
+            lag_ms: lag.ms,
+            events_sent: client.events.load(Relaxed),
+            bytes_sent: client.bytes.load(Relaxed),
+        }
+    }
+}
+
+impl ClientFilter {
+    fn of(filter: &EventFilter) -> Self {
+        let EventFilter { events, task_ids, facets } = filter.clone();
+        Self {
+            events,
+            task_id: task_ids,
+            assignee: facets.assignees,
+            status: facets.statuses,
+            priority: facets.priorities,
+            tag: facets.tags,
+        }
+    }
+}
+
+impl DisconnectedClient {
+    fn of(log: &Events, departure: &Departure) -> Self {
+        let client = &departure.client;
+        Self {
+            id: client.id,
+            address: client.peer.map(|address| address.to_string()),
+            connected_at: client.since,
+            disconnected_at: departure.at,
+            reason: departure.reason,
+            format: client.format.name().to_owned(),
+            cursor: log.id(client.cursor.load(Relaxed)),
+            events_sent: client.events.load(Relaxed),
+            bytes_sent: client.bytes.load(Relaxed),
+        }
+    }
+}
+
+impl DisconnectCounts {
+    fn of(totals: &Totals) -> Self {
+        let count = |reason| totals.disconnects.get(&reason).copied().unwrap_or_default();
+        Self {
+            closed: count(DisconnectReason::Closed),
+            reset: count(DisconnectReason::Reset),
+            timed_out: count(DisconnectReason::TimedOut),
+            drained: count(DisconnectReason::Drained),
+            failed: count(DisconnectReason::Failed),
+            cut_off: count(DisconnectReason::CutOff),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! `snapshot=true`: state and stream in one call, without a race and without a partial state.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Hub, all_pages};
+use crate::sse::{Stream, seq};
+
+/// The tasks of a snapshot up to its `connected`, and that.
+async fn read(stream: &mut Stream) -> (Vec<Value>, Value) {
+    let mut tasks = Vec::new();
+    for part in 1.. {
+        let message = stream.next().await;
+        if message["event"] == "connected" {
+            assert!(part > 1, "an empty snapshot has a part, too");
+            return (tasks, message);
+        }
+        assert_eq!((&message["event"], &message["data"]["part"]), (&json!("snapshot"), &json!(part)));
+        assert_eq!(seq(&message["id"]), 0, "a part alone is nothing to resume from");
+        tasks.extend(message["data"]["tasks"].as_array().expect("a list").iter().cloned());
+    }
+    unreachable!()
+}
+
+async fn listed(client: &Client, query: &str) -> Vec<Value> {
+    all_pages(client, format!("/api/tasks?limit=500&{query}")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_what_the_list_says_and_the_stream_goes_on_from_there() {
+    let hub = Hub::start().await;
+    let mut stream = Stream::connect(&hub.client, "?snapshot=true", None).await;
+    let (tasks, connected) = read(&mut stream).await;
+    assert_eq!((tasks.len(), seq(&connected["id"])), (0, 0));
+
+    for number in 0..300 {
+        let body = json!({ "title": format!("{number}"), "description": "x".repeat(number), "tags": ["t"] });
+        hub.client.create(body).await;
+    }
+    let mut stream = Stream::connect(&hub.client, "?snapshot=true", None).await;
+    let (tasks, connected) = read(&mut stream).await;
+    assert_eq!(tasks, listed(&hub.client, "").await);
+    assert_eq!((seq(&connected["id"]), &connected["data"]["resumed"]), (300, &json!(false)));
+    hub.client.create(json!({ "title": "next" })).await;
+    let next = stream.next().await;
+    assert_eq!((seq(&next["id"]), &next["data"]["title"]), (301, &json!("next")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filtered_snapshot_and_its_stream_fold_to_the_filtered_list_while_others_write() {
+    let hub = Hub::start().await;
+    let statuses = ["todo", "inprogress", "review", "done"];
+    let mut ids = Vec::new();
+    for number in 0..40 {
+        let body = json!({ "title": format!("{number}"), "status": statuses[number % 4], "assignee": "ada" });
+        ids.push(hub.client.create(body).await);
+    }
+    let (client, writing) = (hub.client.clone(), ids.clone());
+    let writer = tokio::spawn(async move {
+        for round in 0..8 {
+            for (number, id) in writing.iter().enumerate() {
+                client.set_status(id, statuses[(number + round) % 4]).await;
+            }
+        }
+        client.post("/api/events/announcements", json!({ "level": "info", "message": "the end" })).await.id()
+    });
+    let query = "status=todo,review&assignee=ada";
+    let mut stream = Stream::connect(&hub.client, &format!("?snapshot=true&{query}"), None).await;
+    let (tasks, _) = read(&mut stream).await;
+    let mut state: BTreeMap<String, Value> =
+        tasks.into_iter().map(|task| (task["id"].as_str().expect("an id").to_owned(), task)).collect();
+
+    let end = seq(&json!(writer.await.expect("no panic")));
+    let expected = listed(&hub.client, query).await;
+    // The last change that touches the filter is the last one of all, or close to it.
+    while state.len() != expected.len()
+        || expected.iter().any(|it| state.get(it["id"].as_str().expect("an id")) != Some(it))
+    {
+        let message = stream.next().await;
+        assert!(seq(&message["id"]) < end, "the end was reached without the list's state");
+        let data = &message["data"];
+        let id = data["task_id"].as_str().expect("an id").to_owned();
+        match data["status"].as_str().expect("a status") {
+            "todo" | "review" => {
+                let task = state.entry(id.clone()).or_insert_with(|| {
+                    let known = expected.iter().find(|it| it["id"] == id.as_str());
+                    known.cloned().unwrap_or_else(|| json!({ "id": id }))
+                });
+                for field in ["title", "status", "priority", "assignee", "tags", "artifacts", "version"] {
+                    task[field] = data[field].clone();
+                }
+                task["updated_at"] = message["timestamp"].clone();
+            }
+            _ => drop(state.remove(&id)),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_can_go_on_has_no_snapshot_and_one_that_cannot_gets_a_new_one() {
+    let hub = Hub::start().await;
+    hub.client.create(json!({ "title": "first" })).await;
+    let second = hub.client.create(json!({ "title": "second" })).await;
+    let mut stream = Stream::connect(&hub.client, "?snapshot=true", None).await;
+    let (_, connected) = read(&mut stream).await;
+    let cursor = connected["id"].as_str().expect("an id").to_owned();
+    hub.client.set_status(&second, "done").await;
+
+    let mut resumed = Stream::connect(&hub.client, "?snapshot=true", Some(&cursor)).await;
+    let connected = resumed.next().await;
+    assert_eq!((&connected["event"], &connected["data"]["resumed"]), (&json!("connected"), &json!(true)));
+    assert_eq!(resumed.next().await["data"]["status"], "done");
+
+    // As a client that was cut off within a snapshot asks.
+    let zero = format!("{}-0", cursor.split('-').next().expect("an epoch"));
+    let mut again = Stream::connect(&hub.client, "?snapshot=true", Some(&zero)).await;
+    let (tasks, connected) = read(&mut again).await;
+    assert_eq!((tasks.len(), seq(&connected["id"])), (2, 3));
+
+    for id in ["ffffffff-0", "ffffffff-7", "no id", &format!("{}9", cursor)] {
+        let mut stream = Stream::connect(&hub.client, "?snapshot=true", Some(id)).await;
+        let reset = stream.next().await;
+        assert_eq!((&reset["event"], seq(&reset["id"])), (&json!("reset"), 0), "{id}");
+        let (tasks, connected) = read(&mut stream).await;
+        assert_eq!((tasks.len(), seq(&connected["id"])), (2, 3), "{id}");
+        assert_eq!(connected["data"]["resumed"], false);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_megabyte_of_text_arrives_in_a_snapshot_unchanged() {
+    let hub = Hub::start().await;
+    let nasty = "\r\n\u{0}\u{feff}\u{2028}data: \u{1f600}\\\"\n\nid: 9-9\n\n";
+    let description = format!("{nasty}{}{nasty}", "é".repeat((1 << 19) - 2 * nasty.chars().count()));
+    assert!(description.len() > (1 << 20) - 100);
+    let id = hub.client.create(json!({ "title": "long", "description": description })).await;
+    hub.client.create(json!({ "title": "short" })).await;
+    for named in ["", "&named=true"] {
+        let mut stream = Stream::connect(&hub.client, &format!("?snapshot=true{named}"), None).await;
+        let (tasks, _) = read(&mut stream).await;
+        assert_eq!((tasks.len(), &tasks[0]["id"]), (2, &json!(id)));
+        assert_eq!(tasks[0]["description"], description.as_str());
+        assert_eq!(stream.parser.retry_ms, Some(3000));
+    }
+    let request = hub.client.request(Method::GET, "/api/events/stream?snapshot=true");
+    let mut lines = request.header("Accept", "application/x-ndjson").send().await.expect("an answer");
+    let mut text = Vec::new();
+    while !text.windows(11).any(|it| it == b"\"connected\"") {
+        text.extend_from_slice(&lines.chunk().await.expect("a chunk").expect("the stream goes on"));
+    }
+    let first = text.split(|byte| *byte == b'\n').find(|line| !line.is_empty()).expect("a line");
+    let first: Value = serde_json::from_slice(first).expect("one message a line");
+    assert_eq!(first["data"]["tasks"][0]["description"], description.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_another_time_is_refused() {
+    let hub = Hub::start().await;
+    for since in ["earliest", "2025-06-22T10:00:00Z"] {
+        let answer = hub.client.get(&format!("/api/events/stream?snapshot=true&since={since}")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["field"]), (400, &json!("since")), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_retention_has_overtaken_gets_a_new_snapshot_in_its_open_stream() {
+    let flags = ["--ring-events-max", "4", "--retain-events-max", "4"];
+    let hub = Hub::tuned(&flags, |config| config.store.retention_period_ms = 20).await;
+    let id = hub.client.create(json!({ "title": "t", "artifacts": [] })).await;
+    let mut slow = crate::slow::Stalled::open(&hub.client, "/api/events/stream?snapshot=true").await;
+    // More than a socket's buffers hold, so that the stream waits at an early event.
+    let artifacts =
+        |round: usize| (0..15).map(|n| format!("{round}-{n}-{}", "x".repeat(4000))).collect::<Vec<_>>();
+    for round in 0..100 {
+        let body = json!({ "artifacts": artifacts(round) });
+        hub.client.with_body(Method::PATCH, &format!("/api/tasks/{id}"), body).await;
+    }
+    hub.client.wait_for("/api/events/status", |status| seq(&status["oldest"]) > 90).await;
+    let mut words: Vec<String> = Vec::new();
+    let mut last = Value::Null;
+    while last["event"] != "connected" || !words.iter().any(|word| word == "reset") {
+        last = slow.next().await;
+        words.push(last["event"].as_str().expect("a word").to_owned());
+    }
+    let reset = words.iter().position(|word| word == "reset").expect("a reset");
+    assert_eq!(words[reset + 1..], ["snapshot", "connected"]);
+    assert!(words[..reset].iter().filter(|word| *word == "task_updated").count() > 3, "{words:?}");
+    assert_eq!(seq(&last["id"]), 101);
+}
