@@ -8,8 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 /// How a connection stands, or how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub enum Ending {
     Closed,
     /// The peer, or something on the way, broke it off.
     Reset,
-    /// The peer acknowledged nothing for too long.
+    /// The peer took nothing for too long.
     TimedOut,
 }
 
@@ -51,24 +53,57 @@ impl Fate {
     }
 }
 
-/// A socket that notes how it ends.
+/// A socket that notes how it ends, and is patient with a peer that has stopped reading.
+///
+/// To the kernel, a peer that vanished and one whose application does not read are alike: bytes are not taken.
+/// The first should be noticed soon, and the other be given time to come back. Only one of them has had its
+/// buffers filled first, so a write that has to wait buys time.
 #[derive(Debug)]
-pub struct Watched<S> {
-    socket: S,
+pub struct Watched {
+    socket: TcpStream,
     fate: Fate,
+    patience: Patience,
+    stalled: bool,
 }
 
-impl<S> Watched<S> {
-    pub fn new(socket: S, fate: Fate) -> Self {
-        Self { socket, fate }
+/// How long bytes may go unacknowledged before the kernel gives a connection up.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub usual: Duration,
+    pub stalled: Duration,
+}
+
+impl Watched {
+    pub fn new(socket: TcpStream, fate: Fate, patience: Patience) -> Self {
+        Self { socket, fate, patience, stalled: false }
     }
 
     fn seen<T>(&self, result: io::Result<T>) -> io::Result<T> {
         result.inspect_err(|error| self.fate.note_error(error))
     }
+
+    fn written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if result.is_pending() != self.stalled {
+            self.stalled = result.is_pending();
+            let time = if self.stalled { self.patience.stalled } else { self.patience.usual };
+            // A socket that refuses is dead already, and the next write will say so.
+            let _ = set_timeout(&self.socket, time);
+        }
+        result.map(|result| self.seen(result))
+    }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+/// Has the kernel give up a connection whose bytes were not acknowledged for `time`.
+///
+/// # Errors
+/// When the socket is dead.
+pub fn set_timeout(socket: &TcpStream, time: Duration) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(socket).set_tcp_user_timeout(Some(time))?;
+    Ok(())
+}
+
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -83,10 +118,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes));
-        Poll::Ready(self.seen(result))
+        let result = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.written(result)
     }
 
     fn poll_write_vectored(
@@ -94,8 +129,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, slices));
-        Poll::Ready(self.seen(result))
+        let result = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.written(result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -103,8 +138,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = ready!(Pin::new(&mut self.socket).poll_flush(cx));
-        Poll::Ready(self.seen(result))
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

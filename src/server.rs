@@ -24,16 +24,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::config::ServerConfig;
-use crate::peer::{Fate, Watched};
+use crate::peer::{self, Fate, Patience, Watched};
 use crate::shutdown::Shutdown;
 
 /// Where the hub listens when nothing else is said: `localhost` of both kinds.
 pub const DEFAULT_PORT: u16 = 8000;
 /// Connections that the kernel keeps for us while we are busy; a burst of reconnecting streams.
 const BACKLOG: i32 = 4096;
-/// A peer that acknowledges nothing for this long is gone. Detects half-open connections and readers that
-/// have stopped for good, and leaves a stalled one time to come back.
-const PEER_TIMEOUT: Duration = Duration::from_secs(45);
+/// Within a minute a peer that has gone without a word is gone here, too: the next keepalive of its stream, at most
+/// 30 seconds away, goes unanswered for the usual time. One that does not read is let go a little earlier than that
+/// minute, so that all who can come back find their place.
+const PATIENCE: Patience = Patience { usual: Duration::from_secs(25), stalled: Duration::from_secs(50) };
 /// Silence after which the kernel asks whether the peer is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
@@ -172,7 +173,7 @@ async fn connection(socket: TcpStream, peer: SocketAddr, serving: Serving) {
     };
     let endpoint = serving.endpoint;
     let fate = Fate::default();
-    let socket = Watched::new(socket, fate.clone());
+    let socket = Watched::new(socket, fate.clone(), PATIENCE);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let endpoint = endpoint.clone();
         let (local, remote) = (LocalAddr(local.into()), RemoteAddr(peer.into()));
@@ -210,11 +211,9 @@ async fn connection(socket: TcpStream, peer: SocketAddr, serving: Serving) {
 
 fn configure(socket: &TcpStream) -> io::Result<()> {
     let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
-    let socket = socket2::SockRef::from(socket);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-    socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
-    Ok(())
+    let options = socket2::SockRef::from(socket);
+    options.set_tcp_nodelay(true)?;
+    options.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    options.set_tcp_keepalive(&keepalive)?;
+    peer::set_timeout(socket, PATIENCE.usual)
 }

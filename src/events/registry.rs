@@ -19,7 +19,7 @@ word_enum! {
     /// Why a stream ended.
     ///
     /// `closed`: the client closed the connection. `reset`: the client, or something on the way, broke it off.
-    /// `timed_out`: the client acknowledged nothing for 45 seconds. `drained`: the hub said goodbye. `failed`:
+    /// `timed_out`: the client took nothing for too long. `drained`: the hub said goodbye. `failed`:
     /// the log could not be read. `cut_off`: it had not ended in time when the hub stopped.
     DisconnectReason {
         Closed = "closed",

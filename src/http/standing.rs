@@ -58,7 +58,7 @@ pub struct DisconnectCounts {
     pub closed: u64,
     /// The client, or something on the way, broke it off.
     pub reset: u64,
-    /// The client acknowledged nothing for 45 seconds.
+    /// The client took nothing for too long: 25 seconds, or 50 when its buffers were full.
     pub timed_out: u64,
     /// The hub said goodbye.
     pub drained: u64,
