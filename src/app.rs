@@ -13,6 +13,7 @@ use crate::events::Events;
 use crate::executor::{Executor, ExecutorSettings};
 use crate::http::{self, DataDir, Rooms};
 use crate::metrics::Metrics;
+use crate::open_files;
 use crate::server;
 use crate::service::Service;
 use crate::shutdown::Shutdown;
@@ -38,6 +39,7 @@ impl App {
     /// # Errors
     /// With a message for the operator.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let open_files_max = open_files::raise();
         let listeners = server::bind(&config.server)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         let Opened { store, writer, epoch: _, end } = Store::open(&config.data_dir, &config.store)?;
@@ -64,6 +66,7 @@ impl App {
                 None => std::env::current_exe().context("cannot find this program")?,
             },
             hub_url: addresses.first().map(base_url).unwrap_or_default(),
+            open_files_max,
         };
         let token = shutdown.soft.clone();
         Executor::start(service.clone(), &config.executor, settings, token, &shutdown.tasks)?;

@@ -13,7 +13,7 @@
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`metrics`] and [`peer`] are leaves that everybody may use.
+//! [`config`], [`metrics`], [`open_files`] and [`peer`] are leaves that everybody may use.
 
 pub mod app;
 pub mod cli;
@@ -23,6 +23,7 @@ pub mod events;
 pub mod executor;
 pub mod http;
 pub mod metrics;
+pub mod open_files;
 pub mod peer;
 pub mod server;
 pub mod service;

@@ -31,6 +31,10 @@ pub(super) struct Spec {
     pub log_bytes_max: u64,
     pub timeout_seconds: u32,
     pub grace_ms: u64,
+    /// How many files the script's processes may open, before they raise that themselves; as the hub has it when
+    /// absent.
+    #[serde(default)]
+    pub open_files_max: Option<u64>,
 }
 
 /// How it ended, as far as a shim can tell: `lost` is the hub's word for a shim that said nothing.

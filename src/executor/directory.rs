@@ -227,6 +227,7 @@ mod tests {
             log_bytes_max: 1,
             timeout_seconds: 1,
             grace_ms: 1,
+            open_files_max: None,
         }
     }
 

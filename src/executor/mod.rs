@@ -53,6 +53,8 @@ pub struct ExecutorSettings {
     pub shim_program: PathBuf,
     /// Handed to scripts as `TASKHUB_URL`.
     pub hub_url: String,
+    /// How many files a script's processes may open, when the hub itself may open more.
+    pub open_files_max: Option<u64>,
 }
 
 #[derive(Debug, Error)]

@@ -103,6 +103,7 @@ impl Watcher {
             log_bytes_max: config.log_bytes_max,
             timeout_seconds: request.timeout_seconds.unwrap_or(config.timeout_seconds),
             grace_ms: config.grace_ms,
+            open_files_max: self.context.settings.open_files_max,
         };
         let directory = self.directory.clone();
         blocking(move || {

@@ -86,6 +86,7 @@ impl Hub {
             data_dir: data_dir.to_owned(),
             shim_program: shim_program.into(),
             hub_url: "http://localhost:8000".into(),
+            open_files_max: Some(256),
         };
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
         let context = runtime.enter();
@@ -211,6 +212,14 @@ fn a_script_gets_its_own_environment_and_none_of_the_hubs_secrets() {
     assert!(log.contains("PATH="));
     assert!(log.contains("work/a/b\n"));
     assert!(!log.contains("CARGO"), "{log}");
+}
+
+#[test]
+fn a_script_may_open_as_many_files_as_the_hub_was_started_with() {
+    taskhub::open_files::raise();
+    let (_directory, hub) = hub();
+    let task = hub.run("ulimit -Sn > limit");
+    assert_eq!(hub.note(task, "limit"), "256");
 }
 
 #[test]

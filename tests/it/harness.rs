@@ -92,7 +92,9 @@ pub struct HubProcess {
 
 impl HubProcess {
     pub async fn start(data_dir: &Path, flags: &[&str]) -> Self {
-        let mut child = Command::new(BINARY)
+        // Few open files, as many a shell has it: the hub is to help itself.
+        let mut child = Command::new("sh")
+            .args(["-c", "ulimit -Sn 256; exec \"$0\" \"$@\"", BINARY])
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
             .arg(data_dir)
             .args(flags)

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{DEADLINE, Hub, HubProcess};
+use crate::slow::Stalled;
 use crate::sse::{Stream, seq};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,6 +32,37 @@ async fn sigterm_ends_the_hub_with_streams_open_and_each_is_told() {
         retries.insert(retry_ms);
     }
     assert!(retries.len() > 10, "clients come back spread out: {retries:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_are_sent_away_in_time_and_spread_out() {
+    const CLIENTS: usize = 3000;
+    taskhub::open_files::raise();
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = HubProcess::start(directory.path(), &[]).await;
+    let mut streams = Vec::new();
+    for _ in 0..CLIENTS {
+        streams.push(Stalled::open(&hub.client, "/api/events/stream").await);
+    }
+    let all = |status: &Value| status["connected_clients"] == CLIENTS;
+    hub.client.wait_for("/api/events/status", all).await;
+    let asked = Instant::now();
+    assert_eq!(hub.terminate().await, Some(0));
+    let time = asked.elapsed();
+    assert!(time < Duration::from_secs(10), "{time:?}");
+
+    let mut per_second = [0; 4];
+    for stream in &mut streams {
+        let mut last = Value::Null;
+        // To HTTP/1.0 the end of the body is the end of the connection; a broken one would be an error.
+        while let Some(message) = stream.try_next().await {
+            last = message;
+        }
+        assert_eq!(last["event"], "goodbye");
+        per_second[last["data"]["retry_ms"].as_u64().expect("a number") as usize / 1000 - 1] += 1;
+    }
+    println!("{CLIENTS} streams ended in {time:?}, coming back per second: {per_second:?}");
+    assert!(per_second.iter().all(|count| *count > CLIENTS / 8), "{per_second:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

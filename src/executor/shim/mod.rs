@@ -24,6 +24,7 @@ use rustix::process::{getpid, set_child_subreaper, setsid};
 use thiserror::Error;
 
 use crate::domain::clock::Timestamp;
+use crate::open_files;
 
 use super::contract::{Exit, ExitEnd, Spec};
 use super::directory::Directory;
@@ -74,6 +75,11 @@ fn execute(directory: &Directory) -> Result<(), ShimError> {
     directory.write_pid().map_err(ShimError::Pid)?;
     let spec = directory.take_spec().map_err(ShimError::Spec)?;
 
+    if spec.open_files_max.is_some()
+        && let Err(error) = open_files::set(spec.open_files_max)
+    {
+        eprintln!("the script may open as many files as the hub: {error}");
+    }
     let exit = watched(directory, &spec, &signals);
     record(directory, &exit).map_err(ShimError::Result)
 }

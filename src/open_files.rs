@@ -1,0 +1,24 @@
+//! How many files this process may have open: a stream is one, and the usual 1,024 are soon used up.
+//!
+//! The limit that counts by default is the soft one, kept low for old programs; a program that knows what it does
+//! raises its own. Its scripts did not ask for that and get back what the hub was started with.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Raises the soft limit as far as it goes. Answers what it was; `None` when there was none.
+pub fn raise() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(error = %error, limit = current, "the limit on open files stays as it is");
+    }
+    current
+}
+
+/// Sets the soft limit.
+///
+/// # Errors
+/// When it lies above the hard one.
+pub fn set(current: Option<u64>) -> std::io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
+}
