@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Real clients follow a hub that is stopped, killed and started again, and must not miss, double or bend anything.
+
+    tests/.venv/bin/python tests/clients/run.py [--binary target/release/taskhub]
+
+Prints one line for each check and `N passed, M failed`. The hub and all clients are this program's own.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import checks
+import phases
+from follower import CLIENTS, Follower, catch_up
+from hub import Failed, Hub, Interrupted
+from writes import Writes
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ALL_SECONDS = 150
+CONNECT_SECONDS = 20
+CATCH_UP_SECONDS = 20  # a client waits up to five seconds before it comes back
+RESTARTS = 2
+
+
+class Report:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.started = time.monotonic()
+
+    def add(self, name, problem):
+        if problem:
+            self.failed += 1
+            print(f"FAILED: {name}: {problem}", flush=True)
+        else:
+            self.passed += 1
+            print(f"ok: {name}", flush=True)
+
+    def note(self, words):
+        print(f"-- {time.monotonic() - self.started:5.1f} s: {words}", flush=True)
+
+
+async def follow_all(stack, hub, directory):
+    """Starts all clients and waits until they are connected."""
+    followers = []
+    for client in CLIENTS:
+        follower = Follower(client.name, client, hub.url(client.path), directory)
+        followers.append(await stack.enter_async_context(follower))
+    streams = [follower for follower in followers if follower.client.format]
+    await catch_up(streams, lambda envelope: envelope["event"] == "connected", "`connected`", CONNECT_SECONDS)
+    return followers
+
+
+async def story(stack, hub, directory, report):
+    await hub.start()
+    followers = await follow_all(stack, hub, directory)
+    report.note(f"{len(followers)} clients follow")
+
+    writes = Writes(hub)
+    await phases.write_a_bit_of_everything(writes)
+    quiet = await phases.write_texts(writes)
+    report.add("hub: refuses lone surrogates in every field", await phases.lone_surrogates_are_refused(hub, quiet[0]))
+    report.note(f"{len(writes.acknowledged)} changes are acknowledged")
+
+    async with phases.while_writing(writes):
+        await phases.some_more(writes)
+        await hub.stop(signal.SIGTERM)
+    await come_back(hub, writes, followers)
+    report.note(f"all are back after SIGTERM; {len(writes.acknowledged)} changes are acknowledged")
+
+    async with phases.while_writing(writes):
+        await phases.some_more(writes)
+        await hub.stop(signal.SIGKILL)
+    await come_back(hub, writes, followers)
+    report.note(f"all are back after SIGKILL; {len(writes.acknowledged)} changes are acknowledged")
+
+    log, tasks = await hub.events(), await hub.tasks()
+    status = await hub.call("GET", "/api/events/status?clients=true")
+    for follower in followers:
+        if follower.client.is_event_source:
+            await follower.say_state()
+
+    report.add("hub: has no gap in its log", checks.log_has_no_gap(log))
+    report.add("hub: has the tasks as they were sent", checks.tasks_as_sent(tasks, writes.sent))
+    report.add("hub: counts every client as connected", checks.counts_all(status, followers))
+    for follower in followers:
+        check_follower(report, follower, writes.acknowledged, log)
+
+
+async def come_back(hub, writes, followers):
+    """Starts the hub again, with changes that nobody has seen live, and waits until all have caught up."""
+    await phases.write_aside(hub, writes)
+    await hub.start()
+    last = await writes.announce("Here again")
+    await catch_up(followers, lambda envelope: envelope["id"] == last, f"what came before {last}", CATCH_UP_SECONDS)
+
+
+def check_follower(report, follower, acknowledged, log):
+    name = follower.name
+    report.add(f"{name}: gets every event, in order, once", checks.every_event_in_order_once(follower, log))
+    report.add(f"{name}: gets every acknowledged change", checks.every_acknowledged_change(follower, acknowledged))
+    report.add(f"{name}: gets every text unchanged", checks.texts_unchanged(follower, acknowledged))
+    report.add(f"{name}: gets nothing injected", checks.nothing_injected(follower, log))
+    if follower.client.format:
+        report.add(f"{name}: resumes where it was", checks.resumes_where_it_was(follower, RESTARTS))
+    report.add(f"{name}: is open at the end", checks.open_at_the_end(follower))
+
+
+async def main(binary):
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
+    report = Report()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="taskhub-clients-"))
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            hub = await stack.enter_async_context(Hub(binary, directory))
+            await asyncio.wait_for(story(stack, hub, directory, report), ALL_SECONDS)
+    except (Failed, Interrupted, OSError) as error:
+        report.add("the story", error)
+    except asyncio.TimeoutError:
+        report.add("the story", f"it was not over within {ALL_SECONDS} s")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    report.note("over")
+    print(f"{report.passed} passed, {report.failed} failed")
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Real clients follow a hub across its restarts.")
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/taskhub")
+    sys.exit(asyncio.run(main(parser.parse_args().binary.resolve())))
