@@ -11,7 +11,7 @@ import pathlib
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 LINE_BYTES_MAX = 1 << 25
@@ -40,9 +40,16 @@ CLIENTS = [
 ]
 
 
+def from_snapshot(client):
+    path = client.path + ("&" if "?" in client.path else "?") + "snapshot=true"
+    return replace(client, name=f"{client.name}, from a snapshot", path=path)
+
+
+SNAPSHOT_CLIENTS = [from_snapshot(client) for client in CLIENTS if client.format]
+
+
 @dataclass
 class Follower:
-    name: str
     client: Client
     url: str
     directory: pathlib.Path
@@ -53,7 +60,7 @@ class Follower:
 
     async def __aenter__(self):
         program, *names = self.client.command
-        self.stderr = self.directory / f"{self.name}.log"
+        self.stderr = self.directory / f"{self.client.name}.log"
         with open(self.stderr, "wb") as stderr:
             self.process = await asyncio.create_subprocess_exec(
                 program, *names, self.url, cwd=PROGRAMS, limit=LINE_BYTES_MAX, start_new_session=True,

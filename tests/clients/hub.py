@@ -1,6 +1,8 @@
 """A hub of our own: the release binary, on ports of our own and with data of its own."""
 
 import asyncio
+import functools
+import json
 import random
 import signal
 import socket
@@ -29,7 +31,8 @@ class Hub:
         self.session = None
 
     async def __aenter__(self):
-        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20), read_bufsize=1 << 24)
+        self.session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=20), json_serialize=functools.partial(json.dumps, ensure_ascii=False))
         return self
 
     async def __aexit__(self, *_):

@@ -36,6 +36,9 @@ async def write_texts(writes):
         ids.append(await writes.create(title="names", assignee=text, tags=[text, text + "2"]))
         await writes.put_status(ids[-1], "done", assignee=text + "2")
     ids.append(await writes.create(title="\0" * (texts.TITLE_CHARS - 1) + ".", artifacts=texts.largest_artifacts()))
+    ids.append(await writes.create(title="the largest"))
+    for fields in texts.largest_fields():
+        await writes.patch(ids[-1], **fields)
     ids.append(await writes.create(title="a megabyte", description=texts.megabyte()))
     await writes.patch(ids[-1], title="empty", tags=["x"], artifacts=["x"], assignee="x")
     await writes.patch(ids[-1], tags=[], artifacts=[], assignee=None)
@@ -84,6 +87,7 @@ async def keep_writing(writes, n):
             turn += 1
             await writes.put_status(task_id, ["inprogress", "review"][turn % 2], priority=["low", "high"][turn % 2])
             await writes.patch(task_id, title=f"Writer {n}, turn {turn}\r\ndata: ")
+            await asyncio.sleep(writes.pause_seconds)
 
 
 async def some_more(writes):

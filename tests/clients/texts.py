@@ -27,7 +27,8 @@ TEXTS = {
 
 LONE_SURROGATES = ["\\ud800", "\\udfff", "x\\udc00\\ud800x"]
 
-DESCRIPTION_CHARS = 1 << 20  # all that the hub takes
+BODY_BYTES = 1572864 - 32  # all that the hub takes in one request, less what stands around a text
+DESCRIPTION_CHARS = 1 << 20
 ARTIFACTS_CHARS = 64 << 10  # the same, for the largest text in an event
 ARTIFACT_CHARS = 4096
 TITLE_CHARS = 500
@@ -49,3 +50,11 @@ def megabyte():
 def largest_artifacts():
     """The largest event: NUL takes six bytes in JSON."""
     return [chr(ord("a") + n) + "\0" * (ARTIFACT_CHARS - 1) for n in range(ARTIFACTS_CHARS // ARTIFACT_CHARS)]
+
+
+def largest_fields():
+    """What one request can bring for each, in the most bytes: together the largest line of a snapshot."""
+    description = "\U0001f4bb" * (BODY_BYTES // 4)
+    script = "\x01" * (BODY_BYTES // 6)
+    tags = [chr(ord("A") + n) + "\U0001f4bb" * 199 for n in range(50)]
+    return [{"description": description}, {"script": script}, {"tags": tags, "artifacts": largest_artifacts()}]

@@ -21,6 +21,7 @@ class Writes:
         self.acknowledged = {}  # the key of an event -> what its data must say
         self.sent = {}  # the id of a task -> the fields as they were sent last
         self.aside = False
+        self.pause_seconds = 0
 
     async def create(self, **fields):
         task = await self._call("POST", "/api/tasks", fields)
