@@ -5,12 +5,14 @@
 //! copies the fields of `task_updated` over its own copy of the task ends up with the task.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::str::FromStr;
 
 use bytes::Bytes;
 use poem_openapi::Object;
 use poem_openapi::registry::MetaSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, Serializer};
 
 use super::clock::Timestamp;
 use super::execution::{Execution, ExecutionPhase};
@@ -361,6 +363,23 @@ fn task_data(task: &Task, changed: Vec<TaskField>) -> TaskEventData {
     }
 }
 
+/// JSON in which every line break is escaped, also those that JSON does not ask for: U+0085, U+2028 and U+2029
+/// end a line for many who read a stream line by line (`str.splitlines` in Python, and what is built on it).
+struct OneLine;
+
+impl Formatter for OneLine {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(['\u{85}', '\u{2028}', '\u{2029}']) {
+            let (before, from) = rest.split_at(at);
+            let break_ = from.chars().next().unwrap_or_default();
+            write!(writer, "{before}\\u{:04x}", u32::from(break_))?;
+            rest = &from[break_.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
 /// `{id, event, data, timestamp}`: the one form of every message, in this order.
 #[derive(Debug, Serialize)]
 pub struct Envelope<'a, D> {
@@ -371,9 +390,12 @@ pub struct Envelope<'a, D> {
 }
 
 impl<D: Serialize> Envelope<'_, D> {
-    /// One line of JSON: serde_json escapes every control character, so the bytes hold no line break.
+    /// One line of JSON, without a line break of any kind.
     pub fn encode(&self) -> Bytes {
-        serde_json::to_vec(self).expect("an envelope has string keys and no fallible parts").into()
+        let mut bytes = Vec::with_capacity(512);
+        let mut serializer = Serializer::with_formatter(&mut bytes, OneLine);
+        self.serialize(&mut serializer).expect("an envelope has string keys and no fallible parts");
+        bytes.into()
     }
 }
 
@@ -436,13 +458,13 @@ mod tests {
     fn an_envelope_is_one_line_in_a_fixed_order() {
         let event = NewEvent::announcement(AnnouncementData {
             level: AnnouncementLevel::Info,
-            message: "a\r\nb\u{2028}c".parse().expect("valid"),
+            message: "a\r\nb\u{2028}c\u{85}".parse().expect("valid"),
         });
         let body = event.encode(EventId::new(Epoch(1), 2), Timestamp::from_ms(0));
         assert_eq!(
             std::str::from_utf8(&body).expect("UTF-8"),
             "{\"id\":\"00000001-2\",\"event\":\"announcement\",\"data\":{\"level\":\"info\",\
-             \"message\":\"a\\r\\nb\u{2028}c\"},\"timestamp\":\"1970-01-01T00:00:00.000Z\"}"
+             \"message\":\"a\\r\\nb\\u2028c\\u0085\"},\"timestamp\":\"1970-01-01T00:00:00.000Z\"}"
         );
     }
 }
