@@ -57,18 +57,19 @@ impl Format {
         }
     }
 
-    /// What is sent to show that the connection lives.
+    /// What is sent to show that the connection lives. No blank line: to some parsers it would end an empty message.
     pub fn keepalive(self) -> Bytes {
         match self {
-            Self::Sse | Self::NamedSse => Bytes::from_static(b": keepalive\n\n"),
+            Self::Sse | Self::NamedSse => Bytes::from_static(b": keepalive\n"),
             Self::Ndjson => Bytes::from_static(b"\n"),
         }
     }
 
-    /// How long a client should wait before it reconnects. NDJSON has no word for it.
+    /// How long a client should wait before it reconnects, as the first line of the message that follows. NDJSON
+    /// has no word for it.
     pub fn retry(self, retry_ms: u64) -> Bytes {
         match self {
-            Self::Sse | Self::NamedSse => format!("retry: {retry_ms}\n\n").into(),
+            Self::Sse | Self::NamedSse => format!("retry: {retry_ms}\n").into(),
             Self::Ndjson => Bytes::new(),
         }
     }

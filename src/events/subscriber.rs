@@ -120,7 +120,9 @@ impl Subscriber {
         loop {
             if !self.first.is_empty() {
                 let bytes: Vec<u8> = self.first.drain(..).flatten().collect();
-                return Some(self.sent(0, bytes.into()));
+                if !bytes.is_empty() {
+                    return Some(self.sent(0, bytes.into()));
+                }
             }
             match &mut self.stage {
                 Stage::Ended => return None,
