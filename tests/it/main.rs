@@ -2,6 +2,7 @@
 
 mod contract;
 mod harness;
+mod parser;
 mod sse;
 
 mod crash;

@@ -1,7 +1,5 @@
-//! A client of streams with a parser of its own, after WHATWG HTML, section 9.2.6: what the hub writes is not
-//! read by what the hub writes with.
+//! A client of streams that checks each message against the specification.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,81 +8,11 @@ use serde_json::Value;
 
 use crate::contract;
 use crate::harness::{Client, DEADLINE};
-
-/// One dispatched event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The type: `message` without an `event:` line.
-    pub kind: String,
-    pub last_event_id: String,
-    pub data: String,
-}
+use crate::parser::{Message, Parser};
 
 impl Message {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.data).expect("the data is JSON")
-    }
-}
-
-/// The line parser. Feed it bytes as they come.
-#[derive(Debug, Default)]
-pub struct Parser {
-    line: Vec<u8>,
-    after_cr: bool,
-    data: String,
-    kind: String,
-    last_event_id: String,
-    pub retry_ms: Option<u64>,
-    pub comments: Vec<String>,
-    pub messages: VecDeque<Message>,
-}
-
-impl Parser {
-    pub fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            let after_cr = std::mem::replace(&mut self.after_cr, byte == b'\r');
-            match byte {
-                b'\n' if after_cr => {}
-                b'\n' | b'\r' => {
-                    let line = String::from_utf8(std::mem::take(&mut self.line)).expect("UTF-8");
-                    self.end_of_line(&line);
-                }
-                _ => self.line.push(byte),
-            }
-        }
-    }
-
-    fn end_of_line(&mut self, line: &str) {
-        if line.is_empty() {
-            return self.dispatch();
-        }
-        let (field, value) = match line.split_once(':') {
-            Some((field, value)) => (field, value.strip_prefix(' ').unwrap_or(value)),
-            None => (line, ""),
-        };
-        match field {
-            "" => self.comments.push(value.to_owned()),
-            "data" => {
-                self.data.push_str(value);
-                self.data.push('\n');
-            }
-            "event" => self.kind = value.to_owned(),
-            "id" if !value.contains('\0') => self.last_event_id = value.to_owned(),
-            "retry" => self.retry_ms = value.parse().ok(),
-            other => panic!("unknown field {other:?}: something was injected"),
-        }
-    }
-
-    fn dispatch(&mut self) {
-        let (data, kind) = (std::mem::take(&mut self.data), std::mem::take(&mut self.kind));
-        if data.is_empty() {
-            return;
-        }
-        self.messages.push_back(Message {
-            kind: if kind.is_empty() { "message".to_owned() } else { kind },
-            last_event_id: self.last_event_id.clone(),
-            data: data.strip_suffix('\n').unwrap_or(&data).to_owned(),
-        });
     }
 }
 
@@ -135,6 +63,8 @@ impl Stream {
                 return Some(message);
             }
             self.parser.feed(&self.response.next().await?.ok()?);
+            let known = |field: &String| ["id", "event", "data", "retry"].contains(&field.as_str());
+            assert!(self.parser.fields.keys().all(known), "something was injected: {:?}", self.parser.fields);
         }
     }
 
