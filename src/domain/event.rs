@@ -19,7 +19,7 @@ use super::execution::{Execution, ExecutionPhase};
 use super::id::{ExecutionId, TaskId};
 use super::schema::{text_type, word_enum};
 use super::task::{Priority, Status, Task, TaskField};
-use super::text::{Artifact, Assignee, Tag, Title};
+use super::text::{Artifact, Assignee, NOT_BLANK_PATTERN, Tag, Title, is_blank};
 
 /// Longest message of an announcement, in characters.
 pub const MESSAGE_CHARS_MAX: usize = 2000;
@@ -199,7 +199,7 @@ impl Message {
         MetaSchema {
             min_length: Some(1),
             max_length: Some(MESSAGE_CHARS_MAX),
-            pattern: Some(r"\S".into()),
+            pattern: Some(NOT_BLANK_PATTERN.into()),
             example: Some("Maintenance at 18:00 UTC".into()),
             ..MetaSchema::new("string")
         }
@@ -216,7 +216,7 @@ impl FromStr for Message {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() || text.chars().count() > MESSAGE_CHARS_MAX {
+        if is_blank(text) || text.chars().count() > MESSAGE_CHARS_MAX {
             return Err(format!("must be 1 to {MESSAGE_CHARS_MAX} characters and not blank"));
         }
         Ok(Self(text.to_owned()))

@@ -62,7 +62,7 @@ text_newtype!(
     Title,
     "title",
     |text| {
-        if text.trim().is_empty() {
+        if is_blank(text) {
             return Err("must not be blank; send 1 to 500 characters".into());
         }
         at_most_chars(text, TITLE_CHARS_MAX)
@@ -71,7 +71,7 @@ text_newtype!(
         example: Some("Write the report".into()),
         min_length: Some(1),
         max_length: Some(TITLE_CHARS_MAX),
-        pattern: Some(r"\S".into()),
+        pattern: Some(NOT_BLANK_PATTERN.into()),
         ..MetaSchema::new("string")
     }
 );
@@ -128,7 +128,7 @@ text_newtype!(
     Script,
     "script",
     |text| {
-        if text.trim().is_empty() {
+        if is_blank(text) {
             return Err("must not be blank; send a shell script or leave it out".into());
         }
         if text.contains('\0') {
@@ -140,10 +140,19 @@ text_newtype!(
         example: Some("make report".into()),
         min_length: Some(1),
         max_length: Some(SCRIPT_CHARS_MAX),
-        pattern: Some(r"^[^\u0000]*[^\s\u0000][^\u0000]*$".into()),
+        pattern: Some(r"^[^\u0000]*[^\s\u0000\u0085][^\u0000]*$".into()),
         ..MetaSchema::new("string")
     }
 );
+
+/// `pattern` of a text that is not blank, as [`is_blank`] has it.
+pub const NOT_BLANK_PATTERN: &str = r"[^\s\u0085]";
+
+/// Whether there is nothing to see. White space is what either Rust or a `pattern` (`\s` of ECMA-262) takes
+/// for it: they differ in U+FEFF, a byte order mark that strayed into a text, and in U+0085.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c == '\u{feff}')
+}
 
 /// `pattern` of a name in the specification: no comma, no control character, not blank.
 const NAME_PATTERN: &str =
@@ -160,7 +169,7 @@ fn name_meta(example: &str) -> MetaSchema {
 }
 
 fn name(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err("must not be blank; send 1 to 200 characters, or leave it out".into());
     }
     if text.chars().any(|c| c.is_control() || c == ',') {
@@ -183,7 +192,9 @@ mod tests {
     #[test]
     fn a_title_may_hold_any_text_but_not_be_blank() {
         assert!("line\r\nid: 7\u{0}".parse::<Title>().is_ok());
-        assert!(" \n\t".parse::<Title>().is_err());
+        for blank in [" \n\t", "\u{feff}", "\u{85}\u{2028}"] {
+            assert!(blank.parse::<Title>().is_err(), "{blank:?}");
+        }
         assert!("é".repeat(TITLE_CHARS_MAX).parse::<Title>().is_ok());
         assert!("é".repeat(TITLE_CHARS_MAX + 1).parse::<Title>().is_err());
     }
@@ -191,7 +202,7 @@ mod tests {
     #[test]
     fn a_name_is_one_printable_line_without_commas() {
         assert!("Ada Lovelace".parse::<Assignee>().is_ok());
-        for bad in ["", "  ", "a,b", "a\nb", "a\u{7f}"] {
+        for bad in ["", "  ", "\u{feff}", "a,b", "a\nb", "a\u{7f}"] {
             assert!(bad.parse::<Assignee>().is_err(), "{bad:?}");
         }
     }
