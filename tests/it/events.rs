@@ -227,26 +227,6 @@ async fn a_stream_may_not_be_kept_or_held_back_on_its_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_text_arrives_unchanged_and_injects_nothing() {
-    let hub = Hub::start().await;
-    let mut stream = Stream::open(&hub.client, "").await;
-    for text in [
-        "a\nid: 9-9\ndata: {}\n\n",
-        "a\r\nevent: x\r\n\r\n",
-        "a\rretry: 1\r\r",
-        "\u{feff}b\u{0}c\u{2028}d\u{2029}e\u{85}f",
-        "\u{1f600}\u{10ffff}\\\"</script>",
-        ": comment",
-    ] {
-        hub.client.create(json!({ "title": text, "artifacts": [text] })).await;
-        let event = stream.next().await;
-        assert_eq!(event["data"]["title"], text);
-        assert_eq!(event["data"]["artifacts"], json!([text]));
-    }
-    assert_eq!(stream.parser.retry_ms, Some(3000));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_list_of_events_pages_filters_and_waits() {
     let hub = Hub::start().await;
     for number in 0..5 {

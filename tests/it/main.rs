@@ -4,10 +4,12 @@ mod contract;
 mod harness;
 mod parser;
 mod sse;
+mod transcript;
 
 mod crash;
 mod events;
 mod executor;
+mod frames;
 mod guard;
 mod imports;
 mod lists;
