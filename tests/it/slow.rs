@@ -9,7 +9,8 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::contract;
 use crate::harness::{Client, DEADLINE, Hub, HubProcess};
-use crate::sse::{Parser, Stream, seq};
+use crate::parser::Parser;
+use crate::sse::{Stream, seq};
 
 /// What the kernel takes for a client that does not read: the smallest it allows.
 const RECEIVE_BUFFER_BYTES: u32 = 4096;
