@@ -92,15 +92,23 @@ pub struct HubProcess {
 
 impl HubProcess {
     pub async fn start(data_dir: &Path, flags: &[&str]) -> Self {
+        let mut command = Self::command(data_dir, "127.0.0.1:0");
+        command.args(flags);
+        Self::spawn(command).await
+    }
+
+    /// The command line of a hub, to be completed and given to [`HubProcess::spawn`].
+    pub fn command(data_dir: &Path, listen: &str) -> Command {
+        let mut command = Command::new("sh");
         // Few open files, as many a shell has it: the hub is to help itself.
-        let mut child = Command::new("sh")
-            .args(["-c", "ulimit -Sn 256; exec \"$0\" \"$@\"", BINARY])
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
-            .arg(data_dir)
-            .args(flags)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
+        command.args(["-c", "ulimit -Sn 256; exec \"$0\" \"$@\"", BINARY]);
+        command.args(["serve", "--listen", listen, "--log-format", "json", "--data-dir"]).arg(data_dir);
+        command
+    }
+
+    /// Starts a hub and waits until it is ready.
+    pub async fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let ready = tokio::task::spawn_blocking(move || {
             let ready = lines.by_ref().find_map(|line| {
@@ -151,6 +159,7 @@ pub struct Client {
 pub struct Answer {
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
+    pub bytes: bytes::Bytes,
     pub body: Value,
 }
 
@@ -186,7 +195,7 @@ impl Client {
         let bytes = answer.bytes().await?;
         contract::check(&method, &path, status, &headers, &bytes);
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers, bytes, body })
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {

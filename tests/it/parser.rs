@@ -55,6 +55,11 @@ impl Parser {
         }
     }
 
+    /// Whether nothing of a message has arrived that is not yet dispatched.
+    pub fn is_between_messages(&self) -> bool {
+        self.line.is_empty() && self.data.is_empty() && self.kind.is_empty()
+    }
+
     fn end_of_line(&mut self, line: &str) {
         if line.is_empty() {
             return self.dispatch();

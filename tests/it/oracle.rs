@@ -1,0 +1,51 @@
+//! The oracle: seeded schedules of everything that may go wrong, and the properties that hold all the same.
+//!
+//! Writers log what was acknowledged and observers what arrived, while the hub is stopped, crashed and started
+//! again under them; afterwards `verdict.rs` compares. Each test names its schedules by seeds, other ones in
+//! every run; a failing seed is printed with the command that runs it alone. Ten thousand schedules:
+//!
+//! ```sh
+//! TASKHUB_ORACLE_SCHEDULES=9500 cargo test --test it oracle::in_process -- --nocapture
+//! TASKHUB_ORACLE_SCHEDULES=500 cargo test --test it oracle::real_process -- --nocapture
+//! ```
+
+// What a schedule is.
+mod random;
+mod schedule;
+mod words;
+
+// Who takes part.
+mod observer;
+mod wish;
+mod world;
+mod writer;
+
+// What they speak and write down.
+mod connection;
+mod history;
+mod message;
+mod moment;
+
+// How it is played and judged.
+mod campaign;
+mod conductor;
+mod filter;
+mod fold;
+mod totals;
+mod truth;
+mod verdict;
+
+use campaign::Campaign;
+use schedule::Place;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_process_schedules() {
+    let test = "oracle::in_process_schedules";
+    Campaign { place: Place::InProcess, schedules: 160, at_once: 4, test }.run().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_process_schedules() {
+    let test = "oracle::real_process_schedules";
+    Campaign { place: Place::Binary, schedules: 40, at_once: 6, test }.run().await;
+}

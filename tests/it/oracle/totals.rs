@@ -1,0 +1,135 @@
+//! What a run has exercised, to be printed, and to fail a run that has exercised too little.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::history::History;
+use super::observer::{Ended, Log, Record};
+use super::verdict::{Property, Violation};
+use super::wish::WishKind;
+use super::writer::Outcome;
+
+/// In the order in which they are printed.
+const COUNTED: &[&str] = &[
+    "schedules",
+    "lives",
+    "crashes",
+    "stops",
+    "observers",
+    "connections",
+    "cuts",
+    "cuts inside a message",
+    "resumes",
+    "resumes from the store",
+    "resets",
+    "resets in mid-stream",
+    "snapshots",
+    "snapshots cut short",
+    "acknowledged",
+    "refused",
+    "unknown",
+    "events",
+    "observed messages",
+    "probes",
+];
+
+#[derive(Debug, Clone, Default)]
+pub struct Totals(BTreeMap<String, u64>);
+
+impl Totals {
+    pub fn of(history: &History, violations: &[Violation]) -> Self {
+        let mut totals = Self::default();
+        let lives = &history.schedule.lives;
+        let crashes = lives[..lives.len() - 1].iter().filter(|life| life.crashes).count();
+        totals.count("schedules", 1);
+        totals.count("lives", lives.len());
+        totals.count("crashes", crashes);
+        totals.count("stops", lives.len() - crashes);
+        totals.count("events", history.head as usize);
+        for violation in violations {
+            totals.count(&violation.property.to_string(), 1);
+        }
+        for (wish, outcome) in history.writers.iter().flat_map(|writer| &writer.0) {
+            let name = match outcome {
+                Outcome::Acknowledged(_) => "acknowledged",
+                Outcome::Unknown if !matches!(wish.kind, WishKind::Impossible(_)) => "unknown",
+                Outcome::Unknown | Outcome::Refused => "refused",
+            };
+            totals.count(name, 1);
+        }
+        for observer in &history.observers {
+            totals.count_observer(observer, history.schedule.hub.ring_events_max);
+        }
+        totals
+    }
+
+    fn count_observer(&mut self, observer: &Log, ring_events_max: u64) {
+        self.count("observers", 1);
+        self.count("connections", observer.visits.len());
+        self.count("observed messages", observer.messages().count());
+        for visit in &observer.visits {
+            if let Ended::Cut { torn } = visit.ended {
+                self.count("cuts", 1);
+                self.count("cuts inside a message", torn.into());
+            }
+            let mut last = "";
+            for (at, message) in visit.messages().enumerate() {
+                last = &message.kind;
+                match last {
+                    "connected" if message.data["resumed"] == true => {
+                        let behind = message.seq_of("head") - message.seq;
+                        self.count("resumes", 1);
+                        self.count("resumes from the store", (behind > ring_events_max).into());
+                    }
+                    "connected" => self.count("snapshots", observer.snapshot.into()),
+                    "reset" => {
+                        self.count("resets", 1);
+                        self.count("resets in mid-stream", (at > 0).into());
+                    }
+                    _ => {}
+                }
+            }
+            self.count("snapshots cut short", (last == "snapshot").into());
+        }
+        for record in observer.records() {
+            match record {
+                Record::Gone => self.count("resets", 1),
+                Record::Probed { .. } => self.count("probes", 1),
+                _ => {}
+            }
+        }
+    }
+
+    fn count(&mut self, name: &str, count: usize) {
+        *self.0.entry(name.to_owned()).or_default() += count as u64;
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (name, count) in &other.0 {
+            self.count(name, *count as usize);
+        }
+    }
+
+    pub fn get(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for name in COUNTED {
+            write!(f, "{name} {}, ", self.get(name))?;
+        }
+        let of = |property: Property| self.get(&property.to_string());
+        let divergent = of(Property::Agreeing) + of(Property::StateIsFold);
+        write!(
+            f,
+            "missing {}, duplicate {}, out of order {}, divergent {divergent}, not resumable {}, uncommitted {}",
+            of(Property::Complete),
+            of(Property::Unique),
+            of(Property::Ordered),
+            of(Property::Resumable),
+            of(Property::Committed),
+        )
+    }
+}

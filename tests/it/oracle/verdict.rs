@@ -1,0 +1,94 @@
+//! The properties, one after another.
+
+mod agreeing;
+mod committed;
+mod complete;
+mod explained;
+mod fold;
+mod ordered;
+mod resumable;
+
+use std::fmt;
+
+use super::history::History;
+use super::truth::Truth;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Property {
+    /// What arrives later is later in the log.
+    Ordered,
+    /// Nothing arrives twice.
+    Unique,
+    /// Every acknowledged change arrives, and nothing that was refused.
+    Complete,
+    /// Whoever comes back goes on exactly where it left off, or is told honestly that it cannot.
+    Resumable,
+    /// All saw the same; with a filter, exactly the matching part.
+    Agreeing,
+    /// Who applies the stream to a snapshot has the tasks.
+    StateIsFold,
+    /// What was seen is on the disk.
+    Committed,
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ordered => "ordered",
+            Self::Unique => "unique",
+            Self::Complete => "complete",
+            Self::Resumable => "resumable",
+            Self::Agreeing => "agreeing",
+            Self::StateIsFold => "state = fold",
+            Self::Committed => "committed",
+        })
+    }
+}
+
+/// Where a history does not have a property.
+#[derive(Debug)]
+pub struct Violation {
+    pub property: Property,
+    pub words: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A task may be large; where it differs stands in the beginning.
+        let words: String = self.words.chars().take(700).collect();
+        write!(f, "{}: {words}", self.property)
+    }
+}
+
+/// Collects the violations of one property.
+pub struct Court {
+    property: Property,
+    violations: Vec<Violation>,
+}
+
+impl Court {
+    pub fn holds(&mut self, holds: bool, words: impl FnOnce() -> String) {
+        if !holds {
+            self.violations.push(Violation { property: self.property, words: words() });
+        }
+    }
+}
+
+pub fn judge(history: &History) -> Vec<Violation> {
+    let truth = Truth::of(history);
+    let mut violations = Vec::new();
+    let mut court = |property, judge: fn(&History, &Truth, &mut Court)| {
+        let mut court = Court { property, violations: Vec::new() };
+        judge(history, &truth, &mut court);
+        violations.append(&mut court.violations);
+    };
+    court(Property::Ordered, ordered::ordered);
+    court(Property::Unique, ordered::unique);
+    court(Property::Complete, complete::complete);
+    court(Property::Complete, explained::explained);
+    court(Property::Resumable, resumable::resumable);
+    court(Property::Agreeing, agreeing::agreeing);
+    court(Property::StateIsFold, fold::state_is_fold);
+    court(Property::Committed, committed::committed);
+    violations
+}

@@ -1,0 +1,43 @@
+//! **Agreeing**: one seq is one message, byte for byte, whoever saw it in whatever format; and who filters
+//! sees exactly the matching part of what it has looked at.
+
+use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Included};
+
+use crate::oracle::history::{History, Stretch};
+use crate::oracle::observer::Log;
+use crate::oracle::truth::Truth;
+
+use super::Court;
+
+pub fn agreeing(history: &History, truth: &Truth, court: &mut Court) {
+    for (one, other) in &truth.conflicts {
+        court.holds(false, || format!("{} and {}", one.raw, other.raw));
+    }
+    let epochs: BTreeSet<_> =
+        history.observers.iter().flat_map(Log::messages).map(|message| &message.epoch).collect();
+    court.holds(epochs.len() == 1, || format!("one log has one epoch, not {epochs:?}"));
+    for observer in &history.observers {
+        for stretch in observer.stretches() {
+            exactly_what_matches(observer, &stretch, truth, court);
+        }
+    }
+}
+
+fn exactly_what_matches(observer: &Log, stretch: &Stretch, truth: &Truth, court: &mut Court) {
+    let (name, Stretch { after, to, .. }) = (&observer.name, stretch);
+    let seen: BTreeSet<u64> = stretch.events.iter().map(|event| event.seq).collect();
+    for seq in seen.iter().filter(|seq| *seq <= after || *seq > to) {
+        court.holds(false, || format!("{name}: {seq} is not in {after}..={to}"));
+    }
+    for (seq, told) in truth.events.range((Excluded(*after), Included(*to))) {
+        match observer.filter.passes(&told.message, told.before()) {
+            Some(true) => court.holds(seen.contains(seq), || {
+                format!("{name} looked at {after}..={to} and did not see {}", told.message.raw)
+            }),
+            Some(false) => court
+                .holds(!seen.contains(seq), || format!("{name} should not have seen {}", told.message.raw)),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! A writer: one wish after another, each with what became of it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::Client;
+
+use super::moment::{Moment, Moments, Phase};
+use super::schedule::WriterPlan;
+use super::wish::{Imagination, Wish, WishKind};
+
+/// What became of a wish.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With the body of the answer.
+    Acknowledged(Value),
+    Refused,
+    /// The answer never came: done once, or not at all.
+    Unknown,
+}
+
+/// What one writer did.
+#[derive(Debug, Default)]
+pub struct Log(pub Vec<(Wish, Outcome)>);
+
+/// The tasks that writers know of, with the last version seen.
+#[derive(Debug, Default)]
+pub struct Tasks(Mutex<Vec<(String, i64)>>);
+
+impl Tasks {
+    pub fn ids(&self) -> Vec<String> {
+        self.list(|tasks| tasks.iter().map(|(id, _)| id.clone()).collect())
+    }
+
+    fn list<T>(&self, look: impl FnOnce(&mut Vec<(String, i64)>) -> T) -> T {
+        look(&mut self.0.lock().expect("no panic inside"))
+    }
+
+    fn saw(&self, id: &str, version: i64) {
+        self.list(|tasks| match tasks.iter_mut().find(|(known, _)| known == id) {
+            Some(known) => known.1 = known.1.max(version),
+            None => tasks.push((id.to_owned(), version)),
+        });
+    }
+
+    fn lost(&self, id: &str) {
+        self.list(|tasks| tasks.retain(|(known, _)| known != id));
+    }
+}
+
+pub struct Writer {
+    pub name: usize,
+    pub plan: WriterPlan,
+    pub tasks: Arc<Tasks>,
+    pub moments: Moments,
+    pub http: reqwest::Client,
+    /// Counts what is acknowledged to all writers.
+    pub acknowledged: watch::Sender<u64>,
+    pub enough: CancellationToken,
+}
+
+impl Writer {
+    /// Writes until it is enough, through all lives of the hub.
+    pub async fn write(mut self) -> Log {
+        let mut log = Log::default();
+        let mut imagination = Imagination {
+            random: self.plan.random.fork(),
+            writer: self.name,
+            count: 0,
+            heavy_percent: self.plan.heavy_percent,
+        };
+        while !self.enough.is_cancelled() {
+            // Both are cancel safe.
+            let moment = tokio::select! {
+                () = self.enough.cancelled() => break,
+                moment = self.moments.up() => match moment {
+                    Some(moment) => moment,
+                    None => break,
+                },
+            };
+            let (known, count) = self.tasks.list(|tasks| {
+                let known = (!tasks.is_empty()).then(|| self.plan.random.pick(tasks).clone());
+                (known, tasks.len())
+            });
+            let wish = imagination.wish(known, count >= self.plan.tasks_max);
+            let outcome = self.ask(&moment, &wish).await;
+            if let Outcome::Unknown = outcome {
+                self.wait_for_the_end_of(&moment).await;
+            }
+            log.0.push((wish, outcome));
+            if self.plan.random.chance(self.plan.pause_percent) {
+                tokio::time::sleep(Duration::from_micros(self.plan.random.between(100..=8000))).await;
+            }
+        }
+        log
+    }
+
+    async fn ask(&self, moment: &Moment, wish: &Wish) -> Outcome {
+        let client = Client { address: moment.address, http: self.http.clone() };
+        let answer = client.try_send(wish.request(&client)).await;
+        let answer = match answer {
+            // Looked at only now: an answer counts if it was here before the crash.
+            Ok(answer) if !moment.has_crashed() => answer,
+            _ => return Outcome::Unknown,
+        };
+        let is_impossible = matches!(wish.kind, WishKind::Impossible(_));
+        match answer.status {
+            status if status.is_success() => {
+                assert!(!is_impossible, "complete: {wish:?} was granted: {answer:?}");
+                self.note(wish, &answer.body);
+                self.acknowledged.send_modify(|count| *count += 1);
+                Outcome::Acknowledged(answer.body)
+            }
+            status if status.is_client_error() => {
+                if let WishKind::Update { task, .. } | WishKind::Delete { task, .. } = &wish.kind
+                    && status == StatusCode::NOT_FOUND
+                {
+                    self.tasks.lost(task);
+                }
+                Outcome::Refused
+            }
+            // "The hub cannot serve the request now; nothing was changed": it is ending.
+            StatusCode::SERVICE_UNAVAILABLE => Outcome::Refused,
+            _ => panic!("complete: {wish:?} was answered {answer:?}"),
+        }
+    }
+
+    fn note(&self, wish: &Wish, body: &Value) {
+        match &wish.kind {
+            WishKind::Create(_) | WishKind::Update { .. } => self
+                .tasks
+                .saw(body["id"].as_str().expect("an id"), body["version"].as_i64().expect("a version")),
+            WishKind::Delete { task, .. } => self.tasks.lost(task),
+            WishKind::Announce(_) | WishKind::Impossible(_) => {}
+        }
+    }
+
+    /// A hub that does not answer is ending, or has ended before its end was announced.
+    async fn wait_for_the_end_of(&mut self, moment: &Moment) {
+        let over = |now: &Option<Moment>| {
+            now.as_ref()
+                .is_some_and(|now| now.life != moment.life || now.phase == Phase::Ending || now.has_crashed())
+        };
+        // Both are cancel safe. An error says that there will be no other life.
+        tokio::select! {
+            () = self.enough.cancelled() => {}
+            _ = self.moments.0.wait_for(over) => {}
+        }
+    }
+}
