@@ -12,7 +12,7 @@ use crate::config::StoreConfig;
 use crate::domain::event::{Epoch, LogEnd};
 
 use super::reader::{Reader, Shared, Snapshot};
-use super::writer::{Writer, WriterThread};
+use super::writer::{BUSY_MS, Writer, WriterThread};
 use super::{Store, StoreError};
 
 mod migrations {
@@ -169,7 +169,7 @@ fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit is on disk before it is acknowledged. With group commit it costs almost nothing.
     conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "busy_timeout", 5000)?;
+    conn.pragma_update(None, "busy_timeout", BUSY_MS)?;
     // Copied into the database every 4 MiB; the writer sees to it that the file starts over.
     conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
     conn.set_prepared_statement_cache_capacity(64);

@@ -36,7 +36,7 @@ pub(super) struct Shared {
     pub(super) epoch: Epoch,
     /// The seq of the oldest event held, so that opening a stream need not ask the database.
     pub(super) oldest: AtomicU64,
-    /// Held by every query; taken alone by the writer when the WAL has to start over.
+    /// Held by every short query; taken alone by the writer when the WAL has to start over.
     pub(super) gate: RwLock<()>,
 }
 
@@ -81,10 +81,34 @@ impl Reader {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
     {
+        self.run(query, true).await
+    }
+
+    /// As [`Reader::read`], for a query that takes its time: the writer does not wait for it to empty the WAL.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub async fn read_at_length<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.run(query, false).await
+    }
+
+    async fn run<T, E, F>(&self, query: F, holds_gate: bool) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+    {
         let permit = self.pool.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (shared, pool) = (self.shared.clone(), self.pool.clone());
         let work = move || {
             let _permit = permit;
+            let gate = || shared.gate.read().unwrap_or_else(|poison| poison.into_inner());
+            let _reading = holds_gate.then(gate);
             pool.run(&shared, query)
         };
         match tokio::task::spawn_blocking(work).await {
@@ -103,7 +127,6 @@ impl Pool {
         shared: &Shared,
         query: impl FnOnce(&Snapshot<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let _reading = shared.gate.read().unwrap_or_else(|poison| poison.into_inner());
         let idle = self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).pop();
         let mut conn = match idle {
             Some(conn) => conn,

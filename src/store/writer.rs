@@ -22,6 +22,9 @@ use super::reader::{Shared, Snapshot};
 /// The write-ahead log is emptied when it has grown beyond this; SQLite itself does so whenever nobody reads.
 const WAL_BYTES_MAX: u64 = 16 << 20;
 
+/// How long SQLite waits for a lock. Nobody else writes; a backup by other means may hold one for a moment.
+pub(super) const BUSY_MS: u32 = 5000;
+
 /// The sending half. Cheap to clone; bounded, so that writers wait rather than pile up.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
@@ -84,7 +87,14 @@ impl Writer {
         config: &StoreConfig,
     ) -> (Self, WriterThread) {
         let (queue, operations) = mpsc::channel(config.queue_max);
-        let thread = WriterThread { conn, lock, shared, operations, batch_max: config.batch_max };
+        let thread = WriterThread {
+            conn,
+            lock,
+            shared,
+            operations,
+            batch_max: config.batch_max,
+            wal_bytes_max: WAL_BYTES_MAX,
+        };
         (Self { queue }, thread)
     }
 
@@ -120,6 +130,8 @@ pub struct WriterThread {
     shared: Arc<Shared>,
     operations: mpsc::Receiver<Message>,
     batch_max: usize,
+    /// The WAL's size at which it is to be emptied.
+    wal_bytes_max: u64,
 }
 
 impl WriterThread {
@@ -202,16 +214,30 @@ impl WriterThread {
 
     /// Empties the WAL once it has grown. SQLite can start it over only at a moment when nobody reads, and a
     /// steady stream of overlapping queries leaves no such moment: so they are made to wait for one.
-    fn shorten_wal(&self) {
+    ///
+    /// A long query is not waited for: the WAL grows by as much again before the next attempt.
+    fn shorten_wal(&mut self) {
         let size = std::fs::metadata(&self.shared.wal_path).map_or(0, |file| file.len());
-        if size < WAL_BYTES_MAX {
+        if size < self.wal_bytes_max {
             return;
         }
         let _nobody_reads = self.shared.gate.write().unwrap_or_else(|poison| poison.into_inner());
-        let emptied = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
-        if let Err(error) = emptied {
-            tracing::warn!(error = %error, "the write-ahead log could not be emptied; trying again");
-        }
+        self.wal_bytes_max = match self.empty_wal() {
+            Ok(true) => WAL_BYTES_MAX,
+            Ok(false) => size + WAL_BYTES_MAX,
+            Err(error) => {
+                tracing::warn!(error = %error, "the write-ahead log could not be emptied; trying again");
+                size + WAL_BYTES_MAX
+            }
+        };
+    }
+
+    /// Whether it worked: not while somebody reads.
+    fn empty_wal(&self) -> rusqlite::Result<bool> {
+        self.conn.pragma_update(None, "busy_timeout", 0)?;
+        let blocked = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0));
+        self.conn.pragma_update(None, "busy_timeout", BUSY_MS)?;
+        Ok(blocked? == 0)
     }
 
     fn transact(&self, batch: &mut [Box<dyn Operation>]) -> Result<Committed, StoreError> {
