@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -61,7 +62,7 @@ impl Cli {
 fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init(&config.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let app = App::start(config).await?;
         app.announce();
         let signal = shutdown::signal().await?;
@@ -73,5 +74,8 @@ fn serve(config: Config) -> anyhow::Result<()> {
         }
         tracing::info!("TaskHub has ended");
         Ok(())
-    })
+    });
+    // A query that nobody waits for any more is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }

@@ -43,6 +43,9 @@ const PROBE_EVERY: Duration = Duration::from_secs(10);
 const CONNECTION_BYTES_MAX: usize = 32 << 10;
 /// What the kernel may hold for one client. Left to itself it grows to megabytes for one that does not read.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
+/// What the kernel may hold beyond what the network takes at the moment. Little, so that a peer that does not read is
+/// told from one that has gone by the write that has to wait, and holds little.
+const UNSENT_BYTES: u32 = 16 << 10;
 /// Pause after accepting failed, usually for want of file descriptors, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -214,6 +217,8 @@ fn configure(socket: &TcpStream) -> io::Result<()> {
     let options = socket2::SockRef::from(socket);
     options.set_tcp_nodelay(true)?;
     options.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    #[cfg(target_os = "linux")]
+    options.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     options.set_tcp_keepalive(&keepalive)?;
     peer::set_timeout(socket, PATIENCE.usual)
 }

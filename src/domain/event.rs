@@ -127,6 +127,8 @@ pub struct TaskEventData {
     /// Its version now.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
     /// The fields that differ from the version before; empty for a new task.
     pub changed: Vec<TaskField>,
 }
@@ -359,6 +361,7 @@ fn task_data(task: &Task, changed: Vec<TaskField>) -> TaskEventData {
         tags: task.tags.clone(),
         artifacts: task.artifacts.clone(),
         version: task.version,
+        created_at: task.created_at,
         changed,
     }
 }

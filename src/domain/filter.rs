@@ -30,6 +30,12 @@ impl EventFilter {
         self.events.is_empty() && self.task_ids.is_empty() && self.facets.is_empty()
     }
 
+    /// Whether a copy of the tasks stays up to date by what passes.
+    pub fn sees_changes_of_tasks(&self) -> bool {
+        let changes = [EventKind::TaskCreated, EventKind::TaskUpdated, EventKind::TaskDeleted];
+        self.events.is_empty() || changes.iter().all(|kind| self.events.contains(kind))
+    }
+
     pub fn matches(&self, meta: &EventMeta) -> bool {
         (self.events.is_empty() || self.events.contains(&meta.kind))
             && match &meta.task {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Epoch, EventId, EventMark, StoredEvent};
@@ -58,8 +58,10 @@ pub struct Lag {
 pub enum Next {
     Some(Taken),
     UpToDate,
-    /// Retention has removed what should come next.
-    Expired,
+    /// Retention has removed what should come next; this is the seq of the oldest event left.
+    Expired {
+        oldest: u64,
+    },
 }
 
 /// The log, readable from any cursor. Cheap to clone.
@@ -156,8 +158,8 @@ impl Feed {
         Ok(cursors.iter().zip(marks).map(lag).collect())
     }
 
-    /// What comes after `cursor`, in `shape`: at most `events_max` messages, and of memory that is not shared
-    /// at most [`PAGE_BYTES`] unless it is one large message.
+    /// What comes after `cursor`, in `shape`: at most `events_max` messages, and at most [`PAGE_BYTES`] unless it
+    /// is one large message.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -170,13 +172,19 @@ impl Feed {
     }
 
     async fn replay(&self, cursor: u64, shape: &Shape, events_max: usize) -> Result<Next, StoreError> {
-        let page: Vec<StoredEvent> =
-            self.reader.read(move |view| view.events_after(cursor, PAGE_EVENTS, PAGE_BYTES)).await?;
-        if page.first().is_none_or(|event| event.seq != cursor + 1) {
-            return Ok(Next::Expired);
-        }
+        let read = self.reader.read(move |view| -> Result<_, StoreError> {
+            let page = view.events_after(cursor, PAGE_EVENTS, PAGE_BYTES)?;
+            match page.first().is_some_and(|event| event.seq == cursor + 1) {
+                true => Ok(Ok(page)),
+                false => Ok(Err(view.oldest()?)),
+            }
+        });
+        let page: Vec<StoredEvent> = match read.await? {
+            Ok(page) => page,
+            Err(oldest) => return Ok(Next::Expired { oldest }),
+        };
         let mut out = BytesMut::new();
-        let mut taken = Taken { bytes: Bytes::new(), cursor, events: 0, published: None, shared: false };
+        let mut taken = Taken::nothing(cursor);
         for event in &page {
             if taken.events >= events_max as u64 {
                 break;
@@ -188,6 +196,7 @@ impl Feed {
                 let (id, kind) = (self.id(event.seq), event.meta.kind.word());
                 shape.format.write(&mut out, id, kind, &event.body);
                 taken.events += 1;
+                taken.last = Some(event.seq);
             }
             taken.cursor = event.seq;
         }

@@ -15,7 +15,7 @@ mod subscriber;
 pub use feed::{Feed, Lag, Position, Start};
 pub use registry::{Client, Departure, DisconnectReason, Peer, Registry, Totals};
 pub use ring::{Ring, Shape};
-pub use subscriber::Subscriber;
+pub use subscriber::{BrokenOff, Subscriber};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -135,8 +135,8 @@ impl Events {
         let mut position = self.feed.locate(start).await?;
         // The place before the first event is where a client stands that has no whole snapshot yet.
         position.resumed &= !(with_snapshots && position.cursor == 0);
-        let (format, filter) = (shape.format, shape.filter.clone());
-        let registration = self.registry.register(peer, format, filter, position.cursor);
+        let shape = Arc::new(shape);
+        let registration = self.registry.register(peer, shape.clone());
         Ok(Subscriber::new(surroundings, shape, position, with_snapshots, registration))
     }
 
@@ -185,7 +185,7 @@ impl Events {
                         break;
                     }
                 }
-                Next::Expired => return Ok(None),
+                Next::Expired { .. } => return Ok(None),
                 Next::UpToDate if count > 0 => break,
                 Next::UpToDate => {
                     // All are cancel safe.
@@ -250,7 +250,7 @@ impl Events {
 const SCAN_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Bytes after which a page of history is full, whatever its limit: a page fits in memory many times over.
-const HISTORY_BYTES_MAX: usize = 4 << 20;
+const HISTORY_BYTES_MAX: usize = 1 << 20;
 
 /// Turns lines into the inside of a JSON array. An envelope holds no line break of its own.
 fn joined_by_commas(mut lines: BytesMut) -> Bytes {

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::clock::Timestamp;
-use crate::domain::filter::EventFilter;
 use crate::domain::schema::word_enum;
 use crate::peer::{Ending, Fate};
 
-use super::frame::Format;
+use super::ring::Shape;
 
 /// Departures that are remembered: enough to see who keeps going, little enough to show at once.
 const DEPARTURES_MAX: usize = 50;
@@ -20,13 +19,14 @@ word_enum! {
     ///
     /// `closed`: the client closed the connection. `reset`: the client, or something on the way, broke it off.
     /// `timed_out`: the client took nothing for too long. `drained`: the hub said goodbye. `failed`:
-    /// the log could not be read. `cut_off`: it had not ended in time when the hub stopped.
+    /// it could not be read on. `overtaken`: retention has removed an event that was half sent. `cut_off`: it had not ended in time when the hub stopped.
     DisconnectReason {
         Closed = "closed",
         Reset = "reset",
         TimedOut = "timed_out",
         Drained = "drained",
         Failed = "failed",
+        Overtaken = "overtaken",
         CutOff = "cut_off",
     }
 }
@@ -46,8 +46,7 @@ pub struct Client {
     pub id: u64,
     pub peer: Option<IpAddr>,
     pub since: Timestamp,
-    pub format: Format,
-    pub filter: EventFilter,
+    pub shape: Arc<Shape>,
     /// The seq up to which everything was sent or filtered out.
     pub cursor: AtomicU64,
     pub bytes: AtomicU64,
@@ -86,38 +85,21 @@ struct State {
     totals: Totals,
 }
 
-/// Keeps a client in the registry; dropping it, however the stream ends, takes the client out.
+/// Enters a client in the registry when it is first sent something: the answer to HEAD is a stream that nobody reads.
+/// Dropping it, however the stream ends, takes the client out.
 #[derive(Debug)]
 pub struct Registration {
     registry: Arc<Registry>,
-    client: Arc<Client>,
-    fate: Fate,
+    client: Option<Arc<Client>>,
+    peer: Peer,
+    shape: Arc<Shape>,
     /// Set when it is the hub that ends the stream.
     reason: Option<DisconnectReason>,
 }
 
 impl Registry {
-    pub fn register(
-        self: &Arc<Self>,
-        peer: Peer,
-        format: Format,
-        filter: EventFilter,
-        cursor: u64,
-    ) -> Registration {
-        let mut state = self.state();
-        state.totals.connections += 1;
-        let client = Arc::new(Client {
-            id: state.totals.connections,
-            peer: peer.ip,
-            since: Timestamp::now(),
-            format,
-            filter,
-            cursor: AtomicU64::new(cursor),
-            bytes: AtomicU64::new(0),
-            events: AtomicU64::new(0),
-        });
-        state.clients.insert(client.id, client.clone());
-        Registration { registry: self.clone(), client, fate: peer.fate, reason: None }
+    pub fn register(self: &Arc<Self>, peer: Peer, shape: Arc<Shape>) -> Registration {
+        Registration { registry: self.clone(), client: None, peer, shape, reason: None }
     }
 
     /// The open streams, oldest first.
@@ -150,10 +132,30 @@ impl Registry {
 
 impl Registration {
     /// Notes what was handed to the connection.
-    pub fn sent(&self, cursor: u64, events: u64, bytes: usize) {
-        self.client.cursor.store(cursor, Relaxed);
-        self.client.events.fetch_add(events, Relaxed);
-        self.client.bytes.fetch_add(bytes as u64, Relaxed);
+    pub fn sent(&mut self, cursor: u64, events: u64, bytes: usize) {
+        let client = match &self.client {
+            Some(client) => client,
+            None => self.client.insert(self.enter()),
+        };
+        client.cursor.store(cursor, Relaxed);
+        client.events.fetch_add(events, Relaxed);
+        client.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    fn enter(&self) -> Arc<Client> {
+        let mut state = self.registry.state();
+        state.totals.connections += 1;
+        let client = Arc::new(Client {
+            id: state.totals.connections,
+            peer: self.peer.ip,
+            since: Timestamp::now(),
+            shape: self.shape.clone(),
+            cursor: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            events: AtomicU64::default(),
+        });
+        state.clients.insert(client.id, client.clone());
+        client
     }
 
     /// Notes that the hub ends the stream, and why.
@@ -164,13 +166,15 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let reason = self.reason.unwrap_or(match self.fate.ending() {
+        let Some(client) = self.client.take() else {
+            return;
+        };
+        let reason = self.reason.unwrap_or(match self.peer.fate.ending() {
             Ending::Open => DisconnectReason::CutOff,
             Ending::Closed => DisconnectReason::Closed,
             Ending::Reset => DisconnectReason::Reset,
             Ending::TimedOut => DisconnectReason::TimedOut,
         });
-        let client = self.client.clone();
         let mut state = self.registry.state();
         state.clients.remove(&client.id);
         state.totals.bytes += client.bytes.load(Relaxed);

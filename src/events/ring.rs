@@ -2,7 +2,7 @@
 //!
 //! A log rather than a channel: publishing appends once and wakes; it neither waits for a subscriber nor does
 //! anything per subscriber. Events come in the batches of the store's commits. Each batch is one buffer of
-//! frames; batches are cut and merged into segments of [`SEGMENT_BYTES`], so that a subscriber's pending events are
+//! frames; batches are cut and merged into segments of [`PAGE_BYTES`], so that a subscriber's pending events are
 //! one slice of shared memory: one write, no copy. Bounded by bytes and by count; whole segments are dropped
 //! from the old end, and whoever still needed them reads the store.
 //!
@@ -12,14 +12,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::sync::watch;
 
 use crate::domain::event::{Epoch, EventId, EventMark, LogEnd, StoredEvent};
 use crate::domain::filter::EventFilter;
 
 use super::frame::Format;
-use super::segment::{Entry, FRAME_BYTES, PAGE_BYTES, SEGMENT_BYTES, Segment, Taken};
+use super::segment::{Entry, FRAME_BYTES, PAGE_BYTES, Segment, Taken};
 
 /// Most events that a filter looks at in one take, so that a picky one does not hog its thread.
 const SCAN_MAX: usize = 2048;
@@ -143,8 +143,8 @@ impl Ring {
         self.head.send_replace(last);
     }
 
-    /// What comes after `cursor`: at most `events_max` events, and of memory that is not shared at most
-    /// [`PAGE_BYTES`] unless a single event is larger.
+    /// What comes after `cursor`: at most `events_max` events, and at most [`PAGE_BYTES`] unless a single event is
+    /// larger.
     pub fn take(&self, cursor: u64, shape: &Shape, events_max: usize) -> Take {
         let whole = shape.filter.is_empty() && shape.format == Format::Sse && events_max == usize::MAX;
         let segments = {
@@ -166,7 +166,7 @@ impl Ring {
 
     fn pick(&self, segments: &[Arc<Segment>], cursor: u64, shape: &Shape, events_max: usize) -> Taken {
         let mut out = BytesMut::new();
-        let mut taken = Taken { bytes: Bytes::new(), cursor, events: 0, published: None, shared: false };
+        let mut taken = Taken::nothing(cursor);
         let pending = segments.iter().flat_map(|segment| {
             let skip = segment.index(cursor + 1);
             segment.entries.iter().enumerate().skip(skip).map(move |(at, entry)| (segment, at, entry))
@@ -184,6 +184,7 @@ impl Ring {
                 let id = EventId::new(self.epoch, seq);
                 shape.format.write(&mut out, id, entry.meta.kind.word(), body);
                 taken.events += 1;
+                taken.last = Some(seq);
                 taken.published = taken.published.or(Some(entry.published));
             }
             taken.cursor = seq;
@@ -199,14 +200,9 @@ impl Ring {
 
 impl State {
     fn push(&mut self, segment: Segment) {
-        self.head = segment.last();
-        self.bytes += segment.weight;
-        self.events += segment.entries.len() as u64;
-        self.segments.push_back(Arc::new(segment));
-        self.unmerged += 1;
         let tail = self.segments.len() - self.unmerged;
         let bytes: usize = self.segments.range(tail..).map(|it| it.frames.len()).sum();
-        if bytes >= SEGMENT_BYTES {
+        if bytes + segment.frames.len() > PAGE_BYTES {
             if self.unmerged > 1 {
                 let merged = Segment::merge(self.segments.range(tail..));
                 self.segments.truncate(tail);
@@ -214,6 +210,11 @@ impl State {
             }
             self.unmerged = 0;
         }
+        self.head = segment.last();
+        self.bytes += segment.weight;
+        self.events += segment.entries.len() as u64;
+        self.segments.push_back(Arc::new(segment));
+        self.unmerged += 1;
     }
 
     fn shrink(&mut self, bytes_max: u64, events_max: u64) {
@@ -242,7 +243,7 @@ impl State {
         let mut end = start + 1;
         let mut bytes = first.bytes.len();
         while let Some(next) = self.segments.get(end)
-            && bytes + next.frames.len() <= SEGMENT_BYTES
+            && bytes + next.frames.len() <= PAGE_BYTES
         {
             bytes += next.frames.len();
             end += 1;
@@ -262,7 +263,8 @@ impl State {
         for segment in self.segments.range(start + 1..end) {
             out.extend_from_slice(&segment.frames);
         }
-        let taken = Taken { bytes: out.freeze(), cursor: last, events: last - cursor, ..first };
+        let taken =
+            Taken { bytes: out.freeze(), cursor: last, events: last - cursor, last: Some(last), ..first };
         self.joined = Some((cursor, taken.clone()));
         taken
     }

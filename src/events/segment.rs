@@ -13,11 +13,9 @@ use crate::domain::event::{Epoch, EventId, EventMeta, StoredEvent};
 
 use super::frame::Format;
 
-/// Size of a merged segment, and most bytes that one take hands out of shared memory: large enough that a burst
-/// costs few writes.
-pub const SEGMENT_BYTES: usize = 64 << 10;
-/// Most bytes written for one client alone: one such page on its way and one waiting are what a client that does
-/// not read can hold.
+/// Most bytes of a segment, and of whatever is handed out at once, unless it is a single event: large enough that
+/// a burst costs few writes. One such page on its way and one waiting are what a client that does not read holds,
+/// be it alone or with memory that the ring has long dropped.
 pub const PAGE_BYTES: usize = 32 << 10;
 /// Most bytes that a frame adds to its envelope: `id`, `event` and `data` with the longest id and name.
 pub const FRAME_BYTES: usize = 64;
@@ -31,10 +29,17 @@ pub struct Taken {
     pub cursor: u64,
     /// Messages in `bytes`.
     pub events: u64,
-    /// When the first event looked at was published; absent when it came from the store.
+    /// The seq of the last event in `bytes`; `None` when they are empty.
+    pub last: Option<u64>,
+    /// When the first event in `bytes` was published; absent when it came from the store.
     pub published: Option<Instant>,
-    /// Whether the bytes are the ring's own, so that holding them costs nothing more.
-    pub shared: bool,
+}
+
+impl Taken {
+    /// Nothing yet, having looked at everything up to `cursor`.
+    pub fn nothing(cursor: u64) -> Self {
+        Self { bytes: Bytes::new(), cursor, events: 0, last: None, published: None }
+    }
 }
 
 /// Consecutive events as [`Format::Sse`] frames.
@@ -70,7 +75,7 @@ impl Segment {
             let mut entries = Vec::new();
             let mut weight = 0;
             while let Some(event) = events.next_if(|event| {
-                frames.is_empty() || frames.len() + event.body.len() + FRAME_BYTES <= SEGMENT_BYTES
+                frames.is_empty() || frames.len() + event.body.len() + FRAME_BYTES <= PAGE_BYTES
             }) {
                 let id = EventId::new(epoch, event.seq);
                 Format::Sse.write(&mut frames, id, event.meta.kind.word(), &event.body);
@@ -110,7 +115,7 @@ impl Segment {
         seq.saturating_sub(self.first) as usize
     }
 
-    /// What comes after `cursor`: at most [`SEGMENT_BYTES`] unless the first event alone is larger.
+    /// What comes after `cursor`: at most [`PAGE_BYTES`] unless the first event alone is larger.
     pub fn after(&self, cursor: u64) -> Taken {
         let index = self.index(cursor + 1);
         let start = match index {
@@ -118,13 +123,14 @@ impl Segment {
             _ => self.entries[index - 1].end as usize,
         };
         let rest = &self.entries[index..];
-        let fitting = rest.partition_point(|entry| entry.end as usize <= start + SEGMENT_BYTES).max(1);
+        let fitting = rest.partition_point(|entry| entry.end as usize <= start + PAGE_BYTES).max(1);
+        let cursor = self.first + (index + fitting) as u64 - 1;
         Taken {
             bytes: self.frames.slice(start..rest[fitting - 1].end as usize),
-            cursor: self.first + (index + fitting) as u64 - 1,
+            cursor,
             events: fitting as u64,
+            last: Some(cursor),
             published: Some(rest[0].published),
-            shared: true,
         }
     }
 

@@ -2,18 +2,19 @@
 //!
 //! A snapshot is one state, so it is read in one transaction; and no transaction may wait for a network. So its
 //! messages are written down first, in memory while they are few and otherwise in a file that has no name and
-//! goes with its last reader, and are sent from there at the client's pace.
+//! goes with its reader, and are sent from there at the client's pace.
 
+use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tempfile::{SpooledData, SpooledTempFile, spooled_tempfile_in};
 use thiserror::Error;
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::event::EventId;
 use crate::domain::task::Task;
@@ -26,14 +27,18 @@ use super::segment::PAGE_BYTES;
 
 /// Snapshots read from the store at once. Each is one long query, and replays want its connections, too.
 const READING_MAX: usize = 2;
+/// Snapshots on the disk at once: each may be as large as all tasks together.
+const FILES_MAX: usize = 64;
 
 /// Why a snapshot could not be taken or sent.
 #[derive(Debug, Error)]
 pub enum SnapshotError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("there is no room to write it down")]
+    #[error("a snapshot cannot be written down or read back: {0}")]
     Spool(#[from] io::Error),
+    #[error("nobody waits for it any more")]
+    Abandoned,
 }
 
 /// Takes snapshots. Cheap to clone.
@@ -43,6 +48,7 @@ pub struct Snapshots {
     /// Where those that are too large for memory are written.
     directory: PathBuf,
     turns: Arc<Semaphore>,
+    files: Arc<Semaphore>,
 }
 
 /// A snapshot on its way to one client.
@@ -51,48 +57,69 @@ pub struct Snapshot {
     /// The last event that it reflects: the stream goes on after it.
     pub cursor: u64,
     messages: Messages,
+    /// Where the messages end that were not sent whole yet.
+    ends: VecDeque<u64>,
+    /// Bytes sent.
+    offset: u64,
+    message_start: u64,
 }
 
 #[derive(Debug)]
 enum Messages {
     Memory(Bytes),
-    Disk(File),
+    Disk(Arc<File>, #[expect(dead_code, reason = "held as long as the file is")] OwnedSemaphorePermit),
 }
 
 impl Snapshots {
     pub fn new(reader: Reader, directory: PathBuf) -> Self {
-        Self { reader, directory, turns: Arc::new(Semaphore::new(READING_MAX)) }
+        let (turns, files) = (Arc::new(Semaphore::new(READING_MAX)), Arc::new(Semaphore::new(FILES_MAX)));
+        Self { reader, directory, turns, files }
     }
 
     /// The tasks that pass the filter of `shape`, as they stand now.
     ///
     /// # Errors
     /// [`SnapshotError`]
-    pub async fn take(&self, shape: &Arc<Shape>) -> Result<Snapshot, SnapshotError> {
-        let _turn = self.turns.acquire().await.map_err(|_| StoreError::Closed)?;
-        let (shape, directory) = (shape.clone(), self.directory.clone());
-        let (cursor, spool) = self
-            .reader
-            .read(move |view| -> Result<_, SnapshotError> {
-                let cursor = view.head()?;
-                let spool = spooled_tempfile_in(PAGE_BYTES, directory);
-                let mut writer =
-                    Writer { format: shape.format, cursor, spool, parts: 0, tasks: vec![], bytes: 0 };
-                let filter = &shape.filter;
-                view.visit_tasks(&filter.task_ids, &filter.facets, |task| writer.push(task))?;
-                Ok((cursor.seq, writer.finish()?))
-            })
-            .await?;
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives its place up, and ends the query soon if that has begun.
+    pub async fn take(self, shape: Arc<Shape>) -> Result<Snapshot, SnapshotError> {
+        let file = self.files.acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let turn = self.turns.acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let interest = Arc::new(());
+        let waiting = Arc::downgrade(&interest);
+        let directory = self.directory;
+        let read = self.reader.read_at_length(move |view| -> Result<_, SnapshotError> {
+            // Kept by the query rather than by the future: an abandoned one takes its turn until it notices.
+            let _turn = turn;
+            let cursor = view.head()?;
+            let mut writer = Writer::new(shape.format, cursor, spooled_tempfile_in(PAGE_BYTES, directory));
+            view.visit_tasks(&shape.filter.task_ids, &shape.filter.facets, |task| {
+                match waiting.strong_count() {
+                    0 => Err(SnapshotError::Abandoned),
+                    _ => writer.push(task),
+                }
+            })?;
+            let (spool, ends) = writer.finish()?;
+            Ok((cursor.seq, spool, ends))
+        });
+        let (cursor, spool, ends) = read.await?;
+        drop(interest);
         let messages = match spool.into_inner() {
             SpooledData::InMemory(bytes) => Messages::Memory(bytes.into_inner().into()),
-            SpooledData::OnDisk(file) => Messages::Disk(File::from_std(file)),
+            SpooledData::OnDisk(spool) => Messages::Disk(Arc::new(spool), file),
         };
-        Ok(Snapshot { cursor, messages })
+        Ok(Snapshot { cursor, messages, ends, offset: 0, message_start: 0 })
     }
 }
 
 impl Snapshot {
-    /// The next bytes, cut anywhere; `None` when all of them have been read.
+    /// Whether what was sent so far are whole messages.
+    pub fn is_between_messages(&self) -> bool {
+        self.offset == self.message_start
+    }
+
+    /// The next bytes, of one message at most when they come from the disk; `None` when all of them were read.
     ///
     /// # Errors
     /// [`SnapshotError`]
@@ -100,15 +127,29 @@ impl Snapshot {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Option<Bytes>, SnapshotError> {
-        let bytes = match &mut self.messages {
-            Messages::Memory(bytes) => std::mem::take(bytes),
-            Messages::Disk(file) => {
-                let mut bytes = BytesMut::with_capacity(PAGE_BYTES);
-                file.read_buf(&mut bytes).await?;
-                bytes.freeze()
-            }
+        let Some(&end) = self.ends.front() else {
+            return Ok(None);
         };
-        Ok((!bytes.is_empty()).then_some(bytes))
+        match &mut self.messages {
+            Messages::Memory(bytes) => {
+                self.ends.clear();
+                Ok(Some(std::mem::take(bytes)))
+            }
+            Messages::Disk(file, _) => {
+                let (file, offset) = (file.clone(), self.offset);
+                let mut bytes = vec![0; PAGE_BYTES.min((end - offset) as usize)];
+                let read = tokio::task::spawn_blocking(move || {
+                    file.read_exact_at(&mut bytes, offset).map(|()| bytes)
+                });
+                let bytes = read.await.map_err(io::Error::from)??;
+                self.offset += bytes.len() as u64;
+                if self.offset == end {
+                    self.message_start = end;
+                    self.ends.pop_front();
+                }
+                Ok(Some(bytes.into()))
+            }
+        }
     }
 }
 
@@ -117,13 +158,18 @@ struct Writer {
     format: Format,
     cursor: EventId,
     spool: SpooledTempFile,
-    parts: u64,
+    /// Where each message ends.
+    ends: VecDeque<u64>,
     tasks: Vec<Task>,
     /// About what `tasks` will take.
     bytes: usize,
 }
 
 impl Writer {
+    fn new(format: Format, cursor: EventId, spool: SpooledTempFile) -> Self {
+        Self { format, cursor, spool, ends: VecDeque::new(), tasks: Vec::new(), bytes: 0 }
+    }
+
     fn push(&mut self, task: Task) -> Result<(), SnapshotError> {
         self.bytes += task.weight();
         self.tasks.push(task);
@@ -134,21 +180,24 @@ impl Writer {
     }
 
     fn write_part(&mut self) -> Result<(), SnapshotError> {
-        self.parts += 1;
+        let part = self.ends.len() as u64 + 1;
+        let data = SnapshotData { part, cursor: self.cursor, tasks: std::mem::take(&mut self.tasks) };
         self.bytes = 0;
-        let data =
-            SnapshotData { part: self.parts, cursor: self.cursor, tasks: std::mem::take(&mut self.tasks) };
         // Not the cursor: whoever has seen only a part has seen nothing yet.
         let id = EventId::new(self.cursor.epoch, 0);
-        Ok(self.spool.write_all(&self.format.control(id, "snapshot", data))?)
+        let message = self.format.control(id, "snapshot", data);
+        self.spool.write_all(&message)?;
+        self.ends.push_back(self.ends.back().copied().unwrap_or_default() + message.len() as u64);
+        Ok(())
     }
 
-    /// What was written, to be read from its beginning. A snapshot without tasks is one empty part.
-    fn finish(mut self) -> Result<SpooledTempFile, SnapshotError> {
-        if self.parts == 0 || !self.tasks.is_empty() {
+    /// What was written, to be read from its beginning, and where each message ends. A snapshot without tasks is
+    /// one empty part.
+    fn finish(mut self) -> Result<(SpooledTempFile, VecDeque<u64>), SnapshotError> {
+        if self.ends.is_empty() || !self.tasks.is_empty() {
             self.write_part()?;
         }
         self.spool.rewind()?;
-        Ok(self.spool)
+        Ok((self.spool, self.ends))
     }
 }

@@ -1,21 +1,24 @@
 //! A subscriber: a cursor that walks the log at its own pace.
 //!
 //! ```text
-//! loop: something pending in memory -> all of it, as one slice
+//! loop: something pending in memory -> a page of it, as one slice
 //!       not in memory any more      -> a page from the store
 //!       nothing new                 -> wait for an event, the keepalive tick, or the end
 //! ```
 //!
 //! There is no replay phase and no live phase, so there is no moment between them in which an event could be
-//! lost or doubled. The future holds at most one slice; a client that does not read holds nothing more.
+//! lost or doubled. The future holds at most one page; a client that does not read holds nothing more here.
 //!
 //! A stream that asked for a snapshot begins with one, and begins anew with one when it cannot go on.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +30,7 @@ use super::feed::{Feed, Next, Position};
 use super::registry::{DisconnectReason, Registration};
 use super::ring::{Shape, Take};
 use super::segment::{PAGE_BYTES, Taken};
-use super::snapshot::{Snapshot, Snapshots};
+use super::snapshot::{Snapshot, SnapshotError, Snapshots};
 
 /// How long a client should wait before it reconnects after a loss it did not see coming.
 const RETRY_MS: u64 = 3000;
@@ -45,16 +48,22 @@ pub(super) struct Surroundings {
     pub latency: Arc<Latency>,
 }
 
+/// What the body of a stream ends with when it cannot end after a whole message: its connection breaks off, so
+/// that nobody takes what there is for all of it.
+#[derive(Debug, Error)]
+#[error("the stream ends in the middle of a message")]
+pub struct BrokenOff;
+
 /// The body of one stream. [`Subscriber::next`] until it answers `None`.
 #[derive(Debug)]
 pub struct Subscriber {
-    hub: Surroundings,
+    around: Surroundings,
     shape: Arc<Shape>,
     /// Whether state is sent before changes, also after a gap.
     with_snapshots: bool,
     stage: Stage,
     cursor: u64,
-    /// The cursor at which the client was last told where it stands.
+    /// The seq that the client would resume after: that of the last message it was sent.
     told: u64,
     /// Bytes of the next page that were handed over already: of a large message only a part is copied at once.
     handed: usize,
@@ -68,26 +77,37 @@ pub struct Subscriber {
 
 #[derive(Debug)]
 enum Stage {
-    /// Its snapshot is still to be taken.
-    Beginning,
-    Snapshot(Snapshot),
+    /// Its snapshot is being taken.
+    Waiting(Taking),
+    Sending(Snapshot),
     Following,
     Ended,
+    BrokenOff,
+}
+
+/// A snapshot on its way. Dropping it gives its place up.
+struct Taking(BoxFuture<'static, Result<Snapshot, SnapshotError>>);
+
+impl fmt::Debug for Taking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Taking")
+    }
 }
 
 impl Subscriber {
-    /// A stream that starts at `position`, or, when `with_snapshot`, with the tasks as they stand.
+    /// A stream that starts at `position`, or, when it is `with_snapshots` and `position` resumes nothing, with
+    /// the tasks as they stand.
     pub(super) fn new(
-        hub: Surroundings,
-        shape: Shape,
+        around: Surroundings,
+        shape: Arc<Shape>,
         position: Position,
         with_snapshots: bool,
         registration: Registration,
     ) -> Self {
         let mut subscriber = Self {
-            head: hub.feed.ring.watch(),
+            head: around.feed.ring.watch(),
             first: VecDeque::from([shape.format.retry(RETRY_MS)]),
-            shape: Arc::new(shape),
+            shape,
             with_snapshots,
             stage: Stage::Following,
             cursor: position.cursor,
@@ -95,11 +115,11 @@ impl Subscriber {
             handed: 0,
             opened: Instant::now(),
             registration,
-            hub,
+            around,
         };
         let begins = with_snapshots && !position.resumed;
         if begins {
-            subscriber.stage = Stage::Beginning;
+            subscriber.begin();
         }
         // The reset comes before anything that would move the client's id past the gap.
         if let Some(reason) = position.reset {
@@ -114,73 +134,112 @@ impl Subscriber {
 
     /// The next bytes to write, never empty. `None` at the end of the stream.
     ///
+    /// # Errors
+    /// [`BrokenOff`], followed by `None`.
+    ///
     /// # Cancel safety
-    /// The cursor moves only when bytes are returned, so dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Bytes> {
+    /// The cursor passes only what was returned or does not match, so dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
         loop {
             if !self.first.is_empty() {
                 let bytes: Vec<u8> = self.first.drain(..).flatten().collect();
                 if !bytes.is_empty() {
-                    return Some(self.sent(0, bytes.into()));
+                    return Some(Ok(self.sent(0, bytes.into())));
                 }
             }
-            match &mut self.stage {
+            let bytes = match self.stage {
                 Stage::Ended => return None,
-                Stage::Beginning if self.hub.draining.is_cancelled() => return Some(self.goodbye()),
-                Stage::Beginning => match self.hub.snapshots.take(&self.shape).await {
-                    Ok(snapshot) => {
-                        (self.cursor, self.told) = (snapshot.cursor, snapshot.cursor);
-                        self.stage = Stage::Snapshot(snapshot);
-                    }
-                    Err(error) => self.fail(&error),
-                },
-                // Goodbye has to wait for its end: nothing can be said in the middle of a message.
-                Stage::Snapshot(snapshot) => match snapshot.next().await {
-                    Ok(Some(bytes)) => return Some(self.sent(0, bytes)),
-                    Ok(None) => {
-                        self.stage = Stage::Following;
-                        self.connected(false);
-                    }
-                    Err(error) => self.fail(&error),
-                },
-                Stage::Following => {
-                    if let Some(bytes) = self.follow().await {
-                        return Some(bytes);
-                    }
+                Stage::BrokenOff => {
+                    self.stage = Stage::Ended;
+                    return Some(Err(BrokenOff));
                 }
+                Stage::Waiting(_) => self.wait_for_snapshot().await,
+                Stage::Sending(_) => self.send_snapshot().await,
+                Stage::Following => self.follow().await,
+            };
+            if let Some(bytes) = bytes {
+                return Some(Ok(bytes));
             }
+        }
+    }
+
+    /// Has a snapshot taken.
+    fn begin(&mut self) {
+        let taking = self.around.snapshots.clone().take(self.shape.clone());
+        self.stage = Stage::Waiting(Taking(Box::pin(taking)));
+    }
+
+    async fn wait_for_snapshot(&mut self) -> Option<Bytes> {
+        let Stage::Waiting(taking) = &mut self.stage else {
+            return None;
+        };
+        // The snapshot is kept across calls; the others only observe.
+        tokio::select! {
+            taken = taking.0.as_mut() => match taken {
+                Ok(snapshot) => {
+                    (self.cursor, self.told) = (snapshot.cursor, snapshot.cursor);
+                    self.stage = Stage::Sending(snapshot);
+                    None
+                }
+                Err(error) => self.fail(&error),
+            },
+            () = self.around.draining.cancelled() => Some(self.goodbye()),
+            ticked = self.around.ticks.changed() => self.ticked(ticked.is_ok()),
+        }
+    }
+
+    async fn send_snapshot(&mut self) -> Option<Bytes> {
+        let Stage::Sending(snapshot) = &mut self.stage else {
+            return None;
+        };
+        if snapshot.is_between_messages() && self.around.draining.is_cancelled() {
+            return Some(self.goodbye());
+        }
+        match snapshot.next().await {
+            Ok(Some(bytes)) => Some(self.sent(0, bytes)),
+            Ok(None) => {
+                self.stage = Stage::Following;
+                self.connected(false);
+                None
+            }
+            Err(error) => self.fail(&error),
         }
     }
 
     /// One step along the log; `None` when it had nothing to say.
     async fn follow(&mut self) -> Option<Bytes> {
-        if self.handed == 0 && self.hub.draining.is_cancelled() {
+        if self.handed == 0 && self.around.draining.is_cancelled() {
             return Some(self.goodbye());
         }
         // Armed before looking: what is published from here on wakes the wait below.
         self.head.borrow_and_update();
-        match self.hub.feed.next(self.cursor, &self.shape, usize::MAX).await {
+        match self.around.feed.next(self.cursor, &self.shape, usize::MAX).await {
             Ok(Next::Some(taken)) if taken.bytes.is_empty() => {
                 self.cursor = taken.cursor;
                 self.registration.sent(self.cursor, 0, 0);
                 // A picky filter over a deep replay lets others run, leaves at shutdown, and tells its client now
                 // and then how far it has come.
                 tokio::task::yield_now().await;
-                if self.handed == 0 && self.hub.ticks.has_changed().unwrap_or(false) {
-                    self.hub.ticks.mark_unchanged();
+                if self.handed == 0 && self.around.ticks.has_changed().unwrap_or(false) {
+                    self.around.ticks.mark_unchanged();
                     return Some(self.keepalive());
                 }
                 None
             }
             Ok(Next::Some(taken)) => Some(self.hand_over(taken)),
-            Ok(Next::Expired) if self.handed > 0 => {
-                self.fail(&"retention has removed a message that was half sent");
+            Ok(Next::Expired { .. }) if self.handed > 0 => {
+                tracing::warn!(
+                    event.seq = self.cursor + 1,
+                    "retention has removed an event that was half sent"
+                );
+                self.registration.ends(DisconnectReason::Overtaken);
+                self.stage = Stage::BrokenOff;
                 None
             }
-            Ok(Next::Expired) => {
-                self.cursor = self.hub.feed.before_oldest();
+            Ok(Next::Expired { oldest }) => {
+                self.cursor = self.cursor.max(oldest.saturating_sub(1));
                 if self.with_snapshots {
-                    self.stage = Stage::Beginning;
+                    self.begin();
                 }
                 let message = self.reset(ResetReason::Expired);
                 Some(self.sent(0, message))
@@ -189,34 +248,27 @@ impl Subscriber {
                 // All three are cancel safe: they only observe.
                 tokio::select! {
                     _ = self.head.changed() => None,
-                    _ = self.hub.draining.cancelled() => None,
-                    ticked = self.hub.ticks.changed() => match ticked {
-                        Ok(()) => Some(self.keepalive()),
-                        Err(_) => {
-                            self.stage = Stage::Ended;
-                            None
-                        }
-                    }
+                    () = self.around.draining.cancelled() => None,
+                    ticked = self.around.ticks.changed() => self.ticked(ticked.is_ok()),
                 }
             }
-            Err(error) => {
-                self.fail(&error);
-                None
-            }
+            Err(error) => self.fail(&error),
         }
     }
 
-    /// Hands a page over, or the next part of it: of a large message that nobody shares, what is on its way is
-    /// a copy of a part, and the rest is read again when that has gone.
+    /// Hands a page over, or the next part of it: of a large message, what is on its way is a copy of a part, and
+    /// the rest is looked up again when that has gone. So whoever stops reading in the middle holds no more than
+    /// others, though everybody else is long done with it.
     fn hand_over(&mut self, taken: Taken) -> Bytes {
-        self.hub.ticks.mark_unchanged();
+        self.around.ticks.mark_unchanged();
         if let Some(published) = taken.published
             && published >= self.opened
+            && self.handed == 0
         {
-            self.hub.latency.note(published.elapsed());
+            self.around.latency.note(published.elapsed());
         }
         let rest = taken.bytes.slice(self.handed..);
-        if !taken.shared && rest.len() > PAGE_BYTES {
+        if rest.len() > PAGE_BYTES {
             self.handed += PAGE_BYTES;
             return self.sent(0, Bytes::copy_from_slice(&rest[..PAGE_BYTES]));
         }
@@ -225,38 +277,60 @@ impl Subscriber {
             _ => Bytes::copy_from_slice(&rest),
         };
         self.cursor = taken.cursor;
-        self.told = self.cursor;
+        self.told = taken.last.unwrap_or(self.told);
         self.sent(taken.events, bytes)
     }
 
     /// A stream that cannot be read on ends: its client reconnects with the id it has.
-    fn fail(&mut self, reason: &dyn std::fmt::Display) {
-        tracing::error!(error = %reason, event.seq = self.cursor, "a stream ended: it cannot be read on");
+    fn fail(&mut self, error: &dyn fmt::Display) -> Option<Bytes> {
+        tracing::error!(error = %error, event.seq = self.cursor, "a stream ended: it cannot be read on");
         self.registration.ends(DisconnectReason::Failed);
-        self.stage = Stage::Ended;
+        let whole = match &self.stage {
+            Stage::Sending(snapshot) => snapshot.is_between_messages(),
+            _ => self.handed == 0,
+        };
+        self.stage = if whole { Stage::Ended } else { Stage::BrokenOff };
+        None
     }
 
     /// The place in the log from which the client would go on: none before it has a whole snapshot.
     fn place(&self) -> EventId {
         match self.stage {
-            Stage::Beginning | Stage::Snapshot(_) => self.hub.feed.id(0),
-            Stage::Following | Stage::Ended => self.hub.feed.id(self.cursor),
+            Stage::Waiting(_) | Stage::Sending(_) => self.around.feed.id(0),
+            Stage::Following | Stage::Ended | Stage::BrokenOff => self.around.feed.id(self.cursor),
         }
+    }
+
+    /// The last event of the log. The ring learns of it a moment after it can be read.
+    fn head(&self) -> EventId {
+        self.around.feed.id(self.around.feed.ring.head().max(self.cursor))
     }
 
     /// Says that events are missing before the cursor.
     fn reset(&mut self, reason: ResetReason) -> Bytes {
         self.told = self.cursor;
-        let feed = &self.hub.feed;
-        let (oldest, head) = (feed.id(feed.before_oldest()), feed.id(feed.ring.head()));
-        self.shape.format.control(self.place(), "reset", ResetData { reason, oldest, head })
+        let oldest = match reason {
+            // Where the stream goes on, as the same look at the log has shown it.
+            ResetReason::Expired | ResetReason::UnknownEpoch => self.cursor,
+            ResetReason::Future => self.around.feed.before_oldest(),
+        };
+        let data = ResetData { reason, oldest: self.around.feed.id(oldest), head: self.head() };
+        self.shape.format.control(self.place(), "reset", data)
     }
 
     fn connected(&mut self, resumed: bool) {
-        let feed = &self.hub.feed;
-        let (oldest, head) = (feed.id(feed.before_oldest()), feed.id(feed.ring.head()));
-        let data = ConnectedData { resumed, head, oldest };
+        let oldest = self.around.feed.id(self.around.feed.before_oldest());
+        let data = ConnectedData { resumed, head: self.head(), oldest };
         self.first.push_back(self.shape.format.control(self.place(), "connected", data));
+    }
+
+    /// What a tick has to say; the ticker ends only with the hub.
+    fn ticked(&mut self, goes_on: bool) -> Option<Bytes> {
+        if goes_on {
+            return Some(self.keepalive());
+        }
+        self.stage = Stage::Ended;
+        None
     }
 
     /// A comment, or, when a filter has let the client's id fall behind, a message that brings it along.
@@ -265,8 +339,7 @@ impl Subscriber {
             self.shape.format.keepalive()
         } else {
             self.told = self.cursor;
-            let feed = &self.hub.feed;
-            let data = CheckpointData { head: feed.id(feed.ring.head()) };
+            let data = CheckpointData { head: self.head() };
             self.shape.format.control(self.place(), "checkpoint", data)
         };
         self.sent(0, bytes)
@@ -277,7 +350,7 @@ impl Subscriber {
         let mut bytes = Vec::new();
         let mut events = 0;
         if let Stage::Following = self.stage
-            && let Take::Some(taken) = self.hub.feed.ring.take(self.cursor, &self.shape, usize::MAX)
+            && let Take::Some(taken) = self.around.feed.ring.take(self.cursor, &self.shape, usize::MAX)
         {
             (self.cursor, events) = (taken.cursor, taken.events);
             bytes.extend_from_slice(&taken.bytes);
@@ -294,7 +367,7 @@ impl Subscriber {
         self.sent(events, bytes.into())
     }
 
-    fn sent(&self, events: u64, bytes: Bytes) -> Bytes {
+    fn sent(&mut self, events: u64, bytes: Bytes) -> Bytes {
         self.registration.sent(self.cursor, events, bytes.len());
         bytes
     }

@@ -107,8 +107,9 @@ impl EventApi {
     /// **State and stream**: with `snapshot=true` the first messages are `snapshot`, the tasks that match the
     /// filter as they stand, in parts; then comes `connected`, and every change from there on. A client that
     /// inserts the tasks, copies the fields of `task_created` and `task_updated` over them, and removes a task
-    /// that was deleted or no longer matches, holds what `GET /api/tasks` would say. When the stream resumes
-    /// there is no snapshot; when it cannot, a new one follows the `reset`.
+    /// that was deleted or no longer matches, holds what `GET /api/tasks` would say, but for `description` and
+    /// `script`: these are not in events, and have to be fetched of a task that is new or whose `changed` names
+    /// them. When the stream resumes there is no snapshot; when it cannot, a new one follows the `reset`.
     ///
     /// With `Accept: application/x-ndjson` each line is one `Event`.
     ///
@@ -162,6 +163,11 @@ impl EventApi {
             let detail = "since: a snapshot is of now; leave `since` out, or let it be the id of the last message \
                           you have seen";
             return Err(Problem::new(Code::InvalidParameter, detail).with_field("since").into());
+        }
+        if snapshot.0 && !filter.sees_changes_of_tasks() {
+            let detail = "events: with a snapshot, leave it out or name task_created, task_updated and task_deleted \
+                          as well; without them the tasks of the snapshot would go stale";
+            return Err(Problem::new(Code::InvalidParameter, detail).with_field("events").into());
         }
         let ip = request.remote_addr().as_socket_addr().map(|address| address.ip());
         let peer = Peer { ip, fate: request.extensions().get::<Fate>().cloned().unwrap_or_default() };
@@ -295,7 +301,8 @@ fn accepts_ndjson(request: &Request) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|range| range.split(';').next().unwrap_or_default().trim() == "application/x-ndjson")
+        .map(|range| range.split(';').map(str::trim))
+        .any(|mut range| range.next() == Some("application/x-ndjson") && !range.any(|it| it == "q=0"))
 }
 
 fn filter(

@@ -62,8 +62,10 @@ pub struct DisconnectCounts {
     pub timed_out: u64,
     /// The hub said goodbye.
     pub drained: u64,
-    /// The log could not be read.
+    /// It could not be read on.
     pub failed: u64,
+    /// Retention removed an event that was half sent.
+    pub overtaken: u64,
     /// It had not ended in time when the hub stopped.
     pub cut_off: u64,
 }
@@ -187,9 +189,9 @@ impl ClientStatus {
             id: client.id,
             address: client.peer.map(|address| address.to_string()),
             connected_at: client.since,
-            format: client.format.name().to_owned(),
-            filtered: !client.filter.is_empty(),
-            filter: ClientFilter::of(&client.filter),
+            format: client.shape.format.name().to_owned(),
+            filtered: !client.shape.filter.is_empty(),
+            filter: ClientFilter::of(&client.shape.filter),
             cursor: log.id(cursor),
             lag_events: lag.events,
             lag_bytes: lag.bytes,
@@ -223,7 +225,7 @@ impl DisconnectedClient {
             connected_at: client.since,
             disconnected_at: departure.at,
             reason: departure.reason,
-            format: client.format.name().to_owned(),
+            format: client.shape.format.name().to_owned(),
             cursor: log.id(client.cursor.load(Relaxed)),
             events_sent: client.events.load(Relaxed),
             bytes_sent: client.bytes.load(Relaxed),
@@ -240,6 +242,7 @@ impl DisconnectCounts {
             timed_out: count(DisconnectReason::TimedOut),
             drained: count(DisconnectReason::Drained),
             failed: count(DisconnectReason::Failed),
+            overtaken: count(DisconnectReason::Overtaken),
             cut_off: count(DisconnectReason::CutOff),
         }
     }

@@ -59,7 +59,7 @@ impl StreamReply {
     pub fn of(format: Format, subscriber: Subscriber) -> Self {
         let chunks = stream::unfold(subscriber, async |mut subscriber| {
             let bytes = subscriber.next().await?;
-            Some((Ok::<_, std::io::Error>(bytes), subscriber))
+            Some((bytes.map_err(std::io::Error::other), subscriber))
         });
         Self::new(format, PoemBody::from_bytes_stream(chunks))
     }

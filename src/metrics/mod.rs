@@ -146,8 +146,7 @@ impl Metrics {
     /// Everything, in the text format of Prometheus.
     pub fn render(&self) -> String {
         self.upkeep();
-        let words =
-            "Time from an event's publication to a client's connection, of the oldest event in each write";
+        let words = "Time from publication to the hand-over to a client's connection, for the oldest event of each hand-over from memory";
         self.handle.render() + &self.stream_latency.render(STREAM_SECONDS, words)
     }
 

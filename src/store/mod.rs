@@ -3,7 +3,7 @@
 //! # Seam
 //! [`Store::write`] runs a closure over a [`Tx`] inside one transaction; [`Reader::read`] runs one over a
 //! [`Snapshot`], which sees one committed state. Neither shows SQL, so another database can stand behind
-//! them; the conformance suite (`tests/it/store.rs`) is written against these types alone.
+//! them; the conformance suite (`tests/it/store/`) is written against these types alone.
 //!
 //! # Update protocol
 //! One thread owns the writing connection. It takes what is queued (at most

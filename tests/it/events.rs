@@ -12,7 +12,8 @@ use crate::sse::{Stream, seq};
 async fn every_client_gets_one_task_updated_with_exactly_the_fields() {
     let hub = Hub::start().await;
     let body = json!({ "title": "t", "assignee": "ada", "artifacts": ["a.txt"], "tags": ["x"] });
-    let id = hub.client.create(body).await;
+    let created = hub.client.post("/api/tasks", body).await;
+    let id = created.id();
     let mut streams = Vec::new();
     for _ in 0..10 {
         streams.push(Stream::open(&hub.client, "").await);
@@ -25,7 +26,8 @@ async fn every_client_gets_one_task_updated_with_exactly_the_fields() {
         assert_eq!(event["event"], "task_updated");
         let expected = json!({
             "task_id": id, "title": "t", "status": "inprogress", "priority": "high", "assignee": "ada",
-            "tags": ["x"], "artifacts": ["a.txt"], "version": 2, "changed": ["status", "priority"],
+            "tags": ["x"], "artifacts": ["a.txt"], "version": 2,
+            "created_at": created.body["created_at"], "changed": ["status", "priority"],
         });
         assert_eq!(event["data"], expected);
         let keys: Vec<_> = event.as_object().expect("an object").keys().cloned().collect();
@@ -182,6 +184,26 @@ async fn a_filtered_stream_is_brought_along_by_checkpoints() {
     hub.client.create(json!({ "title": "not for it" })).await;
     let checkpoint = stream.next().await;
     assert_eq!((&checkpoint["event"], seq(&checkpoint["id"])), (&json!("checkpoint"), 1));
+
+    // Also past what was looked at together with a match.
+    hub.client.post("/api/events/announcements", json!({ "level": "info", "message": "for it" })).await;
+    hub.client.create(json!({ "title": "not for it" })).await;
+    let mut stream = Stream::open(&hub.client, "?events=announcement&since=earliest").await;
+    assert_eq!(seq(&stream.next().await["id"]), 2);
+    let checkpoint = stream.next().await;
+    assert_eq!((&checkpoint["event"], seq(&checkpoint["id"])), (&json!("checkpoint"), 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_asks_for_the_head_is_no_client() {
+    let hub = Hub::start().await;
+    let head = hub.client.request(Method::HEAD, "/api/events/stream").send().await.expect("an answer");
+    assert_eq!(
+        (head.status().as_u16(), &head.headers()["content-type"]),
+        (200, &"text/event-stream".parse().expect("ASCII"))
+    );
+    let status = hub.client.get("/api/events/status").await.body;
+    assert_eq!((&status["total_connections"], &status["disconnects"]["cut_off"]), (&json!(0), &json!(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

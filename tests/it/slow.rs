@@ -18,7 +18,7 @@ const RECEIVE_BUFFER_BYTES: u32 = 4096;
 /// A stream on a bare socket that reads only when it is told to.
 pub struct Stalled {
     pub socket: TcpStream,
-    parser: Parser,
+    pub parser: Parser,
 }
 
 impl Stalled {
@@ -132,6 +132,9 @@ fn memory(pid: u32) -> u64 {
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") << 10
 }
 
+/// Memory beside that of the stream that a connection may take.
+const CONNECTION_BYTES: u64 = 32 << 10;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_that_have_stopped_hold_little_memory_even_in_the_middle_of_a_replay() {
     const CLIENTS: u64 = 200;
@@ -149,13 +152,12 @@ async fn readers_that_have_stopped_hold_little_memory_even_in_the_middle_of_a_re
     }
     let all_stuck = |status: &Value| {
         let clients = status["clients"].as_array().expect("a list");
-        clients.iter().all(|client| client["events_sent"].as_u64() > Some(2))
+        clients.iter().all(|client| client["bytes_sent"].as_u64() > Some(30_000))
     };
     hub.client.wait_for("/api/events/status?clients=true", all_stuck).await;
     let each = memory(hub.child.id()).saturating_sub(before) / CLIENTS;
-    println!("{each} bytes a stalled client");
-    // 64 KiB of the stream, and what a connection takes anyway.
-    assert!(each < (64 << 10) + (32 << 10), "{each} bytes a client");
+    println!("{each} bytes a client that stalled in a replay");
+    assert!(each < (64 << 10) + CONNECTION_BYTES, "{each} bytes a client");
     for client in &mut stalled[..3] {
         for expected in 0..=60 {
             let message = client.next().await;
@@ -165,26 +167,56 @@ async fn readers_that_have_stopped_hold_little_memory_even_in_the_middle_of_a_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_never_reads_is_gone_within_a_minute() {
-    let hub = Hub::start().await;
-    write_bulk(&hub.client, 100).await;
-    let stalled = Stalled::open(&hub.client, "/api/events/stream?since=earliest").await;
+async fn readers_that_stop_one_after_the_other_do_not_keep_the_past_in_memory() {
+    const CLIENTS: u64 = 100;
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = HubProcess::start(directory.path(), &["--ring-events-max", "4"]).await;
+    write_bulk(&hub.client, 20).await;
+    let before = memory(hub.child.id());
+    let mut stalled = Vec::new();
+    // Each is there for other events, so what one holds on to is held for nobody else.
+    for _ in 0..CLIENTS {
+        stalled.push(Stalled::open(&hub.client, "/api/events/stream").await);
+        write_bulk(&hub.client, 3).await;
+    }
+    let each = memory(hub.child.id()).saturating_sub(before) / CLIENTS;
+    println!("{each} bytes a client that stalled live");
+    assert!(each < (64 << 10) + CONNECTION_BYTES, "{each} bytes a client");
+}
+
+/// Waits until the only client has gone, within a minute, and answers after how long.
+async fn gone(hub: &Hub) -> Duration {
     let since = Instant::now();
     let gone = async {
-        loop {
-            let status = hub.client.get("/api/events/status?clients=true").await.body;
-            if status["connected_clients"] == 0 {
-                return status;
-            }
+        while hub.client.get("/api/events/status").await.body["connected_clients"] != 0 {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    let status = tokio::time::timeout(Duration::from_secs(60), gone).await.expect("within a minute");
-    println!("gone after {:?}", since.elapsed());
-    assert!(since.elapsed() > Duration::from_secs(30), "a stall is given time to pass");
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("within a minute");
+    let status = hub.client.get("/api/events/status?clients=true").await.body;
     assert_eq!(status["recent_disconnects"][0]["reason"], "timed_out");
     assert_eq!(status["disconnects"]["timed_out"], 1);
-    drop(stalled);
+    since.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_never_reads_is_gone_within_a_minute() {
+    let hub = Hub::start().await;
+    write_bulk(&hub.client, 100).await;
+    let _stalled = Stalled::open(&hub.client, "/api/events/stream?since=earliest").await;
+    let time = gone(&hub).await;
+    println!("gone after {time:?}");
+    assert!(time > Duration::from_secs(40), "a stall is given time to pass");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_read_is_given_time_although_little_waits_for_it() {
+    let hub = Hub::start().await;
+    let _stalled = Stalled::open(&hub.client, "/api/events/stream").await;
+    write_bulk(&hub.client, 2).await;
+    let time = gone(&hub).await;
+    println!("gone after {time:?}");
+    assert!(time > Duration::from_secs(40), "a stall is given time to pass");
 }
 
 /// Connections to `port` of this machine that the kernel holds open for whoever listens there.

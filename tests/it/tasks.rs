@@ -159,8 +159,18 @@ async fn task_updated_carries_the_whole_task_whichever_field_was_named() {
     client.set_status(&id, "review").await;
     patch(client, &id, json!({ "description": "other" })).await;
     patch(client, &id, json!({ "priority": null, "script": null, "title": "t" })).await;
-    let names =
-        ["task_id", "title", "status", "priority", "assignee", "tags", "artifacts", "version", "changed"];
+    let names = [
+        "task_id",
+        "title",
+        "status",
+        "priority",
+        "assignee",
+        "tags",
+        "artifacts",
+        "version",
+        "created_at",
+        "changed",
+    ];
     let changes =
         [("high", json!(["status"])), ("high", json!(["description"])), ("", json!(["priority", "script"]))];
     for (number, (priority, changed)) in changes.into_iter().enumerate() {

@@ -292,6 +292,7 @@ fn event(entry: &Entry) -> (NewEvent, Value) {
         json!({
             "task_id": TASK, "title": fields.title, "status": "review", "priority": "high",
             "assignee": fields.assignee, "tags": fields.tags, "artifacts": fields.artifacts, "version": 7,
+            "created_at": Timestamp::from_ms(0),
             "changed": changed,
         })
     };

@@ -55,3 +55,30 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
     assert!(matches!(refused, Err(OpenError::NewerSchema { found: 9999, known, .. }) if known < 9999));
     assert!(std::fs::read(&path).expect("it is there") == before, "the file was changed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_the_first_schema_goes_on_and_its_old_events_count_for_no_bytes() {
+    let directory = directory();
+    let first = Running::open(&directory);
+    first.announce().await;
+    first.close().await;
+    // As the first version left it.
+    let old = rusqlite::Connection::open(directory.path().join(DATABASE)).expect("it opens");
+    old.execute_batch(
+        "DELETE FROM refinery_schema_history WHERE version > 1;
+         ALTER TABLE events DROP COLUMN bytes_before;
+         ALTER TABLE log DROP COLUMN bytes;",
+    )
+    .expect("undone");
+    old.close().expect("closed");
+
+    let second = Running::open(&directory);
+    assert_eq!((second.end.head, second.end.bytes), (1, 0));
+    second.announce().await;
+    let log = second.log().await;
+    assert_eq!(log.iter().map(|event| (event.seq, event.bytes_before)).collect::<Vec<_>>(), [(1, 0), (2, 0)]);
+    second.close().await;
+    let third = Running::open(&directory);
+    assert_eq!((third.end.head, third.end.bytes), (2, log[1].body.len() as u64));
+    third.close().await;
+}
