@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::conductor;
 use super::schedule::{Place, Schedule};
 use super::totals::Totals;
+use super::truth::Truth;
 use super::verdict::judge;
 
 /// Of each failing schedule this many violations are shown; the first ones tell the most.
@@ -79,8 +80,9 @@ impl Campaign {
         // A task of its own, so that a panic is a verdict, too; what it says is on standard error by then.
         let played = tokio::spawn(async move {
             let history = conductor::play(schedule).await;
-            let violations = judge(&history);
-            (Totals::of(&history, &violations), violations)
+            let truth = Truth::of(&history);
+            let violations = judge(&history, &truth);
+            (Totals::of(&history, &truth, &violations), violations)
         });
         let (totals, violations) = match played.await {
             Ok((totals, violations)) if violations.is_empty() => {

@@ -12,6 +12,7 @@ use crate::parser::Parser;
 /// Bytes read at once.
 const READ_BYTES_MAX: usize = 16 << 10;
 const SMALL_BUFFER_BYTES: u32 = 8 << 10;
+const LARGE_BUFFER_BYTES: usize = 1 << 20;
 /// A segment must fit several times, or the kernel waits for its timers.
 const SMALL_SEGMENT_BYTES: u32 = 1 << 10;
 
@@ -69,20 +70,24 @@ impl Connection {
         Ok(Self { socket, until_cut, response: Response::default(), format })
     }
 
-    /// No cut any more.
+    /// No cut any more, and no small buffer, which would make the rest a long wait.
     pub fn spare(&mut self) {
         self.until_cut = usize::MAX;
+        // One that cannot be made larger is slow, and no more than that.
+        let _ = socket2::SockRef::from(&self.socket).set_recv_buffer_size(LARGE_BUFFER_BYTES);
     }
 
     /// # Cancel safety
     /// Nothing is lost: it waits only for the socket.
     pub async fn read(&mut self) -> Read {
+        if self.response.is_over() {
+            return Read::End { torn: self.format.is_torn() };
+        }
         if self.until_cut == 0 {
             return Read::Cut { torn: self.format.is_torn() };
         }
         let mut bytes = vec![0; READ_BYTES_MAX.min(self.until_cut)];
         let count = match self.socket.read(&mut bytes).await {
-            Ok(0) | Err(_) if self.response.is_over() => return Read::End { torn: self.format.is_torn() },
             Ok(0) | Err(_) => return Read::Broken,
             Ok(count) => count,
         };

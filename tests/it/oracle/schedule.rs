@@ -84,23 +84,46 @@ pub struct ObserverPlan {
 impl Schedule {
     pub fn new(seed: u64, place: Place) -> Self {
         let mut random = Random::new(seed);
-        let heavy_percent = if random.chance(12) { 40 } else { 0 };
-        let retain_events_max = random.chance(45).then(|| random.between(8..=60));
-        let hub = HubPlan {
-            ring_events_max: random.between(4..=64),
-            ring_bytes_max: random.chance(30).then(|| random.between(2_000..=60_000)),
-            retain_events_max,
-            retention_period_ms: random.between(3..=40),
-            slow_disk: (place == Place::Binary && random.chance(70)).then(|| random.next()),
-        };
+        let weather = *random.pick(&[Weather::Fair, Weather::Fair, Weather::Forgetful, Weather::Flood]);
+        let hub = HubPlan::new(&mut random, weather, place);
+        let heavy_percent = if weather == Weather::Flood { 70 } else { 0 };
         let lives = (0..random.between(2..=4)).map(|_| life(&mut random)).collect();
         let tasks_max = random.between(1..=7) as usize;
         let pause_percent = *random.pick(&[0, 0, 10, 40]);
         let writers = (0..random.between(1..=4))
             .map(|_| WriterPlan { random: random.fork(), tasks_max, heavy_percent, pause_percent })
             .collect();
-        let observers = (0..random.between(3..=8)).map(|number| observer(&mut random, number == 0)).collect();
+        let observers =
+            (0..random.between(3..=8)).map(|number| observer(&mut random, number == 0, weather)).collect();
         Self { place, hub, lives, writers, observers }
+    }
+}
+
+/// What kind of trouble a schedule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weather {
+    Fair,
+    /// The log keeps little, so that who stays away is overtaken by retention.
+    Forgetful,
+    /// Events are so large that they fill every buffer, so that even who stays connected is overtaken.
+    Flood,
+}
+
+impl HubPlan {
+    fn new(random: &mut Random, weather: Weather, place: Place) -> Self {
+        let (ring_events_max, retain_events_max) = match weather {
+            Weather::Fair => (random.between(4..=64), random.chance(20).then(|| random.between(8..=60))),
+            // Retention leaves alone what the ring holds.
+            Weather::Forgetful => (random.between(1..=8), Some(random.between(1..=15))),
+            Weather::Flood => (random.between(1..=6), Some(random.between(1..=6))),
+        };
+        Self {
+            ring_events_max,
+            ring_bytes_max: random.chance(30).then(|| random.between(2_000..=60_000)),
+            retain_events_max,
+            retention_period_ms: random.between(2..=20),
+            slow_disk: (place == Place::Binary && random.chance(70)).then(|| random.next()),
+        }
     }
 }
 
@@ -113,7 +136,7 @@ fn life(random: &mut Random) -> LifePlan {
 }
 
 /// The first of them sees as much as one can.
-fn observer(random: &mut Random, is_witness: bool) -> ObserverPlan {
+fn observer(random: &mut Random, is_witness: bool, weather: Weather) -> ObserverPlan {
     let transports =
         [Transport::Sse, Transport::Sse, Transport::NamedSse, Transport::Ndjson, Transport::LongPoll];
     let transport = if is_witness { Transport::Sse } else { *random.pick(&transports) };
@@ -125,7 +148,8 @@ fn observer(random: &mut Random, is_witness: bool) -> ObserverPlan {
         _ if snapshot => Filter::on_tasks(random),
         _ => Filter::on_events(random),
     };
-    let stalls = !is_witness && random.chance(40);
+    let is_flooded = weather == Weather::Flood;
+    let stalls = !is_witness && random.chance(if is_flooded { 70 } else { 40 });
     ObserverPlan {
         random: random.fork(),
         transport,
@@ -135,8 +159,8 @@ fn observer(random: &mut Random, is_witness: bool) -> ObserverPlan {
         from_earliest: is_witness || (!snapshot && random.chance(60)),
         cut_percent: if is_witness { 0 } else { *random.pick(&[0, 50, 90]) },
         stall_percent: if stalls { *random.pick(&[5, 30]) } else { 0 },
-        stall_ms_max: random.between(1..=40),
-        away_ms_max: *random.pick(&[0, 2, 20]),
+        stall_ms_max: random.between(1..=if is_flooded { 150 } else { 40 }),
+        away_ms_max: *random.pick(&[0, 2, 20, 60]),
         small_buffer: stalls && random.chance(60),
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::history::History;
 use super::observer::{Ended, Log, Record};
-use super::verdict::{Property, Violation};
+use super::truth::Truth;
+use super::verdict::{Property, Violation, unanswered};
 use super::wish::WishKind;
 use super::writer::Outcome;
 
@@ -28,6 +29,7 @@ const COUNTED: &[&str] = &[
     "acknowledged",
     "refused",
     "unknown",
+    "made without an answer",
     "events",
     "observed messages",
     "probes",
@@ -37,7 +39,7 @@ const COUNTED: &[&str] = &[
 pub struct Totals(BTreeMap<String, u64>);
 
 impl Totals {
-    pub fn of(history: &History, violations: &[Violation]) -> Self {
+    pub fn of(history: &History, truth: &Truth, violations: &[Violation]) -> Self {
         let mut totals = Self::default();
         let lives = &history.schedule.lives;
         let crashes = lives[..lives.len() - 1].iter().filter(|life| life.crashes).count();
@@ -46,6 +48,7 @@ impl Totals {
         totals.count("crashes", crashes);
         totals.count("stops", lives.len() - crashes);
         totals.count("events", history.head as usize);
+        totals.count("made without an answer", unanswered(history, truth));
         for violation in violations {
             totals.count(&violation.property.to_string(), 1);
         }

@@ -8,6 +8,8 @@ mod fold;
 mod ordered;
 mod resumable;
 
+pub use explained::unanswered;
+
 use std::fmt;
 
 use super::history::History;
@@ -67,6 +69,10 @@ pub struct Court {
 }
 
 impl Court {
+    fn of(property: Property) -> Self {
+        Self { property, violations: Vec::new() }
+    }
+
     pub fn holds(&mut self, holds: bool, words: impl FnOnce() -> String) {
         if !holds {
             self.violations.push(Violation { property: self.property, words: words() });
@@ -74,12 +80,11 @@ impl Court {
     }
 }
 
-pub fn judge(history: &History) -> Vec<Violation> {
-    let truth = Truth::of(history);
+pub fn judge(history: &History, truth: &Truth) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut court = |property, judge: fn(&History, &Truth, &mut Court)| {
-        let mut court = Court { property, violations: Vec::new() };
-        judge(history, &truth, &mut court);
+        let mut court = Court::of(property);
+        judge(history, truth, &mut court);
         violations.append(&mut court.violations);
     };
     court(Property::Ordered, ordered::ordered);

@@ -12,26 +12,27 @@ use crate::oracle::truth::{Told, Truth};
 use crate::oracle::wish::{Wish, WishKind};
 use crate::oracle::writer::Outcome;
 
-use super::Court;
+use super::{Court, Property};
 
 /// The fields of a task that an event shows, in the order of `changed`.
 const SHOWN: &[&str] = &["title", "status", "priority", "assignee", "tags", "artifacts"];
 
 pub fn explained(history: &History, truth: &Truth, court: &mut Court) {
     let acknowledged = Acknowledged::of(history, court);
-    let mut unexplained: Vec<&Message> = Vec::new();
-    for told in truth.events.values() {
-        is_a_change(told, court);
-        if !acknowledged.explains(&told.message, court) {
-            unexplained.push(&told.message);
-        }
-    }
+    truth.events.values().for_each(|told| is_a_change(told, court));
+    let unexplained = acknowledged.leaves(truth, court);
     let wishes = history.writers.iter().flat_map(|writer| &writer.0);
     let unknown: Vec<&Wish> =
         wishes.filter(|(_, outcome)| matches!(outcome, Outcome::Unknown)).map(|(wish, _)| wish).collect();
     for event in without_a_wish(&unexplained, &unknown) {
         court.holds(false, || format!("nobody did {}", event.raw));
     }
+}
+
+/// How many changes were made whose answer never came: the hub ended between the two.
+pub fn unanswered(history: &History, truth: &Truth) -> usize {
+    let mut court = Court::of(Property::Complete);
+    Acknowledged::of(history, &mut court).leaves(truth, &mut court).len()
 }
 
 /// An update is the next version, and says rightly what is different.
@@ -94,6 +95,12 @@ impl<'a> Acknowledged<'a> {
             }
         }
         all
+    }
+
+    /// The events that no answer tells of.
+    fn leaves<'t>(&self, truth: &'t Truth, court: &mut Court) -> Vec<&'t Message> {
+        let events = truth.events.values().map(|told| &*told.message);
+        events.filter(|event| !self.explains(event, court)).collect()
     }
 
     /// Whether an answer tells of this event. One that does has to tell the same.
