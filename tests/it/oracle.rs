@@ -1,13 +1,22 @@
 //! The oracle: seeded schedules of everything that may go wrong, and the properties that hold all the same.
 //!
 //! Writers log what was acknowledged and observers what arrived, while the hub is stopped, crashed and started
-//! again under them; afterwards `verdict.rs` compares. Each test names its schedules by seeds, other ones in
-//! every run; a failing seed is printed with the command that runs it alone. Ten thousand schedules:
+//! again under them, its ring wraps and retention takes the log away; observers stall, cut their connections at
+//! any byte and come back by header and by query. Then `verdict.rs` looks at the logs alone, one property at a
+//! time: ordered, unique, complete, resumable, agreeing, state = fold, committed. Each is a part of the stream's
+//! promise, and a violation names it, the observer and the events around.
+//!
+//! A schedule is drawn from its seed, other ones in every run; a failing seed is printed with the command that
+//! runs it alone. What the kernel makes of it differs, so try a seed some times. Ten thousand schedules:
 //!
 //! ```sh
 //! TASKHUB_ORACLE_SCHEDULES=9500 cargo test --test it oracle::in_process -- --nocapture
 //! TASKHUB_ORACLE_SCHEDULES=500 cargo test --test it oracle::real_process -- --nocapture
 //! ```
+//!
+//! That it bites was tried by breaking the hub: publishing before the commit, acknowledging before it, going on
+//! with the ring where the store was due, resuming one too late or too early, filtering by the task after a
+//! change alone, a snapshot's cursor one too high or too low. Each fails many schedules.
 
 // What a schedule is.
 mod random;

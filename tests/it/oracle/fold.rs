@@ -46,6 +46,11 @@ impl Tasks {
         }
     }
 
+    /// Leaves those that a filter on tasks shows.
+    pub fn keep(&mut self, filter: &Filter) {
+        self.0.retain(|id, task| filter.holds(id, &Value::Object(task.fields.clone())));
+    }
+
     /// Where these tasks and those differ, in words.
     pub fn differs_from(&self, listed: &[&Value]) -> Option<String> {
         let mut left: BTreeSet<&str> = self.0.keys().map(String::as_str).collect();

@@ -84,7 +84,11 @@ pub struct ObserverPlan {
 impl Schedule {
     pub fn new(seed: u64, place: Place) -> Self {
         let mut random = Random::new(seed);
-        let weather = *random.pick(&[Weather::Fair, Weather::Fair, Weather::Forgetful, Weather::Flood]);
+        let weather = match random.between(0..=99) {
+            0..=54 => Weather::Fair,
+            55..=89 => Weather::Forgetful,
+            _ => Weather::Flood,
+        };
         let hub = HubPlan::new(&mut random, weather, place);
         let heavy_percent = if weather == Weather::Flood { 70 } else { 0 };
         let lives = (0..random.between(2..=4)).map(|_| life(&mut random)).collect();
@@ -160,7 +164,7 @@ fn observer(random: &mut Random, is_witness: bool, weather: Weather) -> Observer
         cut_percent: if is_witness { 0 } else { *random.pick(&[0, 50, 90]) },
         stall_percent: if stalls { *random.pick(&[5, 30]) } else { 0 },
         stall_ms_max: random.between(1..=if is_flooded { 150 } else { 40 }),
-        away_ms_max: *random.pick(&[0, 2, 20, 60]),
+        away_ms_max: *random.pick(&[0, 2, 20, 40]),
         small_buffer: stalls && random.chance(60),
     }
 }

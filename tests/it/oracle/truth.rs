@@ -58,6 +58,11 @@ impl Truth {
         self.events.get(&seq)
     }
 
+    /// The last seq up to `seq` that nobody saw; 0 when there is none.
+    pub fn last_hole(&self, seq: u64) -> u64 {
+        (1..=seq).rev().find(|seq| !self.events.contains_key(seq)).unwrap_or(0)
+    }
+
     /// Whether there is a seq between the two that nobody saw.
     pub fn has_hole_between(&self, after: u64, before: u64) -> bool {
         (after + 1..before.min(self.head + 1)).any(|seq| !self.events.contains_key(&seq))

@@ -1,6 +1,11 @@
-//! **State = fold**: a client that began with a snapshot, or with the first event, and applied what came, has
+//! **State = fold**: a snapshot is what the log up to its cursor makes of the tasks, and a client that began with a snapshot, or with the first event, and applied what came, has
 //! at the end what `GET /api/tasks` says with the same filter.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::oracle::filter::Filter;
 use crate::oracle::fold::Tasks;
 use crate::oracle::history::History;
 use crate::oracle::observer::{Asked, Log, Record};
@@ -8,7 +13,8 @@ use crate::oracle::truth::Truth;
 
 use super::Court;
 
-pub fn state_is_fold(history: &History, _: &Truth, court: &mut Court) {
+pub fn state_is_fold(history: &History, truth: &Truth, court: &mut Court) {
+    history.observers.iter().for_each(|observer| snapshots_are_of_their_moment(observer, truth, court));
     for observer in history.observers.iter().filter(|it| it.filter.shows_whole_tasks()) {
         let Some(tasks) = tasks_of(observer) else {
             // Only who was told of a loss and got no snapshot has no tasks.
@@ -24,6 +30,40 @@ pub fn state_is_fold(history: &History, _: &Truth, court: &mut Court) {
             court.holds(false, || format!("{}: {words}", observer.name));
         }
     }
+}
+
+fn snapshots_are_of_their_moment(observer: &Log, truth: &Truth, court: &mut Court) {
+    for visit in &observer.visits {
+        let mut listed: Vec<&Value> = Vec::new();
+        for message in visit.messages() {
+            match message.kind.as_str() {
+                "snapshot" => listed.extend(message.data["tasks"].as_array().expect("a list")),
+                // The end of a snapshot, or there was none.
+                "connected" if observer.snapshot && message.data["resumed"] == false => {
+                    if let Some(words) = differs_from_log(&listed, message.seq, &observer.filter, truth) {
+                        court.holds(false, || {
+                            format!("{}: in the snapshot at {}: {words}", observer.name, message.seq)
+                        });
+                    }
+                    listed.clear();
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Compares the tasks that have an event since the last hole in the log.
+fn differs_from_log(listed: &[&Value], seq: u64, filter: &Filter, truth: &Truth) -> Option<String> {
+    let hole = truth.last_hole(seq);
+    let (mut tasks, mut told) = (Tasks::default(), BTreeSet::new());
+    for (_, event) in truth.events.range(hole + 1..seq + 1) {
+        tasks.apply(&event.message, &Filter::default());
+        told.insert(event.message.text("task_id"));
+    }
+    tasks.keep(filter);
+    let is_known = |task: &&&Value| hole == 0 || told.contains(task["id"].as_str().expect("an id"));
+    tasks.differs_from(&listed.iter().filter(is_known).copied().collect::<Vec<_>>())
 }
 
 /// The tasks that a client has at the end; `None` when it was told that it has missed something, or did not
