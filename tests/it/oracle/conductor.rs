@@ -146,7 +146,7 @@ async fn last_words(client: &Client) -> (writer::Log, u64) {
         if let WishKind::Announce(_) = wish.kind {
             head = crate::sse::seq(&answer.body["id"]);
         }
-        log.0.push((wish, Outcome::Acknowledged(answer.body)));
+        log.wishes.push((wish, Outcome::Acknowledged(answer.body)));
     }
     (log, head)
 }

@@ -73,6 +73,8 @@ impl observer::Log {
                     "reset" if self.snapshot => stretches.extend(open.take()),
                     "reset" => stretches.extend(std::mem::replace(&mut open, begin(message.seq))),
                     "snapshot" => stretches.extend(open.take()),
+                    // A farewell before the snapshot was there.
+                    _ if open.is_none() && !message.is_event() => {}
                     _ => {
                         let stretch = open.get_or_insert_with(|| Stretch {
                             after: message.seq - 1,

@@ -52,7 +52,7 @@ impl Totals {
         for violation in violations {
             totals.count(&violation.property.to_string(), 1);
         }
-        for (wish, outcome) in history.writers.iter().flat_map(|writer| &writer.0) {
+        for (wish, outcome) in history.writers.iter().flat_map(|writer| &writer.wishes) {
             let name = match outcome {
                 Outcome::Acknowledged(_) => "acknowledged",
                 Outcome::Unknown if !matches!(wish.kind, WishKind::Impossible(_)) => "unknown",
@@ -60,6 +60,8 @@ impl Totals {
             };
             totals.count(name, 1);
         }
+        let probes = history.writers.iter().map(|writer| writer.probes.len());
+        totals.count("probes", probes.sum());
         for observer in &history.observers {
             totals.count_observer(observer, history.schedule.hub.ring_events_max);
         }

@@ -29,7 +29,7 @@ pub enum Property {
     Agreeing,
     /// Who applies the stream to a snapshot has the tasks.
     StateIsFold,
-    /// What was seen is on the disk.
+    /// What was seen or acknowledged is in the store.
     Committed,
 }
 

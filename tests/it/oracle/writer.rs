@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,22 @@ pub enum Outcome {
 
 /// What one writer did.
 #[derive(Debug, Default)]
-pub struct Log(pub Vec<(Wish, Outcome)>);
+pub struct Log {
+    pub wishes: Vec<(Wish, Outcome)>,
+    pub probes: Vec<Probe>,
+}
+
+/// What could be read right after a version of a task was acknowledged.
+#[derive(Debug)]
+pub struct Probe {
+    pub task: String,
+    pub version: i64,
+    /// The version that was there; none when there was no task.
+    pub found: Option<i64>,
+}
+
+/// How many in a hundred acknowledged changes are followed by a look.
+const PROBE_PERCENT: u64 = 10;
 
 /// The tasks that writers know of, with the last version seen.
 #[derive(Debug, Default)]
@@ -89,10 +104,14 @@ impl Writer {
             });
             let wish = imagination.wish(known, count >= self.plan.tasks_max);
             let outcome = self.ask(&moment, &wish).await;
-            if let Outcome::Unknown = outcome {
-                self.wait_for_the_end_of(&moment).await;
+            match &outcome {
+                Outcome::Unknown => self.wait_for_the_end_of(&moment).await,
+                Outcome::Acknowledged(body) if self.plan.random.chance(PROBE_PERCENT) => {
+                    log.probes.extend(self.probe(&moment, body).await);
+                }
+                Outcome::Acknowledged(_) | Outcome::Refused => {}
             }
-            log.0.push((wish, outcome));
+            log.wishes.push((wish, outcome));
             if self.plan.random.chance(self.plan.pause_percent) {
                 tokio::time::sleep(Duration::from_micros(self.plan.random.between(100..=8000))).await;
             }
@@ -128,6 +147,20 @@ impl Writer {
             StatusCode::SERVICE_UNAVAILABLE => Outcome::Refused,
             _ => panic!("complete: {wish:?} was answered {answer:?}"),
         }
+    }
+
+    /// Reads a task whose change was just acknowledged.
+    async fn probe(&self, moment: &Moment, body: &Value) -> Option<Probe> {
+        let (task, version) = (body["id"].as_str()?, body["version"].as_i64()?);
+        let client = Client { address: moment.address, http: self.http.clone() };
+        let answer =
+            client.try_send(client.request(Method::GET, &format!("/api/tasks/{task}"))).await.ok()?;
+        let is_answer = answer.status.is_success() || answer.status == StatusCode::NOT_FOUND;
+        (is_answer && !moment.has_crashed()).then(|| Probe {
+            task: task.to_owned(),
+            version,
+            found: answer.body["version"].as_i64(),
+        })
     }
 
     fn note(&self, wish: &Wish, body: &Value) {

@@ -18,7 +18,7 @@ pub fn complete(history: &History, truth: &Truth, court: &mut Court) {
         no_gap(history, observer, court);
     }
     let log = Index::of(truth, history.head);
-    for (wish, outcome) in history.writers.iter().flat_map(|writer| &writer.0) {
+    for (wish, outcome) in history.writers.iter().flat_map(|writer| &writer.wishes) {
         if let Outcome::Acknowledged(body) = outcome {
             was_seen(wish, body, &log, truth, court);
         }
@@ -108,7 +108,7 @@ fn was_seen(wish: &Wish, body: &Value, log: &Index<'_>, truth: &Truth, court: &m
 }
 
 fn nothing_refused(history: &History, truth: &Truth, court: &mut Court) {
-    let wishes = history.writers.iter().flat_map(|writer| &writer.0);
+    let wishes = history.writers.iter().flat_map(|writer| &writer.wishes);
     let refused: HashSet<&str> = wishes
         .filter(|(wish, outcome)| {
             matches!(outcome, Outcome::Refused) || matches!(wish.kind, WishKind::Impossible(_))

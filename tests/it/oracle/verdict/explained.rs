@@ -21,7 +21,7 @@ pub fn explained(history: &History, truth: &Truth, court: &mut Court) {
     let acknowledged = Acknowledged::of(history, court);
     truth.events.values().for_each(|told| is_a_change(told, court));
     let unexplained = acknowledged.leaves(truth, court);
-    let wishes = history.writers.iter().flat_map(|writer| &writer.0);
+    let wishes = history.writers.iter().flat_map(|writer| &writer.wishes);
     let unknown: Vec<&Wish> =
         wishes.filter(|(_, outcome)| matches!(outcome, Outcome::Unknown)).map(|(wish, _)| wish).collect();
     for event in without_a_wish(&unexplained, &unknown) {
@@ -69,7 +69,7 @@ struct Acknowledged<'a> {
 impl<'a> Acknowledged<'a> {
     fn of(history: &'a History, court: &mut Court) -> Self {
         let mut all = Self::default();
-        for (wish, outcome) in history.writers.iter().flat_map(|writer| &writer.0) {
+        for (wish, outcome) in history.writers.iter().flat_map(|writer| &writer.wishes) {
             let Outcome::Acknowledged(body) = outcome else {
                 continue;
             };
