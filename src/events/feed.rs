@@ -181,7 +181,11 @@ impl Feed {
         });
         let page: Vec<StoredEvent> = match read.await? {
             Ok(page) => page,
-            Err(oldest) => return Ok(Next::Expired { oldest }),
+            Err(oldest) => {
+                // Who now asks where the log begins is to be told no less.
+                self.reader.saw_oldest(oldest);
+                return Ok(Next::Expired { oldest });
+            }
         };
         let mut out = BytesMut::new();
         let mut taken = Taken::nothing(cursor);

@@ -5,7 +5,8 @@
 //! that slow searches do not hold it up.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Acquire};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::sync::{Arc, Mutex, RwLock};
 
 use rusqlite::{Connection, OpenFlags};
@@ -69,6 +70,11 @@ impl Reader {
     /// The seq of the oldest event that is still held; one more than the head when there is none.
     pub fn oldest(&self) -> u64 {
         self.shared.oldest.load(Acquire)
+    }
+
+    /// Tells everybody of an oldest event that was read. The writer tells, too, but a moment after its commit.
+    pub fn saw_oldest(&self, seq: u64) {
+        self.shared.oldest.fetch_max(seq, AcqRel);
     }
 
     /// Runs `query` over one committed state, on a thread that may block.
