@@ -383,16 +383,17 @@ impl Formatter for OneLine {
     }
 }
 
-/// `{id, event, data, timestamp}`: the one form of every message, in this order.
+/// `{id, event, data, timestamp}`: the one form of every message, in this order. The id is the cursor at which the
+/// stream stands after it: an [`EventId`], or a byte of a log.
 #[derive(Debug, Serialize)]
-pub struct Envelope<'a, D> {
-    pub id: EventId,
+pub struct Envelope<'a, I, D> {
+    pub id: I,
     pub event: &'a str,
     pub data: D,
     pub timestamp: Timestamp,
 }
 
-impl<D: Serialize> Envelope<'_, D> {
+impl<I: Serialize, D: Serialize> Envelope<'_, I, D> {
     /// One line of JSON, without a line break of any kind.
     pub fn encode(&self) -> Bytes {
         let mut bytes = Vec::with_capacity(512);

@@ -3,11 +3,20 @@
 //! An envelope is one line of JSON in which every control character is escaped, so no text in any field can
 //! end a line or inject a field. Ids and names are ours and hold neither line breaks nor NUL.
 
+use std::fmt::Display;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Envelope, EventId};
+use crate::domain::event::Envelope;
+
+use super::control::GoodbyeData;
+
+/// How long a client should wait before it reconnects after a loss it did not see coming.
+pub const RETRY_MS: u64 = 3000;
+/// At shutdown each client is sent away for its own time in this range, so that they come back spread out.
+const GOODBYE_MS: std::ops::Range<u64> = 1000..5000;
 
 /// How a client wants its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +46,7 @@ impl Format {
     }
 
     /// Writes one message. `body` is its encoded envelope.
-    pub fn write(self, out: &mut BytesMut, id: EventId, event: &str, body: &[u8]) {
+    pub fn write(self, out: &mut BytesMut, id: impl Display, event: &str, body: &[u8]) {
         match self {
             Self::Ndjson => {
                 out.put_slice(body);
@@ -74,11 +83,22 @@ impl Format {
         }
     }
 
-    /// A control message, standing at `id`.
-    pub fn control(self, id: EventId, event: &str, data: impl Serialize) -> Bytes {
-        let body = Envelope { id, event, data, timestamp: Timestamp::now() }.encode();
+    /// A message that is on the wire only, standing at `id`.
+    pub fn control(self, id: impl Display + Serialize, event: &str, data: impl Serialize) -> Bytes {
+        let body = Envelope { id: &id, event, data, timestamp: Timestamp::now() }.encode();
         let mut out = BytesMut::with_capacity(body.len() + 64);
         self.write(&mut out, id, event, &body);
+        out.freeze()
+    }
+
+    /// Sends a client that stands at `id` away for a while, which is another one for each.
+    pub fn goodbye(self, id: impl Display + Serialize) -> Bytes {
+        let mut random = [0; 8];
+        // Without randomness the clients come back together, which they survive.
+        let _ = getrandom::fill(&mut random);
+        let retry_ms = GOODBYE_MS.start + u64::from_le_bytes(random) % (GOODBYE_MS.end - GOODBYE_MS.start);
+        let mut out = BytesMut::from(self.retry(retry_ms));
+        out.extend_from_slice(&self.control(id, "goodbye", GoodbyeData { retry_ms }));
         out.freeze()
     }
 }
@@ -86,7 +106,7 @@ impl Format {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::Epoch;
+    use crate::domain::event::{Epoch, EventId};
 
     fn frame(format: Format) -> String {
         let mut out = BytesMut::new();

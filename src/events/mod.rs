@@ -200,6 +200,16 @@ impl Events {
         Ok(Some(History { events: joined_by_commas(lines), cursor: self.feed.id(cursor) }))
     }
 
+    /// Changes when a keepalive is due on every stream.
+    pub fn ticks(&self) -> watch::Receiver<u64> {
+        self.ticks.subscribe()
+    }
+
+    /// Cancelled when all streams have to end.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
     /// A keepalive is sent this often.
     pub fn keepalive_seconds(&self) -> u64 {
         self.keepalive_seconds

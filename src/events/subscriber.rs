@@ -25,17 +25,13 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::event::EventId;
 use crate::metrics::Latency;
 
-use super::control::{CheckpointData, ConnectedData, GoodbyeData, ResetData, ResetReason};
+use super::control::{CheckpointData, ConnectedData, ResetData, ResetReason};
 use super::feed::{Feed, Next, Position};
+use super::frame::RETRY_MS;
 use super::registry::{DisconnectReason, Registration};
 use super::ring::{Shape, Take};
 use super::segment::{PAGE_BYTES, Taken};
 use super::snapshot::{Snapshot, SnapshotError, Snapshots};
-
-/// How long a client should wait before it reconnects after a loss it did not see coming.
-const RETRY_MS: u64 = 3000;
-/// At shutdown each client is sent away for its own time in this range, so that they come back spread out.
-const GOODBYE_MS: std::ops::Range<u64> = 1000..5000;
 
 /// What all streams have in common. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -358,12 +354,7 @@ impl Subscriber {
         let id = self.place();
         self.stage = Stage::Ended;
         self.registration.ends(DisconnectReason::Drained);
-        let mut random = [0; 8];
-        // Without randomness the clients come back together, which they survive.
-        let _ = getrandom::fill(&mut random);
-        let retry_ms = GOODBYE_MS.start + u64::from_le_bytes(random) % (GOODBYE_MS.end - GOODBYE_MS.start);
-        bytes.extend_from_slice(&self.shape.format.retry(retry_ms));
-        bytes.extend_from_slice(&self.shape.format.control(id, "goodbye", GoodbyeData { retry_ms }));
+        bytes.extend_from_slice(&self.shape.format.goodbye(id));
         self.sent(events, bytes.into())
     }
 
