@@ -14,7 +14,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
-use crate::domain::id::TaskId;
+use crate::domain::id::{ExecutionId, TaskId};
 use crate::executor::logs::{self, From};
 use crate::service::Service;
 use crate::store::ExecutionQuery;
@@ -177,7 +177,7 @@ impl ExecutionApi {
         Ok(ExecutionListReply::Ok(Body(executions), link))
     }
 
-    /// Read the log of a task's latest execution
+    /// Read the log of an execution
     ///
     /// From `offset` on, or, without it, the last `tail` lines. Output is there as soon as it is written.
     #[oai(path = "/api/exec/:task_id/logs", method = "get", operation_id = "getExecutionLogs")]
@@ -192,8 +192,10 @@ impl ExecutionApi {
         tail: Query<u32>,
         /// The byte to start at; `next_offset` of the page before.
         offset: Query<Option<u64>>,
+        /// Which execution of the task; without it: the latest.
+        execution_id: Query<Option<ExecutionId>>,
     ) -> Result<Body<ExecutionLog>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
-        let execution = service.latest_execution(task_id.0).await?;
+        let execution = service.execution_of(task_id.0, execution_id.0).await?;
         let ended = execution.status.is_final();
         let from = match offset.0 {
             Some(offset) => From::Offset(offset),
@@ -212,7 +214,7 @@ impl ExecutionApi {
         }))
     }
 
-    /// Download the log of a task's latest execution
+    /// Download the log of an execution
     ///
     /// The bytes as they were written. Understands `Range`.
     #[oai(path = "/api/exec/:task_id/logs/raw", method = "get", operation_id = "downloadExecutionLog")]
@@ -223,8 +225,10 @@ impl ExecutionApi {
         request: &Request,
         /// The task.
         task_id: Path<TaskId>,
+        /// Which execution of the task; without it: the latest.
+        execution_id: Query<Option<ExecutionId>>,
     ) -> Result<RawLog, Problems<{ BAD_REQUEST | NOT_FOUND | RANGE }>> {
-        let execution = service.latest_execution(task_id.0).await?;
+        let execution = service.execution_of(task_id.0, execution_id.0).await?;
         let path = log_path(&data_dir, &execution);
         let wanted = StaticFileRequest::from_request(request, &mut RequestBody::default())
             .await

@@ -225,6 +225,9 @@ impl From<ServiceError> for Problem {
             ServiceError::NeverExecuted(_) => {
                 Self::new(Code::ExecutionNotFound, format!("{words}; POST starts an execution"))
             }
+            ServiceError::NoExecution { .. } => {
+                Self::new(Code::ExecutionNotFound, format!("{words}; `GET /api/executions` lists them"))
+            }
             ServiceError::Invalid(invalid) => invalid.into(),
             ServiceError::VersionMismatch { current } => Self::new(
                 Code::VersionMismatch,

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::domain::error::Invalid;
 use crate::domain::execution::{ExecutionStatus, WrongState};
-use crate::domain::id::TaskId;
+use crate::domain::id::{ExecutionId, TaskId};
 use crate::store::StoreError;
 
 #[derive(Debug, Error)]
@@ -13,6 +13,8 @@ pub enum ServiceError {
     NoTask(TaskId),
     #[error("task {0} has never been executed")]
     NeverExecuted(TaskId),
+    #[error("task {task} has no execution {execution}")]
+    NoExecution { task: TaskId, execution: ExecutionId },
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// `If-Match` named other versions than the current one.

@@ -102,6 +102,26 @@ impl Service {
         self.store.read(move |view| latest(view, task_id)).await
     }
 
+    /// One execution of a task: the one with this id, or else the latest.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::NoExecution`],
+    /// [`ServiceError::Store`]
+    pub async fn execution_of(
+        &self,
+        task: TaskId,
+        id: Option<ExecutionId>,
+    ) -> Result<Execution, ServiceError> {
+        let Some(id) = id else {
+            return self.latest_execution(task).await;
+        };
+        let found =
+            self.store.read(move |view| -> Result<_, ServiceError> { Ok(view.execution(id)?) }).await?;
+        found
+            .filter(|execution| execution.task_id == task)
+            .ok_or(ServiceError::NoExecution { task, execution: id })
+    }
+
     /// # Errors
     /// [`ServiceError::Store`]
     pub async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, ServiceError> {

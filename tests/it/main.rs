@@ -13,6 +13,7 @@ mod frames;
 mod guard;
 mod imports;
 mod lists;
+mod logs;
 mod oracle;
 mod problems;
 mod slow;
