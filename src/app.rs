@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::config::Config;
 use crate::events::Events;
-use crate::executor::{Executor, ExecutorSettings};
+use crate::executor::{Executor, ExecutorSettings, LogStreams};
 use crate::http::{self, DataDir, Rooms};
 use crate::metrics::Metrics;
 use crate::open_files;
@@ -72,7 +72,8 @@ impl App {
         Executor::start(service.clone(), &config.executor, settings, token, &shutdown.tasks)?;
 
         shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
-        let rooms = Rooms { service, events, metrics, data_dir: DataDir(data_dir.clone()) };
+        let logs = LogStreams::new(service.clone(), data_dir.clone(), &events, shutdown.tasks.clone());
+        let rooms = Rooms { service, events, logs, metrics, data_dir: DataDir(data_dir.clone()) };
         server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
         Ok(Self {
             addresses,

@@ -93,8 +93,9 @@ def main():
     passed += 1
 
     answer = shell(shown["exec"])
-    log = json.loads(answer[answer.index('{"log_file"'):])
+    log, end = json.JSONDecoder().raw_decode(answer, answer.index('{"log_file"'))
     assert log["text"].startswith("hello from taskhub-"), log
+    assert '"event":"end"' in answer[end:].strip().splitlines()[-1], answer[end:]
     print("ok: exec prints its session's name")
     passed += 1
 

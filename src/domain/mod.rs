@@ -10,6 +10,7 @@ pub mod event;
 pub mod execution;
 pub mod filter;
 pub mod id;
+pub mod log;
 pub mod page;
 pub(crate) mod schema;
 pub mod task;

@@ -25,12 +25,17 @@
 
 mod contract;
 mod directory;
+mod log_piece;
+mod log_stream;
 pub mod logs;
 mod processes;
 mod session;
 pub mod shim;
 mod supervisor;
+mod tailer;
 mod watcher;
+
+pub use log_stream::{LogStart, LogStream, LogStreams, LogTotals};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

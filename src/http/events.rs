@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use poem::http::header;
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::param::{Header, Query};
@@ -30,7 +29,7 @@ use super::problem::problems::{BAD_REQUEST, BODY, GONE, NONE};
 use super::problem::{Code, Problem, Problems};
 use super::schema::Event;
 use super::standing::EventStatus;
-use super::stream::StreamReply;
+use super::stream::{StreamReply, accepts_ndjson};
 
 #[derive(Debug)]
 pub struct EventApi;
@@ -145,7 +144,7 @@ impl EventApi {
         /// Adds an `event:` line to every message, for `addEventListener`.
         #[oai(default)]
         named: Query<bool>,
-    ) -> Result<StreamReply, Problems<{ BAD_REQUEST }>> {
+    ) -> Result<StreamReply<Event>, Problems<{ BAD_REQUEST }>> {
         let format = match (accepts_ndjson(request), named.0) {
             (true, _) => Format::Ndjson,
             (false, true) => Format::NamedSse,
@@ -172,7 +171,7 @@ impl EventApi {
         let ip = request.remote_addr().as_socket_addr().map(|address| address.ip());
         let peer = Peer { ip, fate: request.extensions().get::<Fate>().cloned().unwrap_or_default() };
         match log.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {
-            Ok(subscriber) => Ok(StreamReply::of(format, subscriber)),
+            Ok(subscriber) => Ok(StreamReply::<Event>::of(format, subscriber)),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a stream cannot start");
                 Ok(StreamReply::unavailable(format))
@@ -292,17 +291,6 @@ fn start_since(since: String) -> Result<Start, Problem> {
     let detail = "since: expected an event id such as 7c1e9a42-1042, an RFC 3339 time such as \
                   2025-06-22T10:00:00Z, or `earliest`";
     Err(Problem::new(Code::InvalidParameter, detail).with_field("since"))
-}
-
-fn accepts_ndjson(request: &Request) -> bool {
-    request
-        .headers()
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|range| range.split(';').map(str::trim))
-        .any(|mut range| range.next() == Some("application/x-ndjson") && !range.any(|it| it == "q=0"))
 }
 
 fn filter(

@@ -6,7 +6,7 @@ use poem::error::StaticFileError;
 use poem::http::{HeaderValue, header};
 use poem::web::{Data, StaticFileRequest};
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::registry::{
     MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
@@ -15,14 +15,18 @@ use serde::Serialize;
 
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use crate::domain::id::{ExecutionId, TaskId};
+use crate::events::frame::Format;
 use crate::executor::logs::{self, From};
-use crate::service::Service;
+use crate::executor::{LogStart, LogStreams};
+use crate::service::{Service, ServiceError};
 use crate::store::ExecutionQuery;
 
 use super::body::Body;
 use super::list::List;
 use super::problem::problems::{BAD_REQUEST, BODY, CONFLICT, NOT_FOUND, RANGE};
 use super::problem::{Code, Problem, Problems};
+use super::schema::LogEvent;
+use super::stream::{StreamReply, accepts_ndjson};
 use super::{DataDir, Tags};
 
 /// Bytes of a log in one JSON page.
@@ -250,6 +254,76 @@ impl ExecutionApi {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Ok(RawLog(response))
     }
+
+    /// Follow the log of an execution
+    ///
+    /// A Server-Sent Events stream of everything that an execution writes, from any byte of its log on, as it is
+    /// written; the stream of one that has ended is its whole log. Every message is one `LogEvent` as JSON in
+    /// `data:`, without an `event:` line: `log` carries a piece of at most 32 KiB, and `end`, the last message,
+    /// tells how the execution ended. A comment (`: keepalive`) is sent every 30 seconds.
+    ///
+    /// **Ids are offsets**: the id of a message is the byte after what it carries. Resume with the id of the last
+    /// message: browsers send it as `Last-Event-ID` by themselves, others may use `last_event_id` or `offset`; the
+    /// header comes first, then `last_event_id`, then `offset`, then `tail`. Nothing is missed and nothing comes
+    /// twice, also across restarts of the hub. Ids are those of one log: name `execution_id` when you resume, or
+    /// the task's next execution may have begun meanwhile. If the log is shorter than that, or the id is
+    /// none, the first message is `reset`, and the log follows from its beginning; the status is always 200, since a
+    /// browser gives up on any other.
+    ///
+    /// Bytes that are UTF-8 come as `text`, in whole characters: half a character waits for its rest. Others
+    /// come as `base64`. Put together they are the very bytes of the log. Of a log that reaches its limit the
+    /// stream shows the beginning and a mark, then nothing until the execution ends, then how much was left out
+    /// and the last bytes.
+    ///
+    /// After `end` there is nothing more: close your `EventSource`. One that comes back gets `end` again.
+    ///
+    /// With `Accept: application/x-ndjson` each line is one `LogEvent`.
+    #[oai(path = "/api/exec/:task_id/logs/stream", method = "get", operation_id = "streamExecutionLogs")]
+    #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
+    async fn stream_log(
+        &self,
+        service: Data<&Service>,
+        logs: Data<&LogStreams>,
+        request: &Request,
+        /// The task.
+        task_id: Path<TaskId>,
+        /// Which execution of the task; without it: the latest.
+        execution_id: Query<Option<ExecutionId>>,
+        /// The id of the last message you have seen.
+        #[oai(name = "Last-Event-ID")]
+        _last_event_id_header: Header<Option<String>>,
+        /// The same, for clients that cannot send headers.
+        last_event_id: Query<Option<String>>,
+        /// The byte to start at; without it: the first.
+        offset: Query<Option<u64>>,
+        /// Starts so many lines before the end, as far as they lie in the last MiB.
+        #[oai(validator(minimum(value = "0"), maximum(value = "10000")))]
+        tail: Query<Option<u32>>,
+    ) -> Result<StreamReply<LogEvent>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
+        let format = if accepts_ndjson(request) { Format::Ndjson } else { Format::Sse };
+        let header = super::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
+        let resume = header.or(last_event_id.0.filter(|id| !id.is_empty()));
+        let start = match (resume, offset.0, tail.0) {
+            (Some(id), _, _) => LogStart::After(id),
+            (None, Some(offset), _) => LogStart::Offset(offset),
+            (None, None, Some(lines)) => LogStart::Tail(lines as usize),
+            (None, None, None) => LogStart::Offset(0),
+        };
+        let execution = match service.execution_of(task_id.0, execution_id.0).await {
+            Ok(execution) => execution,
+            Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(match logs.open(execution, start, format).await {
+            Ok(log) => StreamReply::<LogEvent>::of(format, log),
+            Err(error) => cannot_start(format, &error),
+        })
+    }
+}
+
+fn cannot_start(format: Format, error: &(dyn std::error::Error + 'static)) -> StreamReply<LogEvent> {
+    tracing::error!(error, "a log's stream cannot start");
+    StreamReply::unavailable(format)
 }
 
 /// Built from the hub's own number, never from what a client sent.

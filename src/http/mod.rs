@@ -32,6 +32,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::ServerConfig;
 use crate::events::Events;
+use crate::executor::LogStreams;
 use crate::metrics::Metrics;
 use crate::service::Service;
 
@@ -61,6 +62,7 @@ pub struct DataDir(pub PathBuf);
 pub struct Rooms {
     pub service: Service,
     pub events: Events,
+    pub logs: LogStreams,
     pub metrics: Metrics,
     pub data_dir: DataDir,
 }
@@ -83,6 +85,7 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         .at("/metrics", api)
         .data(rooms.service)
         .data(rooms.events)
+        .data(rooms.logs)
         .data(rooms.metrics)
         .data(rooms.data_dir)
         .with(NormalizePath::new(TrailingSlash::Trim))

@@ -1,6 +1,6 @@
-//! The event union as the specification describes it.
+//! The unions of messages as the specification describes them: of the event stream, and of a log's.
 //!
-//! Events are encoded in `domain` and `events`, as bytes; here is only their description: one flat object a
+//! Messages are encoded in `domain` and `events`, as bytes; here is only their description: one flat object a
 //! kind, told apart by `event`, since that is what generators turn into types that narrow. A test checks
 //! every event that the integration tests receive against it.
 
@@ -13,11 +13,34 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{
     AnnouncementData, EventId, EventKind, ExecutionEventData, TaskDeletedData, TaskEventData,
 };
+use crate::domain::log::{LogEndData, LogOffset, LogOutputData, LogResetData};
 use crate::events::control::{CheckpointData, ConnectedData, GoodbyeData, ResetData, SnapshotData};
 
-/// One message of the stream. It has no value of its own.
+/// What is sent as a stream of messages.
+pub trait Message: Type + Send {
+    /// What the specification says of a response that is such a stream.
+    const STREAM: &'static str;
+}
+
+/// One message of the event stream. It has no value of its own.
 #[derive(Debug)]
 pub struct Event;
+
+/// One message of the stream of a log. It has no value of its own.
+#[derive(Debug)]
+pub struct LogEvent;
+
+impl Message for Event {
+    const STREAM: &'static str = "An endless stream. As `text/event-stream` each message is `id: …` and \
+                                  `data: …`, where the data is one `Event` as a line of JSON; as \
+                                  `application/x-ndjson` each line is one `Event`.";
+}
+
+impl Message for LogEvent {
+    const STREAM: &'static str = "A stream that ends after the message `end`. As `text/event-stream` each message is \
+                                  `id: …` and `data: …`, where the data is one `LogEvent` as a line of JSON; as \
+                                  `application/x-ndjson` each line is one `LogEvent`.";
+}
 
 /// A kind of message: its schema's name, its word, and what it is.
 struct Kind {
@@ -25,12 +48,14 @@ struct Kind {
     word: &'static str,
     description: &'static str,
     data: MetaSchemaRef,
+    register_data: fn(&mut Registry),
 }
 
-fn kinds() -> Vec<Kind> {
-    fn kind<D: Type>(schema: &'static str, word: &'static str, description: &'static str) -> Kind {
-        Kind { schema, word, description, data: D::schema_ref() }
-    }
+fn kind<D: Type>(schema: &'static str, word: &'static str, description: &'static str) -> Kind {
+    Kind { schema, word, description, data: D::schema_ref(), register_data: D::register }
+}
+
+fn event_kinds() -> Vec<Kind> {
     vec![
         kind::<TaskEventData>("TaskCreatedEvent", EventKind::TaskCreated.word(), "A task was created."),
         kind::<TaskEventData>(
@@ -77,7 +102,25 @@ fn kinds() -> Vec<Kind> {
     ]
 }
 
-fn envelope(kind: &Kind) -> MetaSchema {
+fn log_kinds() -> Vec<Kind> {
+    vec![
+        kind::<LogOutputData>("LogOutputEvent", "log", "A piece of the log; its id is the byte after it."),
+        kind::<LogResetData>(
+            "LogResetEvent",
+            "reset",
+            "The log is shorter than where you stood; it follows from its beginning.",
+        ),
+        kind::<GoodbyeData>("LogGoodbyeEvent", "goodbye", "The hub ends the stream; reconnect with this id."),
+        kind::<LogEndData>(
+            "LogEndEvent",
+            "end",
+            "The execution has ended, and its whole log was sent. The last message.",
+        ),
+    ]
+}
+
+/// A kind of message as a schema. `id` says what its id is.
+fn envelope(kind: &Kind, id: &MetaSchemaRef) -> MetaSchema {
     let described = |schema: MetaSchemaRef, description| {
         schema.merge(MetaSchema { description: Some(description), ..MetaSchema::ANY })
     };
@@ -89,13 +132,7 @@ fn envelope(kind: &Kind) -> MetaSchema {
         description: Some(kind.description),
         required: vec!["id", "event", "data", "timestamp"],
         properties: vec![
-            (
-                "id",
-                described(
-                    EventId::schema_ref(),
-                    "The position in the log; resume after it with `Last-Event-ID`.",
-                ),
-            ),
+            ("id", id.clone()),
             ("event", described(word, "Tells the kinds apart.")),
             ("data", kind.data.clone()),
             ("timestamp", described(Timestamp::schema_ref(), "When it happened.")),
@@ -104,55 +141,78 @@ fn envelope(kind: &Kind) -> MetaSchema {
     }
 }
 
-impl Type for Event {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "Event".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Reference("Event".into())
-    }
-
-    fn register(registry: &mut Registry) {
-        TaskEventData::register(registry);
-        TaskDeletedData::register(registry);
-        ExecutionEventData::register(registry);
-        AnnouncementData::register(registry);
-        ConnectedData::register(registry);
-        SnapshotData::register(registry);
-        CheckpointData::register(registry);
-        ResetData::register(registry);
-        GoodbyeData::register(registry);
-        let kinds = kinds();
-        for kind in &kinds {
-            registry.create_schema::<Self, _>(kind.schema.to_owned(), |_| envelope(kind));
-        }
-        registry.create_schema::<Self, _>("Event".to_owned(), |_| MetaSchema {
-            description: Some(
-                "One message of the stream: an event of the log, or a control message. Tell them apart by \
-                 `event`, and pass over kinds you do not know: more may be added.",
-            ),
-            one_of: kinds.iter().map(|kind| MetaSchemaRef::Reference(kind.schema.to_owned())).collect(),
-            discriminator: Some(MetaDiscriminatorObject {
-                property_name: "event",
-                mapping: kinds
-                    .iter()
-                    .map(|kind| (kind.word.to_owned(), format!("#/components/schemas/{}", kind.schema)))
-                    .collect(),
-            }),
-            ..MetaSchema::ANY
-        });
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
+/// An id, and what it is good for.
+fn id<I: Type>(description: &'static str) -> MetaSchemaRef {
+    I::schema_ref().merge(MetaSchema { description: Some(description), ..MetaSchema::ANY })
 }
+
+fn register_union<M: Type>(
+    registry: &mut Registry,
+    description: &'static str,
+    id: &MetaSchemaRef,
+    kinds: &[Kind],
+) {
+    for kind in kinds {
+        (kind.register_data)(registry);
+    }
+    for kind in kinds {
+        registry.create_schema::<M, _>(kind.schema.to_owned(), |_| envelope(kind, id));
+    }
+    registry.create_schema::<M, _>(M::name().into_owned(), |_| MetaSchema {
+        description: Some(description),
+        one_of: kinds.iter().map(|kind| MetaSchemaRef::Reference(kind.schema.to_owned())).collect(),
+        discriminator: Some(MetaDiscriminatorObject {
+            property_name: "event",
+            mapping: kinds
+                .iter()
+                .map(|kind| (kind.word.to_owned(), format!("#/components/schemas/{}", kind.schema)))
+                .collect(),
+        }),
+        ..MetaSchema::ANY
+    });
+}
+
+/// Presents a union to poem-openapi.
+macro_rules! union_type {
+    ($name:ident, $register:expr) => {
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Reference(stringify!($name).into())
+            }
+
+            fn register(registry: &mut Registry) {
+                $register(registry);
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+    };
+}
+
+union_type!(Event, |registry: &mut Registry| {
+    let description = "One message of the stream: an event of the log, or a control message. Tell them apart by \
+                       `event`, and pass over kinds you do not know: more may be added.";
+    let id = id::<EventId>("The position in the log; resume after it with `Last-Event-ID`.");
+    register_union::<Event>(registry, description, &id, &event_kinds());
+});
+
+union_type!(LogEvent, |registry: &mut Registry| {
+    let description = "One message of the stream of a log. Tell them apart by `event`, and pass over kinds you do \
+                       not know: more may be added.";
+    let id = id::<LogOffset>("The byte of the log to go on with; resume there with `Last-Event-ID`.");
+    register_union::<LogEvent>(registry, description, &id, &log_kinds());
+});

@@ -96,7 +96,7 @@ fn matches(template: &str, segments: &[&str]) -> bool {
 }
 
 /// What people see first when they try an operation: small, harmless, and true.
-fn examples() -> [(&'static str, Value); 7] {
+fn examples() -> [(&'static str, Value); 8] {
     let event = |seq: u64, word: &str, data: Value| {
         let id = format!("7c1e9a42-{seq}");
         json!({ "id": id, "event": word, "data": data, "timestamp": "2025-06-22T10:00:00.000Z" })
@@ -105,6 +105,13 @@ fn examples() -> [(&'static str, Value); 7] {
         "task_id": "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e", "title": "Write the report", "status": "inprogress",
         "priority": "high", "assignee": "alice", "tags": ["docs"], "artifacts": ["out/report.pdf"],
         "version": 2, "changed": ["status", "priority"],
+    });
+    let output = json!({
+        "id": "4096", "event": "log", "timestamp": "2025-06-22T10:00:00.000Z",
+        "data": {
+            "execution_id": "0197f9a2-7d2f-7c6b-8e4f-3a5b9d7c2e1f", "offset": 4084, "text": "hello again\n",
+            "base64": null,
+        },
     });
     let problem = json!({
         "type": "urn:taskhub:problem:task_not_found", "title": "Not Found", "status": 404,
@@ -118,6 +125,7 @@ fn examples() -> [(&'static str, Value); 7] {
         ("ExecutionRequest", json!({ "script_content": "echo hello", "timeout_seconds": 60 })),
         ("AnnouncementData", json!({ "level": "info", "message": "Maintenance at 18:00 UTC" })),
         ("Event", event(1042, "task_updated", task)),
+        ("LogEvent", output),
         ("Problem", problem),
     ]
 }

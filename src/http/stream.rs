@@ -1,38 +1,40 @@
-//! The answer that does not end: a subscriber as the body of a response.
+//! The answers that go on: a cursor over events, or over a log, as the body of a response.
 
-use futures_util::stream;
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
 use poem::http::{HeaderValue, header};
-use poem::{Body as PoemBody, IntoResponse, Response};
+use poem::{Body as PoemBody, IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::types::Type;
 
 use crate::events::Subscriber;
 use crate::events::frame::Format;
+use crate::executor::LogStream;
 
-use super::schema::Event;
+use super::schema::{Event, LogEvent, Message};
 
 /// When to ask again for a stream that could not be had.
 const UNAVAILABLE_MS: u64 = 5000;
 
-/// A stream, or what stands in for one.
+/// A stream of messages of the kind `M`, or what stands in for one.
 #[derive(Debug)]
-pub struct StreamReply(Response);
+pub struct StreamReply<M>(Response, PhantomData<M>);
 
-impl IntoResponse for StreamReply {
+impl<M: Send> IntoResponse for StreamReply<M> {
     fn into_response(self) -> Response {
         self.0
     }
 }
 
-impl ApiResponse for StreamReply {
+impl<M: Message> ApiResponse for StreamReply<M> {
     fn meta() -> MetaResponses {
-        let content = |content_type| MetaMediaType { content_type, schema: Event::schema_ref() };
+        let content = |content_type| MetaMediaType { content_type, schema: M::schema_ref() };
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "An endless stream. As `text/event-stream` each message is `id: …` and \
-                              `data: …`, where the data is one `Event` as a line of JSON; as \
-                              `application/x-ndjson` each line is one `Event`.",
+                description: M::STREAM,
                 status: Some(200),
                 status_range: None,
                 content: vec![content("text/event-stream"), content("application/x-ndjson")],
@@ -42,30 +44,58 @@ impl ApiResponse for StreamReply {
     }
 
     fn register(registry: &mut Registry) {
-        Event::register(registry);
+        M::register(registry);
     }
 }
 
-impl StreamReply {
+impl<M> StreamReply<M> {
     fn new(format: Format, body: PoemBody) -> Self {
         let mut response = Response::builder().content_type(format.content_type()).body(body);
         let headers = response.headers_mut();
         // Nothing between here and the client may hold back, change or keep a stream.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        Self(response)
+        Self(response, PhantomData)
     }
 
-    pub fn of(format: Format, subscriber: Subscriber) -> Self {
-        let chunks = stream::unfold(subscriber, async |mut subscriber| {
-            let bytes = subscriber.next().await?;
-            Some((bytes.map_err(std::io::Error::other), subscriber))
-        });
-        Self::new(format, PoemBody::from_bytes_stream(chunks))
+    fn of_chunks<E>(format: Format, chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        Self::new(
+            format,
+            PoemBody::from_bytes_stream(chunks.map(|bytes| bytes.map_err(std::io::Error::other))),
+        )
     }
 
-    /// Stands in for a stream while the log cannot be read: a 5xx would close a browser's EventSource for good.
+    /// Stands in for a stream while the store cannot be read: a 5xx would close a browser's EventSource for good.
     pub fn unavailable(format: Format) -> Self {
         Self::new(format, PoemBody::from_bytes(format.retry(UNAVAILABLE_MS)))
     }
+}
+
+impl StreamReply<Event> {
+    pub fn of(format: Format, subscriber: Subscriber) -> Self {
+        let next = async |mut subscriber: Subscriber| Some((subscriber.next().await?, subscriber));
+        Self::of_chunks(format, stream::unfold(subscriber, next))
+    }
+}
+
+impl StreamReply<LogEvent> {
+    pub fn of(format: Format, log: LogStream) -> Self {
+        let next = async |mut log: LogStream| Some((Ok::<_, Infallible>(log.next().await?), log));
+        Self::of_chunks(format, stream::unfold(log, next))
+    }
+}
+
+/// Whether a client asks for lines of JSON rather than server-sent events.
+pub fn accepts_ndjson(request: &Request) -> bool {
+    request
+        .headers()
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').map(str::trim))
+        .any(|mut range| range.next() == Some("application/x-ndjson") && !range.any(|it| it == "q=0"))
 }

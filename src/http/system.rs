@@ -6,6 +6,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
 use crate::events::Events;
+use crate::executor::LogStreams;
 use crate::metrics::Metrics;
 use crate::service::Service;
 
@@ -59,6 +60,7 @@ impl SystemApi {
     async fn metrics(
         &self,
         events: Data<&Events>,
+        logs: Data<&LogStreams>,
         metrics: Data<&Metrics>,
     ) -> Result<MetricsReply, Problems<NONE>> {
         let standing = events.standing();
@@ -68,6 +70,8 @@ impl SystemApi {
         for (reason, streams) in &standing.totals.disconnects {
             metrics.disconnected(reason.word(), *streams);
         }
+        let followed = logs.totals();
+        metrics.logs(followed.watchers, followed.tailers);
         metrics.ring(standing.ring_events, standing.ring_bytes);
         Ok(MetricsReply::Ok(PlainText(metrics.render())))
     }

@@ -22,6 +22,8 @@ const SENT_EVENTS: &str = "taskhub_stream_events_sent_total";
 const SENT_BYTES: &str = "taskhub_stream_bytes_sent_total";
 const DISCONNECTS: &str = "taskhub_stream_disconnects_total";
 const STREAM_SECONDS: &str = "taskhub_stream_latency_seconds";
+const LOG_STREAMS: &str = "taskhub_log_streams";
+const LOG_TAILERS: &str = "taskhub_log_tailers";
 const RING_EVENTS: &str = "taskhub_ring_events";
 const RING_BYTES: &str = "taskhub_ring_bytes";
 
@@ -82,6 +84,13 @@ impl Metrics {
         describe(SENT_EVENTS, None, "Events sent, over all streams", true);
         describe(SENT_BYTES, Some(Unit::Bytes), "Bytes sent, over all streams", true);
         describe(DISCONNECTS, None, "Streams that have ended, by reason", true);
+        describe(LOG_STREAMS, None, "Streams of logs open now", false);
+        describe(
+            LOG_TAILERS,
+            None,
+            "Logs looked at for their streams: one for each that is followed and grows",
+            false,
+        );
         describe(RING_EVENTS, None, "Events held in memory", false);
         describe(RING_BYTES, Some(Unit::Bytes), "Bytes of events held in memory", false);
         recorder.describe_histogram(
@@ -125,6 +134,11 @@ impl Metrics {
     pub fn disconnected(&self, reason: &'static str, streams: u64) {
         let key = Key::from_parts(DISCONNECTS, vec![Label::new("reason", reason)]);
         self.recorder.register_counter(&key, &METADATA).absolute(streams);
+    }
+
+    pub fn logs(&self, watchers: u64, tailers: u64) {
+        self.gauge(LOG_STREAMS, watchers);
+        self.gauge(LOG_TAILERS, tailers);
     }
 
     pub fn ring(&self, events: u64, bytes: u64) {

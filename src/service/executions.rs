@@ -91,6 +91,7 @@ impl Service {
             })
             .await?;
         self.work.notify_one();
+        self.stepped();
         Ok(execution)
     }
 
@@ -142,15 +143,18 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Ended`] when it is not queued any more, [`ServiceError::Store`]
     pub async fn claim_execution(&self, id: ExecutionId) -> Result<Claimed, ServiceError> {
-        self.store
+        let claimed = self
+            .store
             .write(move |tx| {
                 let execution = by_id(tx, id)?.started(tx.now())?;
                 let request = tx.execution_request(id)?.unwrap_or_default();
                 let script = request.script_content.clone().ok_or(ServiceError::NothingToRun)?;
                 record(tx, &execution, ExecutionPhase::Started)?;
-                Ok(Claimed { execution, script, request })
+                Ok::<_, ServiceError>(Claimed { execution, script, request })
             })
-            .await
+            .await?;
+        self.stepped();
+        Ok(claimed)
     }
 
     /// Records how an execution ended and announces it, once.
@@ -171,6 +175,7 @@ impl Service {
             .await?;
         // A slot is free.
         self.work.notify_one();
+        self.stepped();
         Ok(execution)
     }
 }

@@ -14,7 +14,7 @@ pub use tasks::{Created, IdempotencyKey, Precondition, TaskPage};
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::domain::event::{AnnouncementData, EventId, NewEvent};
 use crate::store::Store;
@@ -26,16 +26,27 @@ pub struct Service {
     /// Executions that may run at once; one more is announced as `queued`.
     slots: usize,
     work: Arc<Notify>,
+    /// Counts what executions have gone through.
+    steps: watch::Sender<u64>,
 }
 
 impl Service {
     pub fn new(store: Store, slots: usize) -> Self {
-        Self { store, slots, work: Arc::new(Notify::new()) }
+        Self { store, slots, work: Arc::new(Notify::new()), steps: watch::Sender::new(0) }
     }
 
     /// Rings when an execution was queued or asked to stop. One listener; a ring before it listens is kept.
     pub fn work(&self) -> &Notify {
         &self.work
+    }
+
+    /// Changes after any execution has started or ended. Any number of listeners; which one it was, the rows say.
+    pub fn steps(&self) -> watch::Receiver<u64> {
+        self.steps.subscribe()
+    }
+
+    fn stepped(&self) {
+        self.steps.send_modify(|count| *count += 1);
     }
 
     /// Whether anything can be written, found out by passing through the writer.

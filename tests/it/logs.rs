@@ -1,9 +1,18 @@
-//! Logs, read: each execution's.
+//! Logs, read and followed: whatever a script writes and whenever, each watcher has the very bytes of the file.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Hub};
+use crate::harness::{Client, DEADLINE, Hub, HubProcess};
+use crate::sse::Stream;
+
+/// An `EventSource` that comes back after the end waits this long.
+const END_RETRY_MS: u64 = 3_600_000;
 
 /// Starts a script as a task of its own; answers the task and the execution.
 async fn run(client: &Client, script: &str) -> (String, Value) {
@@ -13,9 +22,396 @@ async fn run(client: &Client, script: &str) -> (String, Value) {
     (task, started.body)
 }
 
+/// A script that waits until [`go`] is called.
+const WAIT: &str = "while [ ! -e go ]; do sleep 0.01; done;";
+
+fn go(data_dir: &Path, execution: &Value) {
+    let work = data_dir.join(format!("executions/{}/work", execution["number"]));
+    std::fs::write(work.join("go"), "").expect("the script has started");
+}
+
 async fn has_ended(client: &Client, task: &str) {
     let ended = |it: &Value| it["status"] != "running" && it["status"] != "queued";
     client.wait_for(&format!("/api/exec/{task}"), ended).await;
+}
+
+fn file(data_dir: &Path, execution: &Value) -> PathBuf {
+    data_dir.join(execution["log_file"].as_str().expect("a path"))
+}
+
+fn path(task: &str, query: &str) -> String {
+    format!("/api/exec/{task}/logs/stream{query}")
+}
+
+/// Follows one log, and holds what came of it.
+struct Watcher {
+    stream: Stream,
+    bytes: Vec<u8>,
+    /// Where the next piece has to start.
+    at: u64,
+    resets: usize,
+}
+
+impl Watcher {
+    async fn open(client: &Client, task: &str) -> Self {
+        Self::from(client, task, "", 0).await
+    }
+
+    /// With a query that starts at `at`.
+    async fn from(client: &Client, task: &str, query: &str, at: u64) -> Self {
+        let stream = Stream::at(client, &path(task, query), "LogEvent", None).await;
+        Self { stream, bytes: Vec::new(), at, resets: 0 }
+    }
+
+    /// Where it left off, as a browser reopens a stream.
+    async fn resume(self, client: &Client, task: &str) -> Self {
+        let stream = Stream::at(client, &path(task, ""), "LogEvent", Some(&self.at.to_string())).await;
+        Self { stream, ..self }
+    }
+
+    /// One message, checked and taken in.
+    async fn next(&mut self) -> Value {
+        let message = self.stream.next().await;
+        let data = &message["data"];
+        let id: u64 = message["id"].as_str().expect("an id").parse().expect("a number");
+        match message["event"].as_str().expect("a word") {
+            "log" => {
+                let piece = match (&data["text"], &data["base64"]) {
+                    (Value::String(text), Value::Null) => text.as_bytes().to_vec(),
+                    (Value::Null, Value::String(base64)) => STANDARD.decode(base64).expect("base64"),
+                    _ => panic!("{message}"),
+                };
+                assert_eq!(data["offset"], self.at, "nothing is missed and nothing comes twice");
+                assert!(!piece.is_empty() && piece.len() <= 32 << 10, "{} bytes", piece.len());
+                self.at += piece.len() as u64;
+                self.bytes.extend(piece);
+            }
+            "reset" => {
+                (self.at, self.resets) = (0, self.resets + 1);
+                self.bytes.clear();
+            }
+            _ => {}
+        }
+        assert_eq!(id, self.at);
+        message
+    }
+
+    /// Until it holds so many bytes.
+    async fn until(&mut self, bytes: usize) {
+        while self.bytes.len() < bytes {
+            let message = self.next().await;
+            assert_eq!(message["event"], "log", "{message}");
+        }
+    }
+
+    /// To the end: the last message's data.
+    async fn end(&mut self) -> Value {
+        loop {
+            let message = self.next().await;
+            if message["event"] == "end" {
+                assert_eq!(self.stream.parser.retry_ms, Some(END_RETRY_MS));
+                assert!(self.stream.try_next().await.is_none(), "it is the last message");
+                return message["data"].clone();
+            }
+        }
+    }
+}
+
+/// What a stream of a log that has ended sends, and how many resets, wherever it starts.
+async fn watched(client: &Client, task: &str, query: &str) -> (Vec<u8>, usize) {
+    let first = Watcher::from(client, task, query, 0).await.stream.next().await;
+    let at = match first["data"]["offset"].as_u64() {
+        Some(offset) => offset,
+        None => first["id"].as_str().expect("an id").parse().expect("a number"),
+    };
+    let mut watcher = Watcher::from(client, task, query, at).await;
+    watcher.end().await;
+    (watcher.bytes, watcher.resets)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_watchers_of_ten_logs_get_the_bytes_of_each() {
+    const SCRIPTS: usize = 10;
+    const WATCHERS: usize = 10;
+    let hub = Hub::with(&["--executions-max", "10"]).await;
+    let client = &hub.client;
+    // Text in many small writes, binary in large ones, characters cut in two, progress bars.
+    let script = r#"
+        i=0
+        while [ $i -lt 150 ]; do
+            printf 'line %d é€😀\r\n\303' $i; printf '\251 %d%%\r' $i
+            head -c $((i * 20)) /dev/urandom; printf '\0\n'
+            i=$((i + 1))
+        done
+        head -c 200000 /dev/zero
+        i=0; while [ $i -lt 3000 ]; do echo "one more line $i"; i=$((i + 1)); done
+        printf 'half: \342\202'
+    "#;
+    let mut watchers = tokio::task::JoinSet::new();
+    let mut executions = Vec::new();
+    for number in 0..SCRIPTS {
+        let (task, execution) = run(client, script).await;
+        executions.push(execution);
+        for watcher in 0..WATCHERS {
+            let (client, task) = (client.clone(), task.clone());
+            watchers.spawn(async move {
+                let mut it = Watcher::open(&client, &task).await;
+                // Some break off now and then, and resume.
+                for stop in 1..=watcher % 4 {
+                    it.until(stop * 7919).await;
+                    it = it.resume(&client, &task).await;
+                }
+                let end = it.end().await;
+                assert_eq!((&end["status"], it.resets), (&json!("completed"), 0));
+                (number, it.bytes)
+            });
+        }
+    }
+    let started = std::time::Instant::now();
+    let mut total = 0;
+    let waiting = async {
+        while let Some(watched) = watchers.join_next().await {
+            let (number, bytes) = watched.expect("no panic");
+            let log = std::fs::read(file(hub.directory.path(), &executions[number])).expect("the log");
+            assert!(log.len() > 400_000, "{}", log.len());
+            assert!(bytes == log, "a watcher of {number} has other bytes than the file");
+            total += bytes.len();
+        }
+    };
+    tokio::time::timeout(DEADLINE * 3, waiting).await.expect("in time");
+    println!("{total} bytes to {} watchers in {:?}", SCRIPTS * WATCHERS, started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_character_waits_for_its_rest() {
+    let hub = Hub::start().await;
+    let script = format!("printf 'a\\342\\202'; {WAIT} printf '\\254b\\r\\342\\200\\250\\303'");
+    let (task, execution) = run(&hub.client, &script).await;
+    let mut watcher = Watcher::open(&hub.client, &task).await;
+    let first = watcher.next().await;
+    assert_eq!((&first["data"]["text"], &first["id"]), (&json!("a"), &json!("1")));
+    watcher.stream.assert_silent(Duration::from_millis(300)).await;
+    go(hub.directory.path(), &execution);
+    let second = watcher.next().await;
+    assert_eq!((&second["data"]["text"], &second["id"]), (&json!("€b\r\u{2028}"), &json!("9")));
+    let third = watcher.next().await;
+    // Nothing can follow any more, so it is not a character.
+    assert_eq!((&third["data"]["text"], &third["data"]["base64"]), (&Value::Null, &json!("ww==")));
+    assert_eq!(watcher.end().await["size"], 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_can_be_followed_from_any_byte() {
+    let hub = Hub::start().await;
+    let (task, execution) = run(&hub.client, "printf 'é€😀\\r\\n\\377\\0binary\\nlast\\n'").await;
+    has_ended(&hub.client, &task).await;
+    let log = std::fs::read(file(hub.directory.path(), &execution)).expect("the log");
+    for offset in 0..=log.len() {
+        let query = format!("?offset={offset}");
+        let mut watcher = Watcher::from(&hub.client, &task, &query, offset as u64).await;
+        assert_eq!(watcher.end().await["size"], log.len());
+        assert_eq!((watcher.bytes.as_slice(), watcher.resets), (&log[offset..], 0), "{offset}");
+    }
+    // The header comes first, then `last_event_id`, then `offset`, then `tail`.
+    let queries =
+        ["?last_event_id=9&offset=1&tail=1", "?offset=9&tail=3", "?tail=2", "?tail=0", "?tail=10000"];
+    for (query, expected) in queries.into_iter().zip([&log[9..], &log[9..], &log[11..], &[], &log[..]]) {
+        assert_eq!(watched(&hub.client, &task, query).await, (expected.to_vec(), 0), "{query}");
+    }
+    let path = path(&task, "?last_event_id=1&offset=2");
+    let mut stream = Stream::at(&hub.client, &path, "LogEvent", Some("12")).await;
+    assert_eq!(stream.next().await["data"]["offset"], 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stands_nowhere_in_the_log_is_told_and_gets_all_of_it() {
+    let hub = Hub::start().await;
+    let (task, _) = run(&hub.client, "printf 'all of it'").await;
+    has_ended(&hub.client, &task).await;
+    for id in ["10", "9223372036854775807", "18446744073709551615", "-1", "nonsense", "7c1e9a42-1042", "007"]
+    {
+        let stream = Stream::at(&hub.client, &path(&task, ""), "LogEvent", Some(id)).await;
+        let mut watcher = Watcher { stream, bytes: Vec::new(), at: 99, resets: 0 };
+        let reset = watcher.next().await;
+        assert_eq!((&reset["event"], &reset["data"]["size"]), (&json!("reset"), &json!(9)), "{id}");
+        watcher.end().await;
+        assert_eq!(watcher.bytes, b"all of it", "{id}");
+    }
+    let typo = hub.client.get(&path(&task, "?offset=x")).await;
+    assert_eq!((typo.status.as_u16(), &typo.body["field"]), (400, &json!("offset")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_tells_the_outcome_and_tells_it_again() {
+    let hub = Hub::start().await;
+    let (task, execution) = run(&hub.client, "echo out; exit 3").await;
+    let mut watcher = Watcher::open(&hub.client, &task).await;
+    let end = watcher.end().await;
+    let settled = hub.client.get(&format!("/api/exec/{task}")).await.body;
+    assert_eq!(end["execution_id"], execution["id"]);
+    assert_eq!(end["task_id"], task);
+    assert_eq!((&end["status"], &end["exit_code"]), (&json!("failed"), &json!(3)));
+    assert_eq!((&end["reason"], &end["size"]), (&settled["reason"], &json!(4)));
+    assert!(end["duration_ms"].is_i64());
+
+    let mut again = watcher.resume(&hub.client, &task).await;
+    let message = again.next().await;
+    assert_eq!((&message["event"], &message["id"]), (&json!("end"), &json!("4")));
+    assert_eq!(message["data"], end);
+    assert_eq!(again.stream.parser.retry_ms, Some(END_RETRY_MS));
+    assert!(again.stream.try_next().await.is_none());
+
+    let (task, _) = run(&hub.client, "sleep 1000").await;
+    let mut watcher = Watcher::open(&hub.client, &task).await;
+    hub.client.post(&format!("/api/exec/{task}/stop"), json!({})).await;
+    let end = watcher.end().await;
+    assert_eq!((&end["status"], &end["exit_code"]), (&json!("stopped"), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_lines_says_the_same() {
+    let hub = Hub::start().await;
+    let (task, _) = run(&hub.client, "printf 'a\\nb\\r\\nc'").await;
+    let request = hub.client.request(Method::GET, &path(&task, "")).header("Accept", "application/x-ndjson");
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.headers()["content-type"], "application/x-ndjson");
+    let text = answer.text().await.expect("text");
+    let messages: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let pieces = messages.iter().filter_map(|it| it["data"]["text"].as_str());
+    assert_eq!(pieces.collect::<String>(), "a\nb\r\nc");
+    assert_eq!(messages.last().expect("a message")["event"], "end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_at_its_limit_is_followed_like_any_other() {
+    let hub = Hub::with(&["--log-bytes-max", "65536"]).await;
+    let script = format!("yes é | head -c 300000; {WAIT} printf 'the end\\377'");
+    let (task, execution) = run(&hub.client, &script).await;
+    let mut live = Watcher::open(&hub.client, &task).await;
+    while !String::from_utf8_lossy(&live.bytes).contains("reached its limit") {
+        live.next().await;
+    }
+    let seen = live.bytes.len();
+    live.stream.assert_silent(Duration::from_millis(300)).await;
+    go(hub.directory.path(), &execution);
+    live.end().await;
+    let log = std::fs::read(file(hub.directory.path(), &execution)).expect("the log");
+    assert!(seen < log.len() && log.len() <= 65536);
+    assert!(log.ends_with(b"the end\xff"));
+    assert!(live.bytes == log);
+    assert_eq!(watched(&hub.client, &task, "").await, (log, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_of_a_queued_execution_waits_for_its_start() {
+    let hub = Hub::with(&["--executions-max", "1"]).await;
+    let (_, first) = run(&hub.client, WAIT).await;
+    let (task, second) = run(&hub.client, "echo mine").await;
+    // What an earlier database has left under this number is not shown.
+    std::fs::write(file(hub.directory.path(), &second), "somebody else's").expect("written");
+    let mut watcher = Watcher::open(&hub.client, &task).await;
+    watcher.stream.assert_silent(Duration::from_millis(300)).await;
+    go(hub.directory.path(), &first);
+    watcher.end().await;
+    assert_eq!((watcher.bytes.as_slice(), watcher.resets), (&b"mine\n"[..], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watchers_resume_exactly_where_a_restart_of_the_hub_cut_them_off() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = r#"
+        i=0; while [ ! -e go ]; do yes "line $i €" | head -100; i=$((i + 1)); sleep 0.01; done
+        printf 'half: \342\202'
+    "#;
+    let hub = HubProcess::start(directory.path(), &[]).await;
+    let (task, execution) = run(&hub.client, script).await;
+    let mut watchers = Vec::new();
+    for _ in 0..20 {
+        let mut watcher = Watcher::open(&hub.client, &task).await;
+        watcher.until(20_000).await;
+        watchers.push(watcher);
+    }
+    // In order: each is sent away.
+    let ended = tokio::spawn(hub.terminate());
+    for watcher in &mut watchers {
+        while watcher.next().await["event"] != "goodbye" {}
+        let retry_ms = watcher.stream.parser.retry_ms.expect("a retry");
+        assert!((1000..5000).contains(&retry_ms), "{retry_ms}");
+        assert!(watcher.stream.try_next().await.is_none());
+    }
+    assert_eq!(ended.await.expect("no panic"), Some(0));
+    // And by force: a half message is none.
+    let mut hub = HubProcess::start(directory.path(), &[]).await;
+    watchers = resumed(watchers, &hub.client, &task).await;
+    for watcher in &mut watchers {
+        let more = watcher.bytes.len() + 20_000;
+        watcher.until(more).await;
+    }
+    hub.kill();
+
+    let hub = HubProcess::start(directory.path(), &[]).await;
+    watchers = resumed(watchers, &hub.client, &task).await;
+    go(directory.path(), &execution);
+    for watcher in &mut watchers {
+        assert_eq!(watcher.end().await["status"], "completed");
+    }
+    let log = std::fs::read(file(directory.path(), &execution)).expect("the log");
+    assert!(watchers.iter().all(|it| it.bytes == log && it.resets == 0));
+}
+
+async fn resumed(watchers: Vec<Watcher>, client: &Client, task: &str) -> Vec<Watcher> {
+    let mut resumed = Vec::new();
+    for watcher in watchers {
+        resumed.push(watcher.resume(client, task).await);
+    }
+    resumed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_has_one_tailer_while_it_is_watched_and_none_otherwise() {
+    let hub = Hub::with(&["--executions-max", "3", "--keepalive-seconds", "1"]).await;
+    let standing = |watchers: usize, tailers: usize| {
+        let client = hub.client.clone();
+        async move {
+            let line = |name: &str, count: usize| format!("\ntaskhub_log_{name} {count}\n");
+            let expected = [line("streams", watchers), line("tailers", tailers)];
+            client.wait_for_text("/metrics", |text| expected.iter().all(|line| text.contains(line))).await;
+        }
+    };
+    let (busy, first) = run(&hub.client, &format!("{WAIT} echo done")).await;
+    let (other, _) = run(&hub.client, "sleep 1000").await;
+    standing(0, 0).await;
+    let mut watchers = Vec::new();
+    for _ in 0..20 {
+        watchers.push(Watcher::open(&hub.client, &busy).await);
+    }
+    standing(20, 1).await;
+    let last = Watcher::open(&hub.client, &other).await;
+    standing(21, 2).await;
+    watchers.truncate(5);
+    standing(6, 2).await;
+    drop(last);
+    standing(5, 1).await;
+    drop(watchers);
+    standing(0, 0).await;
+    // One that comes after the last has gone gets a new tailer, and the end ends that.
+    let mut watcher = Watcher::open(&hub.client, &busy).await;
+    standing(1, 1).await;
+    go(hub.directory.path(), &first);
+    watcher.end().await;
+    assert_eq!(watcher.bytes, b"done\n");
+    standing(0, 0).await;
+    // What has ended is read without one.
+    assert_eq!(watched(&hub.client, &busy, "").await, (b"done\n".to_vec(), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_log_is_kept_alive() {
+    let hub = Hub::with(&["--keepalive-seconds", "1"]).await;
+    let (task, _) = run(&hub.client, "sleep 1000").await;
+    let mut watcher = Watcher::open(&hub.client, &task).await;
+    watcher.stream.assert_silent(Duration::from_millis(2500)).await;
+    assert!(watcher.stream.parser.comments.iter().any(|comment| comment == "keepalive"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,11 +435,15 @@ async fn the_log_of_each_execution_of_a_task_can_be_had() {
         assert_eq!(page.body["text"], expected);
         let raw = client.request(Method::GET, &format!("/api/exec/{task}/logs/raw{query}"));
         assert_eq!(raw.send().await.expect("an answer").text().await.expect("text"), expected);
+        assert_eq!(watched(client, &task, query).await.0, expected.as_bytes());
     }
     for wrong in [id(&stranger), task.clone()] {
-        for place in ["logs", "logs/raw"] {
+        for place in ["logs", "logs/raw", "logs/stream"] {
             let answer = client.get(&format!("/api/exec/{task}/{place}?execution_id={wrong}")).await;
             assert_eq!((answer.status.as_u16(), &answer.body["code"]), (404, &json!("execution_not_found")));
         }
     }
+    assert_eq!(client.get(&path(&task, "?execution_id=1")).await.status, 400);
+    let idle = client.create(json!({ "title": "idle" })).await;
+    assert_eq!(client.get(&path(&idle, "")).await.body["code"], "execution_not_found");
 }

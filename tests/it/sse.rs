@@ -22,6 +22,8 @@ pub struct Stream {
     pub parser: Parser,
     /// The id of the last message taken.
     pub last_id: String,
+    /// The schema that its messages fit.
+    schema: &'static str,
 }
 
 impl Stream {
@@ -39,7 +41,12 @@ impl Stream {
     }
 
     pub async fn connect(client: &Client, query: &str, last_event_id: Option<&str>) -> Self {
-        let mut request = reqwest::Client::new().get(client.url(&format!("/api/events/stream{query}")));
+        Self::at(client, &format!("/api/events/stream{query}"), "Event", last_event_id).await
+    }
+
+    /// Opens any stream, whose messages fit `schema`.
+    pub async fn at(client: &Client, path: &str, schema: &'static str, last_event_id: Option<&str>) -> Self {
+        let mut request = reqwest::Client::new().get(client.url(path));
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
         }
@@ -50,6 +57,7 @@ impl Stream {
             response: response.bytes_stream().boxed(),
             parser: Parser::default(),
             last_id: last_event_id.unwrap_or_default().to_owned(),
+            schema,
         }
     }
 
@@ -57,7 +65,7 @@ impl Stream {
     pub async fn try_next(&mut self) -> Option<Message> {
         loop {
             if let Some(message) = self.parser.messages.pop_front() {
-                contract::assert_fits("Event", message.data.as_bytes(), "the stream");
+                contract::assert_fits(self.schema, message.data.as_bytes(), "the stream");
                 assert_eq!(message.json()["id"], message.last_event_id.as_str(), "one id for both");
                 self.last_id = message.last_event_id.clone();
                 return Some(message);

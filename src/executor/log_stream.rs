@@ -1,0 +1,268 @@
+//! Following a log: a cursor that walks the file at its client's pace, and ends with the execution.
+//!
+//! ```text
+//! loop: something after the cursor  -> a piece of it
+//!       the log is shorter          -> reset, and on from its beginning
+//!       nothing, and it has ended   -> the outcome, and the end of the stream
+//!       nothing yet                 -> wait for the tailer, the keepalive tick, or the hub's end
+//! ```
+//!
+//! Ids are offsets, and a log only ever grows: whoever comes back with the id of the last message has missed
+//! nothing and gets nothing twice, from this hub or the next. That holds for a log at its limit, too. The shim
+//! never changes what it has written: a watcher sees the beginning of a flood and the mark, then nothing
+//! while the flood goes on, and at the end the second mark and the last bytes (`shim/output.rs`).
+//!
+//! A watcher holds one piece, at most 32 KiB encoded; one that does not read asks for nothing.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::execution::Execution;
+use crate::domain::id::ExecutionId;
+use crate::domain::log::{LogEndData, LogOffset, LogOutputData, LogResetData};
+use crate::events::Events;
+use crate::events::frame::{Format, RETRY_MS};
+use crate::service::Service;
+
+use super::blocking;
+use super::log_piece::{Content, Piece, WINDOW_BYTES, first_piece};
+use super::logs::{self, From};
+use super::tailer::{LogState, Tailers};
+
+/// An `EventSource` that nobody closes comes back after the end, and is told again: rarely.
+const END_RETRY_MS: u64 = 3_600_000;
+/// How far from its end a log is looked through for lines.
+const TAIL_BYTES_MAX: usize = 1 << 20;
+
+/// Where a client wants to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogStart {
+    /// With the byte after what it has seen: the id of its last message.
+    After(String),
+    /// So many bytes from the start.
+    Offset(u64),
+    /// So many lines before the end.
+    Tail(usize),
+}
+
+/// All logs that are followed. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LogStreams {
+    tailers: Tailers,
+    data_dir: PathBuf,
+    /// Ticks when a keepalive is due: one ticker for all streams of the hub.
+    ticks: watch::Receiver<u64>,
+    draining: CancellationToken,
+    watchers: Arc<AtomicU64>,
+}
+
+/// How many follow logs, and how many logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogTotals {
+    pub watchers: u64,
+    pub tailers: u64,
+}
+
+impl LogStreams {
+    /// Its tailers run on `tasks`. All its streams end when those of `events` do.
+    pub fn new(service: Service, data_dir: PathBuf, events: &Events, tasks: TaskTracker) -> Self {
+        let draining = events.draining().clone();
+        Self {
+            tailers: Tailers::new(service, data_dir.clone(), draining.clone(), tasks),
+            data_dir,
+            ticks: events.ticks(),
+            draining,
+            watchers: Arc::default(),
+        }
+    }
+
+    /// Follows the log of `execution`.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub async fn open(&self, execution: Execution, start: LogStart, format: Format) -> io::Result<LogStream> {
+        let cursor = match start {
+            LogStart::Offset(offset) => offset,
+            // What is no id lies beyond every log: its client is told so, and starts over.
+            LogStart::After(id) => id.parse().map_or(u64::MAX, |LogOffset(offset)| offset),
+            LogStart::Tail(lines) => {
+                let path = self.data_dir.join(&execution.log_file);
+                logs::read_page(&path, From::Tail(lines), TAIL_BYTES_MAX, false).await?.offset
+            }
+        };
+        let execution_id = execution.id;
+        let state = self.tailers.watch(execution).await?;
+        let mut ticks = self.ticks.clone();
+        ticks.mark_unchanged();
+        self.watchers.fetch_add(1, Relaxed);
+        Ok(LogStream {
+            execution_id,
+            format,
+            state,
+            ticks,
+            draining: self.draining.clone(),
+            cursor,
+            has_begun: false,
+            has_ended: false,
+            _place: Place(self.watchers.clone()),
+        })
+    }
+
+    pub fn totals(&self) -> LogTotals {
+        LogTotals { watchers: self.watchers.load(Relaxed), tailers: self.tailers.count() as u64 }
+    }
+}
+
+/// Counts a watcher for as long as it is there.
+#[derive(Debug)]
+struct Place(Arc<AtomicU64>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The body of one stream. [`LogStream::next`] until it answers `None`.
+#[derive(Debug)]
+pub struct LogStream {
+    execution_id: ExecutionId,
+    format: Format,
+    state: watch::Receiver<LogState>,
+    ticks: watch::Receiver<u64>,
+    draining: CancellationToken,
+    cursor: u64,
+    has_begun: bool,
+    has_ended: bool,
+    _place: Place,
+}
+
+/// What lies at a cursor.
+enum Look {
+    /// A piece, or nothing that could be told yet.
+    Here { piece: Option<Piece>, size: u64 },
+    /// The log is shorter than that.
+    Beyond { size: u64 },
+}
+
+impl LogStream {
+    /// The next bytes to write, never empty. `None` at the end of the stream.
+    ///
+    /// # Cancel safety
+    /// The cursor moves only when bytes are returned, so dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let retry = self.format.retry(RETRY_MS);
+            if !retry.is_empty() {
+                return Some(retry);
+            }
+        }
+        while !self.has_ended {
+            if self.draining.is_cancelled() {
+                self.has_ended = true;
+                return Some(self.format.goodbye(LogOffset(self.cursor)));
+            }
+            // Armed before looking: what is written from here on wakes the wait below.
+            let LogState { file, end, .. } = self.state.borrow_and_update().clone();
+            match look(file, self.cursor, end.is_none()).await {
+                Ok(Look::Here { piece: Some(piece), .. }) => return Some(self.hand_over(piece)),
+                Ok(Look::Beyond { size }) => return Some(self.reset(size)),
+                Ok(Look::Here { piece: None, size }) => match end {
+                    Some(execution) => return Some(self.end(&execution, size)),
+                    None => {
+                        if let Some(bytes) = self.wait().await {
+                            return Some(bytes);
+                        }
+                    }
+                },
+                Err(error) => {
+                    tracing::error!(execution.id = %self.execution_id, %error, "a log's stream ended: it cannot be read on");
+                    self.has_ended = true;
+                }
+            }
+        }
+        None
+    }
+
+    /// Waits for something new; answers a keepalive when that takes long.
+    async fn wait(&mut self) -> Option<Bytes> {
+        // All three are cancel safe: they only observe.
+        tokio::select! {
+            changed = self.state.changed() => {
+                // A tailer that leaves without having told an end, and not because all end, has failed.
+                self.has_ended = changed.is_err() && !self.draining.is_cancelled();
+                None
+            }
+            () = self.draining.cancelled() => None,
+            ticked = self.ticks.changed() => match ticked {
+                Ok(()) => Some(self.format.keepalive()),
+                Err(_) => {
+                    self.has_ended = true;
+                    None
+                }
+            }
+        }
+    }
+
+    fn hand_over(&mut self, Piece { length, content }: Piece) -> Bytes {
+        let (text, base64) = match content {
+            Content::Text(text) => (Some(text), None),
+            Content::Base64(base64) => (None, Some(base64)),
+        };
+        let data = LogOutputData { execution_id: self.execution_id, offset: self.cursor, text, base64 };
+        self.cursor += length as u64;
+        self.ticks.mark_unchanged();
+        self.format.control(LogOffset(self.cursor), "log", data)
+    }
+
+    fn reset(&mut self, size: u64) -> Bytes {
+        self.cursor = 0;
+        let data = LogResetData { execution_id: self.execution_id, size };
+        self.format.control(LogOffset(0), "reset", data)
+    }
+
+    fn end(&mut self, execution: &Execution, size: u64) -> Bytes {
+        self.has_ended = true;
+        let mut bytes = BytesMut::from(self.format.retry(END_RETRY_MS));
+        let data = LogEndData::of(execution, size);
+        bytes.extend_from_slice(&self.format.control(LogOffset(self.cursor), "end", data));
+        bytes.freeze()
+    }
+}
+
+async fn look(file: Option<Arc<File>>, cursor: u64, running: bool) -> io::Result<Look> {
+    let Some(file) = file else {
+        return Ok(match cursor {
+            0 => Look::Here { piece: None, size: 0 },
+            _ => Look::Beyond { size: 0 },
+        });
+    };
+    blocking(move || {
+        let size = file.metadata()?.len();
+        let Some(left) = size.checked_sub(cursor) else {
+            return Ok(Look::Beyond { size });
+        };
+        let mut bytes = vec![0; WINDOW_BYTES.min(usize::try_from(left).unwrap_or(WINDOW_BYTES))];
+        let mut count = 0;
+        while count < bytes.len() {
+            match file.read_at(&mut bytes[count..], cursor + count as u64) {
+                Ok(0) => break,
+                Ok(more) => count += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let growing = running || cursor + (count as u64) < size;
+        Ok(Look::Here { piece: first_piece(&bytes[..count], growing), size })
+    })
+    .await
+}
