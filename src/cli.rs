@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
+use crate::client::{self, ClientError, ExecArgs, LogsArgs};
 use crate::config::Config;
 use crate::{executor, http, shutdown, telemetry};
 
@@ -30,6 +31,10 @@ enum Command {
     Serve(Box<Config>),
     /// Print the OpenAPI specification
     Openapi,
+    /// Run a task on a running hub
+    Exec(ExecArgs),
+    /// Print the log of a task's execution
+    Logs(LogsArgs),
     /// Run one prepared execution; the hub calls this
     #[command(hide = true)]
     Shim { directory: PathBuf },
@@ -52,11 +57,22 @@ impl Cli {
             }
             // Before any runtime or log: it must be small.
             Some(Command::Shim { directory }) => return Ok(executor::shim::run(&directory)),
+            Some(Command::Exec(args)) => return talk(client::exec(args)),
+            Some(Command::Logs(args)) => return talk(client::logs(args)),
             Some(Command::Serve(config)) => serve(*config)?,
             None => serve(self.config)?,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Runs a command that talks to a hub.
+fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(command);
+    // Nobody may read what is still being written; that must not hold up the end.
+    runtime.shutdown_background();
+    Ok(done?)
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {

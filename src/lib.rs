@@ -10,6 +10,7 @@
 //! | [`service`] | the use cases, one transaction each | domain, store |
 //! | [`executor`] | running scripts and knowing their end | domain, service, events |
 //! | [`http`] | routes, problems, the specification, pages | domain, service, events, executor (reading), store (its queries) |
+//! | [`client`] | the commands that talk to a running hub, over HTTP | domain |
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
@@ -17,6 +18,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod events;

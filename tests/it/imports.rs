@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &["domain", "store"]),
     ("executor", &["domain", "service", "events"]),
     ("http", &["domain", "store", "service", "events", "executor"]),
+    ("client", &["domain"]),
     ("server", &["shutdown"]),
     ("shutdown", &[]),
     ("telemetry", &[]),

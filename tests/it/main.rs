@@ -6,6 +6,7 @@ mod parser;
 mod sse;
 mod transcript;
 
+mod commands;
 mod crash;
 mod events;
 mod executor;

@@ -1,0 +1,187 @@
+//! The commands that talk to a running hub: `taskhub exec` and `taskhub logs`.
+//!
+//! They know a hub by its HTTP alone, as any other client does. Standard output is for what scripts wrote, byte for
+//! byte; everything that is said goes to standard error.
+
+mod follow;
+mod hub;
+mod outcome;
+
+pub use hub::{Hub, HubError};
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::json;
+use thiserror::Error;
+use tokio::io::AsyncWriteExt;
+
+use crate::domain::id::{ExecutionId, TaskId};
+
+use follow::{Follower, Output};
+
+/// What a shell reports of a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+/// And of one whose reader has gone.
+const READER_GONE: u8 = 141;
+
+#[derive(Debug, Clone, Args)]
+pub struct ExecArgs {
+    /// The task to run
+    task_id: TaskId,
+    /// Print what it writes as it is written, and exit with its exit code
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    hub: HubArgs,
+    /// A command to run instead of the task's script
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct LogsArgs {
+    /// The task whose log to print
+    task_id: TaskId,
+    /// Go on until the execution has ended
+    #[arg(short, long)]
+    follow: bool,
+    /// Which execution of the task (default: the latest)
+    #[arg(long, value_name = "ID")]
+    execution_id: Option<ExecutionId>,
+    #[command(flatten)]
+    hub: HubArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+struct HubArgs {
+    /// Where the hub is
+    #[arg(long, env = "TASKHUB_URL", default_value = "http://localhost:8000")]
+    url: Hub,
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+}
+
+/// As much of an execution as is needed here; whatever else a newer hub says of it is passed over.
+#[derive(Debug, Deserialize)]
+struct Started {
+    id: ExecutionId,
+    session_name: String,
+}
+
+/// Starts an execution; with `--follow`, becomes its output and its exit code.
+///
+/// # Errors
+/// [`ClientError`]
+pub async fn exec(args: ExecArgs) -> Result<ExitCode, ClientError> {
+    let ExecArgs { task_id, follow, hub: HubArgs { url: hub }, command } = args;
+    let request = match command.is_empty() {
+        true => json!({}),
+        false => json!({ "script_content": script(&command) }),
+    };
+    let started: Started = hub.post(&format!("/api/exec/{task_id}"), &request).await?;
+    if !follow {
+        say(&format!("{} has started; `taskhub logs -f {task_id}` follows it", started.session_name));
+        let mut out = tokio::io::stdout();
+        let line = format!("{}\n", started.id);
+        out.write_all(line.as_bytes()).await.map_err(ClientError::Output)?;
+        out.flush().await.map_err(ClientError::Output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&format!("{} has started", started.session_name));
+    watch(hub, task_id, started.id, |end| {
+        if let Some(words) = end.words() {
+            say(&words);
+        }
+        end.exit_code()
+    })
+    .await
+}
+
+/// Prints the log of an execution.
+///
+/// # Errors
+/// [`ClientError`]
+pub async fn logs(args: LogsArgs) -> Result<ExitCode, ClientError> {
+    let LogsArgs { task_id, follow, execution_id, hub: HubArgs { url: hub } } = args;
+    let latest: Started = hub.get(&format!("/api/exec/{task_id}")).await?;
+    let id = execution_id.unwrap_or(latest.id);
+    if follow {
+        return watch(hub, task_id, id, |_| 0).await;
+    }
+    let path = format!("/api/exec/{task_id}/logs/raw?execution_id={id}");
+    let mut answer = hub.open(&path, "text/plain").await?;
+    let mut output = Output::new();
+    while let Some(bytes) = answer.next().await? {
+        if let Err(error) = output.write(&bytes).await {
+            return unwritten(error);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Follows a log to its end, or to Ctrl-C, which ends the watching and nothing else.
+async fn watch(
+    hub: Hub,
+    task: TaskId,
+    execution: ExecutionId,
+    judge: impl FnOnce(outcome::End) -> u8,
+) -> Result<ExitCode, ClientError> {
+    let follower = Follower::new(hub, task, execution);
+    // Cut off by Ctrl-C for good: nothing has to be kept.
+    let followed = tokio::select! {
+        followed = follower.run() => followed,
+        _ = tokio::signal::ctrl_c() => {
+            say(&format!(
+                "the execution goes on; `taskhub logs -f {task} --execution-id {execution}` follows it, and POST \
+                 /api/exec/{task}/stop ends it"
+            ));
+            return Ok(INTERRUPTED.into());
+        }
+    };
+    match followed {
+        Ok(end) => Ok(judge(end).into()),
+        Err(ClientError::Output(error)) => unwritten(error),
+        Err(error) => Err(error),
+    }
+}
+
+fn unwritten(error: std::io::Error) -> Result<ExitCode, ClientError> {
+    match error.kind() {
+        // Whoever reads has seen enough.
+        std::io::ErrorKind::BrokenPipe => Ok(READER_GONE.into()),
+        _ => Err(ClientError::Output(error)),
+    }
+}
+
+fn say(words: &str) {
+    eprintln!("taskhub: {words}");
+}
+
+/// A script that runs one command with exactly these words.
+fn script(command: &[String]) -> String {
+    let quoted: Vec<_> = command.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
+    // In place of the shell, so that how it ends is how the execution ends.
+    format!("exec {}\n", quoted.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_whatever_is_in_them() {
+        let command = ["printf", "%s|", "a b", "it's", "$HOME", "", "*", "-n", "a\nb", "\"", "\\"];
+        let script = script(&command.map(str::to_owned));
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().expect("ran");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "a b|it's|$HOME||*|-n|a\nb|\"|\\|");
+    }
+}
