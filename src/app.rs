@@ -53,7 +53,7 @@ impl App {
         let ring = events.clone();
         let writer =
             writer.start(move |committed| ring.publish(committed)).context("cannot start a thread")?;
-        let service = Service::new(store.clone(), config.executor.slots());
+        let service = Service::new(store.clone(), &config.executor);
 
         shutdown.tasks.spawn(events.clone().keep_alive());
         let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());

@@ -110,14 +110,27 @@ pub struct EventsConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Executions")]
 pub struct ExecutorConfig {
-    /// Executions that run at once; the rest wait in the queue (default: the number of cores)
-    #[arg(long, env = "TASKHUB_EXECUTIONS_MAX", value_name = "COUNT",
+    /// Executions that run at once; the rest wait, by their task's priority and then by age (default: the number
+    /// of cores)
+    #[arg(long, env = "TASKHUB_EXECUTIONS_MAX", visible_alias = "max-executions", value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub executions_max: Option<u32>,
     /// Time an execution may take when its request names none
     #[arg(long, env = "TASKHUB_TIMEOUT_SECONDS", default_value_t = 86_400, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     pub timeout_seconds: u32,
+    /// Longest time a request may ask for
+    #[arg(long, env = "TASKHUB_TIMEOUT_SECONDS_MAX", default_value_t = 2_592_000, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    pub timeout_seconds_max: u32,
+    /// Address space that each process of a script may use when its request names none (default: no limit)
+    #[arg(long, env = "TASKHUB_MEMORY_BYTES", value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(67_108_864..=1_125_899_906_842_624))]
+    pub memory_bytes: Option<u64>,
+    /// Largest address space a request may ask for; then nothing runs without a limit (default: no limit)
+    #[arg(long, env = "TASKHUB_MEMORY_BYTES_MAX", value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(67_108_864..=1_125_899_906_842_624))]
+    pub memory_bytes_max: Option<u64>,
     /// Time between asking a script to end (TERM) and killing it
     #[arg(long, env = "TASKHUB_GRACE_MS", default_value_t = 5_000, value_name = "MILLISECONDS",
           value_parser = clap::value_parser!(u64).range(0..=600_000))]

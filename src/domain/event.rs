@@ -164,6 +164,15 @@ pub struct ExecutionEventData {
     /// Why it ended as it did, in words; null when there is nothing to say.
     #[oai(nullable)]
     pub reason: Option<String>,
+    /// Which attempt it is: 1 for the first.
+    #[oai(validator(minimum(value = "1")))]
+    pub attempt: i32,
+    /// How many attempts there may be.
+    #[oai(validator(minimum(value = "1")))]
+    pub attempts_max: i32,
+    /// A repeated attempt does not start before this; null on the first one.
+    #[oai(nullable)]
+    pub not_before: Option<Timestamp>,
 }
 
 impl ExecutionEventData {
@@ -177,6 +186,9 @@ impl ExecutionEventData {
             exit_code: execution.exit_code,
             duration_ms: execution.duration_ms(),
             reason: execution.reason.clone(),
+            attempt: execution.attempt,
+            attempts_max: execution.attempts_max,
+            not_before: execution.not_before,
         }
     }
 }

@@ -5,7 +5,8 @@
 //!    └─────────────────▶ stopped | failed | lost
 //! ```
 //!
-//! A terminal state never changes again; [`Execution::started`] and [`Execution::ended`] refuse.
+//! A terminal state never changes again; [`Execution::started`] and [`Execution::ended`] refuse. What is tried
+//! again is another execution: [`Execution::next_attempt`].
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,16 @@ pub const ENV_NAME_CHARS_MAX: usize = 200;
 pub const ENV_VALUE_CHARS_MAX: usize = 32 << 10;
 /// Longest time a request can ask for: 30 days.
 pub const TIMEOUT_SECONDS_MAX: u32 = 30 * 24 * 3600;
+/// Most attempts after the first.
+pub const RETRIES_MAX: u32 = 10;
+/// The wait before the second attempt when the request names none.
+pub const RETRY_DELAY_SECONDS: u32 = 5;
+/// Longest wait before another attempt: doubling ends here.
+pub const RETRY_DELAY_SECONDS_MAX: u32 = 3600;
+/// Least memory that a limit can leave: below, interpreters die before they can say why.
+pub const MEMORY_BYTES_MIN: u64 = 64 << 20;
+/// 1 PiB: more than any machine has, and exact as a JSON number everywhere.
+pub const MEMORY_BYTES_MAX: u64 = 1 << 50;
 
 word_enum! {
     /// Where an execution stands. The last five are final.
@@ -81,9 +92,15 @@ pub struct Execution {
     /// Why it ended as it did, in words; null when there is nothing to say.
     #[oai(nullable)]
     pub reason: Option<String>,
-    /// 1 for the first attempt.
+    /// 1 for the first attempt. Each attempt is an execution with a number and a log of its own.
     #[oai(validator(minimum(value = "1")))]
     pub attempt: i32,
+    /// How many attempts there may be: 1 and the `retries` of the request.
+    #[oai(validator(minimum(value = "1")))]
+    pub attempts_max: i32,
+    /// A repeated attempt does not start before this; null on the first one.
+    #[oai(nullable)]
+    pub not_before: Option<Timestamp>,
     /// Whether somebody has asked for it to stop.
     pub stop_requested: bool,
     /// When it was asked for.
@@ -114,6 +131,16 @@ pub struct ExecutionRequest {
     /// Stop the script after this many seconds; absent or null: the hub's default.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "2592000")))]
     pub timeout_seconds: Option<u32>,
+    /// How often to try again after an attempt that `failed` or `timed_out`.
+    #[oai(default, validator(minimum(value = "0"), maximum(value = "10")))]
+    pub retries: u32,
+    /// How long to wait before trying again, doubled each time up to an hour; absent or null: 5 seconds.
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "3600")))]
+    pub retry_delay_seconds: Option<u32>,
+    /// How much memory each process of the script may address; absent or null: the hub's default. This is the
+    /// size of the address space (RLIMIT_AS), of which programs often reserve more than they use.
+    #[oai(nullable, validator(minimum(value = "67108864"), maximum(value = "1125899906842624")))]
+    pub memory_bytes_max: Option<u64>,
 }
 
 impl ExecutionRequest {
@@ -144,13 +171,26 @@ impl ExecutionRequest {
             let message = "must be a relative path without `..`, inside the execution's directory";
             return Err(Invalid::new("cwd", message));
         }
-        if let Some(seconds) = self.timeout_seconds
-            && !(1..=TIMEOUT_SECONDS_MAX).contains(&seconds)
-        {
-            let message = format!("must be between 1 and {TIMEOUT_SECONDS_MAX}");
-            return Err(Invalid::new("timeout_seconds", message));
+        let number = |value: Option<u32>| value.map(u64::from);
+        for (field, value, min, max) in [
+            ("timeout_seconds", number(self.timeout_seconds), 1, TIMEOUT_SECONDS_MAX.into()),
+            ("retries", Some(self.retries.into()), 0, RETRIES_MAX.into()),
+            ("retry_delay_seconds", number(self.retry_delay_seconds), 0, RETRY_DELAY_SECONDS_MAX.into()),
+            ("memory_bytes_max", self.memory_bytes_max, MEMORY_BYTES_MIN, MEMORY_BYTES_MAX),
+        ] {
+            if value.is_some_and(|value| !(min..=max).contains(&value)) {
+                return Err(Invalid::new(field, format!("must be between {min} and {max}")));
+            }
         }
         Ok(self)
+    }
+
+    /// The wait after this attempt, before the next.
+    fn retry_delay_ms(&self, attempt: i32) -> i64 {
+        let first = self.retry_delay_seconds.unwrap_or(RETRY_DELAY_SECONDS);
+        let doublings = attempt.saturating_sub(1).clamp(0, 31).unsigned_abs();
+        let seconds = first.saturating_mul(1 << doublings).min(RETRY_DELAY_SECONDS_MAX);
+        i64::from(seconds) * 1000
     }
 }
 
@@ -230,10 +270,35 @@ impl Execution {
             exit_code: None,
             reason: None,
             attempt: 1,
+            attempts_max: 1,
+            not_before: None,
             stop_requested: false,
             created_at: now,
             started_at: None,
             ended_at: None,
+        }
+    }
+
+    /// Whether another attempt follows: after a failure or a timeout, unless somebody had asked for an end. Not
+    /// after `lost`: nobody knows how much of its work a lost script has done.
+    pub fn is_to_be_repeated(&self) -> bool {
+        let has_failed = matches!(self.status, ExecutionStatus::Failed | ExecutionStatus::TimedOut);
+        has_failed && !self.stop_requested && self.attempt < self.attempts_max
+    }
+
+    /// The attempt after this one, waiting for its time.
+    pub fn next_attempt(
+        &self,
+        request: &ExecutionRequest,
+        id: ExecutionId,
+        number: i64,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            attempt: self.attempt + 1,
+            attempts_max: self.attempts_max,
+            not_before: Some(Timestamp::from_ms(now.ms() + request.retry_delay_ms(self.attempt))),
+            ..Self::queued(id, number, self.task_id, now)
         }
     }
 
@@ -318,6 +383,34 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_is_tried_again_later_and_later_but_not_what_was_stopped_or_lost() {
+        let request = |json: &str| serde_json::from_str::<ExecutionRequest>(json).expect("JSON");
+        let now = Timestamp::from_ms(50_000);
+        let ended = |attempt, end| {
+            let execution = Execution { attempt, attempts_max: 11, ..queued() };
+            execution.ended(Outcome { end, ..completed() }, now).expect("live")
+        };
+        let wait = |request: &ExecutionRequest, attempt, end| {
+            let ended = ended(attempt, end);
+            let next = ended.next_attempt(request, ExecutionId::generate(), 8, now);
+            assert_eq!((next.attempt, next.number, next.status), (attempt + 1, 8, ExecutionStatus::Queued));
+            Some(next.not_before?.ms() - now.ms()).filter(|_| ended.is_to_be_repeated())
+        };
+        let plain = request("{}");
+        assert_eq!(wait(&plain, 1, End::Failed), Some(5000));
+        assert_eq!(wait(&plain, 2, End::TimedOut), Some(10_000));
+        assert_eq!(wait(&plain, 10, End::Failed), Some(2_560_000));
+        assert_eq!(wait(&plain, 11, End::Failed), None, "no attempt is left");
+        assert_eq!(wait(&request(r#"{"retry_delay_seconds":3000}"#), 2, End::Failed), Some(3_600_000));
+        assert_eq!(wait(&request(r#"{"retry_delay_seconds":0}"#), 9, End::Failed), Some(0));
+        for end in [End::Completed, End::Stopped, End::Lost] {
+            assert_eq!(wait(&plain, 1, end), None);
+        }
+        let asked = Execution { stop_requested: true, ..ended(1, End::Failed) };
+        assert!(!asked.is_to_be_repeated(), "somebody wants an end");
+    }
+
+    #[test]
     fn names_follow_the_number() {
         let execution = queued();
         assert_eq!(execution.session_name, "taskhub-7");
@@ -337,6 +430,9 @@ mod tests {
             r#"{"env":{"TASKHUB_URL":"x"}}"#,
             r#"{"env":{"A":"\u0000"}}"#,
             r#"{"timeout_seconds":0}"#,
+            r#"{"retries":11}"#,
+            r#"{"retry_delay_seconds":3601}"#,
+            r#"{"memory_bytes_max":67108863}"#,
         ] {
             assert!(request(bad).is_err(), "{bad}");
         }

@@ -35,6 +35,9 @@ pub(super) struct Spec {
     /// absent.
     #[serde(default)]
     pub open_files_max: Option<u64>,
+    /// How much address space each of the script's processes may have; no limit when absent.
+    #[serde(default)]
+    pub memory_bytes_max: Option<u64>,
 }
 
 /// How it ended, as far as a shim can tell: `lost` is the hub's word for a shim that said nothing.

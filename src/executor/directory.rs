@@ -228,6 +228,7 @@ mod tests {
             timeout_seconds: 1,
             grace_ms: 1,
             open_files_max: None,
+            memory_bytes_max: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The one loop that decides what has to be done: it looks at all live executions and makes the world match.
 //!
 //! Level-triggered: a wake-up carries no content, so none can be lost or come twice; a timer looks even when
-//! nobody rings. An execution has at most one watcher, from the claim to the settlement, and only this task
+//! nobody rings, and another when an attempt that had to wait is due. An execution has at most one watcher, from the claim to the settlement, and only this task
 //! adds or removes one: removal comes before the next look, so that a row just settled is never taken for one
 //! that nobody watches.
 
@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::execution::{Execution, ExecutionStatus};
+use crate::domain::clock::Timestamp;
+use crate::domain::execution::Execution;
 use crate::domain::id::ExecutionId;
+use crate::service::Todo;
 
 use super::watcher::Watcher;
 use super::{Context, blocking, directory};
@@ -27,6 +29,8 @@ pub(super) struct Supervisor {
     watchers: JoinSet<()>,
     watched: HashMap<ExecutionId, Watched>,
     has_swept: bool,
+    /// When something will be due that is not yet.
+    next_due: Option<Timestamp>,
 }
 
 struct Watched {
@@ -37,19 +41,28 @@ struct Watched {
 
 impl Supervisor {
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context, watchers: JoinSet::new(), watched: HashMap::new(), has_swept: false }
+        Self { context, watchers: JoinSet::new(), watched: HashMap::new(), has_swept: false, next_due: None }
     }
 
     pub async fn run(mut self) {
         let mut look = interval(LOOK_PERIOD);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let due_in = self.next_due.map(|at| at.ms_since(Timestamp::now()).unsigned_abs());
+            let due = async {
+                match due_in {
+                    // One more: a timer may be early by a part of a millisecond.
+                    Some(ms) => sleep(Duration::from_millis(ms + 1)).await,
+                    None => std::future::pending().await,
+                }
+            };
             // All cancel-safe: a ring that is not taken is kept, and so is a watcher that has ended.
             tokio::select! {
                 () = self.context.shutdown.cancelled() => break,
                 () = self.context.service.work().notified() => {}
                 Some(ended) = self.watchers.join_next_with_id() => self.forget(ended),
                 _ = look.tick() => {}
+                () = due => {}
             }
             self.look().await;
         }
@@ -62,24 +75,23 @@ impl Supervisor {
         while let Some(ended) = self.watchers.try_join_next_with_id() {
             self.forget(ended);
         }
-        let live = match self.context.service.live_executions().await {
-            Ok(live) => live,
+        let Todo { running, due, next_due } = match self.context.service.executions_to_do().await {
+            Ok(todo) => todo,
             Err(error) => {
                 tracing::warn!(%error, "could not look for executions; will try again");
                 return;
             }
         };
-        self.sweep(&live).await;
-        let (running, queued): (Vec<_>, Vec<_>) =
-            live.iter().partition(|execution| execution.status == ExecutionStatus::Running);
-        for execution in running {
+        self.next_due = next_due;
+        self.sweep(&running).await;
+        for execution in &running {
             match self.watched.get(&execution.id) {
                 Some(watched) if execution.stop_requested => watched.stop.cancel(),
                 Some(_) => {}
                 None => self.watch(execution, Watcher::recover),
             }
         }
-        for execution in queued {
+        for execution in &due {
             if self.watched.len() >= self.context.config.slots() {
                 break;
             }
@@ -114,11 +126,11 @@ impl Supervisor {
     }
 
     /// Once, before anything is started: what an earlier hub could not clean up any more.
-    async fn sweep(&mut self, live: &[Execution]) {
+    async fn sweep(&mut self, running: &[Execution]) {
         if std::mem::replace(&mut self.has_swept, true) {
             return;
         }
-        let numbers: HashSet<i64> = live.iter().map(|execution| execution.number).collect();
+        let numbers: HashSet<i64> = running.iter().map(|execution| execution.number).collect();
         let data_dir = self.context.settings.data_dir.clone();
         if let Err(error) = blocking(move || directory::sweep(&data_dir, &numbers)).await {
             tracing::warn!(%error, "could not clean up behind earlier executions");

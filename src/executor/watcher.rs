@@ -101,9 +101,16 @@ impl Watcher {
             cwd: request.cwd,
             log: self.context.settings.data_dir.join(&execution.log_file),
             log_bytes_max: config.log_bytes_max,
-            timeout_seconds: request.timeout_seconds.unwrap_or(config.timeout_seconds),
+            timeout_seconds: request
+                .timeout_seconds
+                .unwrap_or(config.timeout_seconds)
+                .min(config.timeout_seconds_max),
             grace_ms: config.grace_ms,
             open_files_max: self.context.settings.open_files_max,
+            memory_bytes_max: [request.memory_bytes_max.or(config.memory_bytes), config.memory_bytes_max]
+                .into_iter()
+                .flatten()
+                .min(),
         };
         let directory = self.directory.clone();
         blocking(move || {

@@ -1,8 +1,14 @@
 //! Asking for executions, and recording what becomes of them.
 //!
-//! The executor learns of work by [`Service::work`] and then looks at [`Service::live_executions`]: what it
+//! The executor learns of work by [`Service::work`] and then looks at [`Service::executions_to_do`]: what it
 //! has to do follows from the rows alone, so a lost wake-up or a restart loses nothing.
+//!
+//! A repeated attempt is a row of its own, written in the transaction that ends the one before: there is no
+//! moment at which the hub could forget to try again.
 
+use crate::config::ExecutorConfig;
+use crate::domain::clock::Timestamp;
+use crate::domain::error::Invalid;
 use crate::domain::event::NewEvent;
 use crate::domain::execution::{End, Execution, ExecutionPhase, ExecutionRequest, ExecutionStatus, Outcome};
 use crate::domain::id::{ExecutionId, TaskId};
@@ -23,6 +29,16 @@ pub struct Claimed {
     pub request: ExecutionRequest,
 }
 
+/// What the executor has to see to.
+#[derive(Debug, Clone)]
+pub struct Todo {
+    pub running: Vec<Execution>,
+    /// What may start now, the most pressing first; no more than there are slots.
+    pub due: Vec<Execution>,
+    /// When something will be due that is not yet.
+    pub next_due: Option<Timestamp>,
+}
+
 impl Service {
     /// Queues an execution and sets its task `inprogress`, in one transaction.
     ///
@@ -34,11 +50,12 @@ impl Service {
         task_id: TaskId,
         request: ExecutionRequest,
     ) -> Result<Execution, ServiceError> {
-        let slots = self.slots;
+        let config = self.executions.clone();
         let execution = self
             .store
             .write(move |tx| {
                 let mut request = request.validated()?;
+                refuse_beyond(&config, &request)?;
                 let task = load(tx, task_id)?;
                 refuse_if_live(tx, task_id)?;
                 // Frozen here: a later change of the task does not change what was asked to run.
@@ -46,13 +63,16 @@ impl Service {
                 if request.script_content.is_none() {
                     return Err(ServiceError::NothingToRun);
                 }
-                let must_wait = tx.live_execution_count()? >= slots;
+                let must_wait = tx.pressing_execution_count(tx.now())? >= config.slots();
 
                 let patch =
                     TaskPatch { status: MaybeUndefined::Value(Status::InProgress), ..TaskPatch::default() };
                 let task = update(tx, task, patch)?;
                 let number = tx.next_execution_number()?;
-                let execution = Execution::queued(ExecutionId::generate(), number, task_id, tx.now());
+                let execution = Execution {
+                    attempts_max: request.retries.cast_signed() + 1,
+                    ..Execution::queued(ExecutionId::generate(), number, task_id, tx.now())
+                };
                 tx.insert_execution(&execution, &request)?;
                 if must_wait {
                     let queued = ExecutionPhase::Queued;
@@ -66,7 +86,7 @@ impl Service {
     }
 
     /// Asks the latest execution of a task to stop. One that is still queued ends here and now; a running
-    /// one when its processes are gone. Asking again changes nothing.
+    /// one when its processes are gone. There is no further attempt. Asking again changes nothing.
     ///
     /// # Errors
     /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Ended`],
@@ -129,12 +149,22 @@ impl Service {
         self.store.read(move |view| Ok(view.executions(&query)?)).await
     }
 
-    /// All executions that have not ended, oldest first.
+    /// What runs, and what may start now.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
-    pub async fn live_executions(&self) -> Result<Vec<Execution>, ServiceError> {
-        self.store.read(|view| Ok(view.live_executions()?)).await
+    pub async fn executions_to_do(&self) -> Result<Todo, ServiceError> {
+        let slots = self.executions.slots();
+        self.store
+            .read(move |view| {
+                let now = Timestamp::now();
+                Ok(Todo {
+                    running: view.running_executions()?,
+                    due: view.due_executions(now, slots)?,
+                    next_due: view.next_execution_due(now)?,
+                })
+            })
+            .await
     }
 
     /// Marks a queued execution as running and announces `started`. Called before the script is started, so
@@ -157,7 +187,7 @@ impl Service {
         Ok(claimed)
     }
 
-    /// Records how an execution ended and announces it, once.
+    /// Records how an execution ended and announces it, once; queues the next attempt if there is to be one.
     ///
     /// # Errors
     /// [`ServiceError::Ended`] when it had ended before, [`ServiceError::Store`]
@@ -206,12 +236,40 @@ fn by_id(view: &Snapshot<'_>, id: ExecutionId) -> Result<Execution, ServiceError
 fn settle(tx: &mut Tx<'_>, execution: Execution, outcome: Outcome) -> Result<Execution, ServiceError> {
     let phase = outcome.end.phase();
     let ended = execution.ended(outcome, tx.now())?;
+    // The end makes the row forget it.
+    let request = tx.execution_request(ended.id)?.unwrap_or_default();
     record(tx, &ended, phase)?;
+    if ended.is_to_be_repeated() {
+        let number = tx.next_execution_number()?;
+        let next = ended.next_attempt(&request, ExecutionId::generate(), number, tx.now());
+        tx.insert_execution(&next, &request)?;
+        announce(tx, &next, ExecutionPhase::Queued)?;
+    }
     Ok(ended)
+}
+
+/// Refuses what the operator does not allow anybody to ask for.
+fn refuse_beyond(config: &ExecutorConfig, request: &ExecutionRequest) -> Result<(), Invalid> {
+    let limits = [
+        ("timeout_seconds", request.timeout_seconds.map(u64::from), Some(config.timeout_seconds_max.into())),
+        ("memory_bytes_max", request.memory_bytes_max, config.memory_bytes_max),
+    ];
+    for (field, asked, max) in limits {
+        if let (Some(asked), Some(max)) = (asked, max)
+            && asked > max
+        {
+            return Err(Invalid::new(field, format!("must be at most {max} on this hub")));
+        }
+    }
+    Ok(())
 }
 
 fn record(tx: &mut Tx<'_>, execution: &Execution, phase: ExecutionPhase) -> Result<(), ServiceError> {
     tx.update_execution(execution)?;
+    announce(tx, execution, phase)
+}
+
+fn announce(tx: &mut Tx<'_>, execution: &Execution, phase: ExecutionPhase) -> Result<(), ServiceError> {
     let task = tx.task(execution.task_id)?;
     tx.append(&NewEvent::execution(execution, phase, task.as_ref()))?;
     Ok(())

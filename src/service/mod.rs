@@ -9,13 +9,14 @@ mod retention;
 mod tasks;
 
 pub use error::ServiceError;
-pub use executions::Claimed;
+pub use executions::{Claimed, Todo};
 pub use tasks::{Created, IdempotencyKey, Precondition, TaskPage};
 
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
+use crate::config::ExecutorConfig;
 use crate::domain::event::{AnnouncementData, EventId, NewEvent};
 use crate::store::Store;
 
@@ -23,16 +24,17 @@ use crate::store::Store;
 #[derive(Debug, Clone)]
 pub struct Service {
     store: Store,
-    /// Executions that may run at once; one more is announced as `queued`.
-    slots: usize,
+    /// What executions may ask for, and how many may run at once.
+    executions: Arc<ExecutorConfig>,
     work: Arc<Notify>,
     /// Counts what executions have gone through.
     steps: watch::Sender<u64>,
 }
 
 impl Service {
-    pub fn new(store: Store, slots: usize) -> Self {
-        Self { store, slots, work: Arc::new(Notify::new()), steps: watch::Sender::new(0) }
+    pub fn new(store: Store, executions: &ExecutorConfig) -> Self {
+        let executions = Arc::new(executions.clone());
+        Self { store, executions, work: Arc::new(Notify::new()), steps: watch::Sender::new(0) }
     }
 
     /// Rings when an execution was queued or asked to stop. One listener; a ring before it listens is kept.

@@ -13,7 +13,10 @@ use super::tasks::parsed;
 use super::writer::Tx;
 
 const COLUMNS: &str = "id, number, task_id, status, exit_code, reason, attempt, stop_requested, \
-                       created_at, started_at, ended_at";
+                       created_at, started_at, ended_at, attempts_max, not_before";
+
+/// Said together with what is asked for, so that the index of the live ones is used.
+const LIVE: &str = "status IN ('queued', 'running')";
 
 /// Which executions, newest first.
 #[derive(Debug, Clone, Default)]
@@ -46,27 +49,53 @@ impl Snapshot<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([task.uuid()], execution).optional()?)
     }
 
-    /// How many executions have not ended.
+    /// How many executions run, or could if there was a slot for them.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn live_execution_count(&self) -> Result<usize, StoreError> {
-        let count: i64 = self
-            .conn
-            .prepare_cached("SELECT count(*) FROM executions WHERE status IN ('queued', 'running')")?
-            .query_row((), |row| row.get(0))?;
+    pub fn pressing_execution_count(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let sql = format!("SELECT count(*) FROM executions WHERE {LIVE} AND ifnull(not_before, 0) <= ?1");
+        let count: i64 = self.conn.prepare_cached(&sql)?.query_row([now.ms()], |row| row.get(0))?;
         Ok(count.unsigned_abs() as usize)
     }
 
-    /// All executions that have not ended, oldest first.
+    /// All executions that run, oldest first.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn live_executions(&self) -> Result<Vec<Execution>, StoreError> {
+    pub fn running_executions(&self) -> Result<Vec<Execution>, StoreError> {
         let sql =
-            format!("SELECT {COLUMNS} FROM executions WHERE status IN ('queued', 'running') ORDER BY number");
+            format!("SELECT {COLUMNS} FROM executions WHERE {LIVE} AND status = 'running' ORDER BY number");
         let mut statement = self.conn.prepare_cached(&sql)?;
         Ok(statement.query_map((), execution)?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The head of the queue: what may start now, by the present priority of its task, then by age.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn due_executions(&self, now: Timestamp, limit: usize) -> Result<Vec<Execution>, StoreError> {
+        // A task without a priority, and one that is no more, come last.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM executions
+             WHERE {LIVE} AND status = 'queued' AND ifnull(not_before, 0) <= ?1
+             ORDER BY (SELECT priority_rank FROM tasks WHERE tasks.id = task_id) DESC, number LIMIT ?2"
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let found = statement.query_map(params![now.ms(), limit as i64], execution)?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// When the next attempt that waits for its time may start.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn next_execution_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let sql = format!(
+            "SELECT min(not_before) FROM executions WHERE {LIVE} AND status = 'queued' AND not_before > ?1"
+        );
+        let at: Option<i64> = self.conn.prepare_cached(&sql)?.query_row([now.ms()], |row| row.get(0))?;
+        Ok(at.map(Timestamp::from_ms))
     }
 
     /// # Errors
@@ -137,8 +166,9 @@ impl Tx<'_> {
         let request = serde_json::to_string(request).expect("a request is always JSON");
         self.conn
             .prepare_cached(
-                "INSERT INTO executions (id, number, task_id, status, attempt, stop_requested, request, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO executions (id, number, task_id, status, attempt, stop_requested, request, created_at,
+                    attempts_max, not_before)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 execution.id.uuid(),
@@ -149,6 +179,8 @@ impl Tx<'_> {
                 execution.stop_requested,
                 request,
                 execution.created_at.ms(),
+                execution.attempts_max,
+                execution.not_before.map(Timestamp::ms),
             ])?;
         Ok(())
     }
@@ -189,6 +221,8 @@ fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
         stop_requested: row.get(7)?,
         started_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_ms),
         ended_at: row.get::<_, Option<i64>>(10)?.map(Timestamp::from_ms),
+        attempts_max: row.get(11)?,
+        not_before: row.get::<_, Option<i64>>(12)?.map(Timestamp::from_ms),
         ..Execution::queued(
             ExecutionId::from_uuid(row.get(0)?),
             number,

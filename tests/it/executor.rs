@@ -14,7 +14,7 @@ use taskhub::domain::task::NewTask;
 use taskhub::executor::logs::{From, read_page};
 use taskhub::executor::{Executor, ExecutorSettings};
 use taskhub::service::Service;
-use taskhub::store::Store;
+use taskhub::store::{ExecutionQuery, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,7 @@ impl Hub {
         // A hub that was just cut off may hold its lock for a moment more.
         let opened = wait_for("the store", || Store::open(data_dir, &store).ok());
         opened.writer.start(drop).expect("a thread");
-        let service = Service::new(opened.store, config.slots());
+        let service = Service::new(opened.store, config);
         let settings = ExecutorSettings {
             data_dir: data_dir.to_owned(),
             shim_program: shim_program.into(),
@@ -113,14 +113,26 @@ impl Hub {
     }
 
     fn request(&self, script: &str, request: &str) -> TaskId {
-        let new = serde_json::json!({ "title": "a test", "script": script }).to_string();
-        let new: NewTask = serde_json::from_str(&new).expect("a task");
+        self.execute(serde_json::json!({ "title": "a test", "script": script }), request)
+    }
+
+    /// Creates a task and starts it.
+    fn execute(&self, new: serde_json::Value, request: &str) -> TaskId {
+        let new: NewTask = serde_json::from_str(&new.to_string()).expect("a task");
         let request: ExecutionRequest = serde_json::from_str(request).expect("a request");
         self.runtime.block_on(async {
             let task = self.service.create_task(new, None).await.expect("created").task;
             self.service.start_execution(task.id, request).await.expect("queued");
             task.id
         })
+    }
+
+    /// Every attempt, the first one first.
+    fn attempts(&self, task: TaskId) -> Vec<Execution> {
+        let query = ExecutionQuery { task_id: Some(task), limit: 100, ..ExecutionQuery::default() };
+        let (mut found, _) = self.runtime.block_on(self.service.executions(query)).expect("read");
+        found.reverse();
+        found
     }
 
     fn stop_task(&self, task: TaskId) {
@@ -373,6 +385,105 @@ fn executions_wait_for_a_slot_in_the_order_they_came() {
     assert_eq!(hub.ends(tasks[2]), (Stopped, None, "stopped before it started".into()));
     let [first, second, _] = tasks.map(|task| hub.execution(task));
     assert!(second.started_at >= first.ended_at);
+}
+
+#[test]
+fn what_matters_more_does_not_wait_for_what_came_before_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Hub::with(directory.path(), &ExecutorConfig { executions_max: Some(1), ..config() });
+    let blocker = hub.run("sleep 1000");
+    hub.reaches(blocker, Running);
+    let tasks = ["low", "medium", "high", "high"].map(|priority| {
+        hub.execute(serde_json::json!({ "title": "t", "script": "true", "priority": priority }), "{}")
+    });
+    let none = hub.run("true");
+    hub.stop_task(blocker);
+    let [low, medium, high, other] = tasks;
+    let order = [high, other, medium, low, none].map(|task| {
+        assert_eq!(hub.ends(task).0, Completed);
+        hub.execution(task)
+    });
+    assert!(order.windows(2).all(|pair| pair[0].ended_at <= pair[1].started_at), "{order:#?}");
+}
+
+/// A script that succeeds the `times`-th time it is run.
+fn succeeds_at(times: u32, notes: &Path) -> String {
+    let notes = notes.display();
+    format!(
+        "echo $TASKHUB_SESSION >>'{notes}'; echo $(wc -l <'{notes}'); [ $(wc -l <'{notes}') -ge {times} ]"
+    )
+}
+
+#[test]
+fn what_fails_is_tried_again_each_time_with_a_log_of_its_own() {
+    let (directory, hub) = hub();
+    let script = succeeds_at(3, &directory.path().join("notes"));
+    let task = hub.request(&script, r#"{"retries":9,"retry_delay_seconds":0}"#);
+    assert_eq!(hub.ends(task), (Completed, Some(0), String::new()));
+    let attempts = hub.attempts(task);
+    let seen: Vec<_> = attempts.iter().map(|it| (it.attempt, it.status)).collect();
+    assert_eq!(seen, [(1, Failed), (2, Failed), (3, Completed)]);
+    for attempt in attempts {
+        let log = fs::read_to_string(hub.data_dir.join(&attempt.log_file)).expect("a log");
+        assert_eq!((log.trim(), attempt.attempts_max), (attempt.attempt.to_string().as_str(), 10));
+    }
+}
+
+#[test]
+fn what_goes_on_failing_is_given_up_and_what_takes_too_long_is_tried_again() {
+    let (_directory, hub) = hub();
+    let failing = hub.request("exit 3", r#"{"retries":1,"retry_delay_seconds":0}"#);
+    let slow = hub.request("sleep 1000", r#"{"retries":1,"retry_delay_seconds":0,"timeout_seconds":1}"#);
+    for (task, status) in [(failing, Failed), (slow, TimedOut)] {
+        assert_eq!(hub.ends(task).0, status);
+        assert_eq!(hub.attempts(task).iter().map(|it| it.status).collect::<Vec<_>>(), [status, status]);
+    }
+}
+
+#[test]
+fn another_attempt_waits_for_its_time_and_survives_a_crash() {
+    let (directory, hub) = hub();
+    let script = succeeds_at(2, &directory.path().join("notes"));
+    let task = hub.request(&script, r#"{"retries":1,"retry_delay_seconds":1}"#);
+    wait_for("a second attempt", || (hub.execution(task).attempt == 2).then_some(()));
+    hub.crash();
+    let hub = Hub::start(directory.path());
+    assert_eq!(hub.ends(task), (Completed, Some(0), String::new()));
+    let [first, second] = &hub.attempts(task)[..] else { panic!("two") };
+    assert!(second.not_before.expect("a time").ms_since(first.ended_at.expect("ended")) >= 1000);
+    assert!(second.started_at >= second.not_before);
+}
+
+#[test]
+fn a_stop_ends_all_attempts() {
+    let (_directory, hub) = hub();
+    let waiting = hub.request("exit 3", r#"{"retries":9,"retry_delay_seconds":3600}"#);
+    wait_for("a second attempt", || (hub.execution(waiting).attempt == 2).then_some(()));
+    let running =
+        hub.request("trap 'exit 3' TERM; echo on; while :; do sleep 0.02; done", r#"{"retries":9}"#);
+    wait_for("output", || (hub.log(running) == b"on\n").then_some(()));
+    for (task, attempts) in [(waiting, 2), (running, 1)] {
+        hub.stop_task(task);
+        assert_eq!(hub.ends(task).0, Stopped);
+        assert_eq!(hub.attempts(task).len(), attempts);
+    }
+}
+
+#[test]
+fn a_limit_on_memory_is_one_on_every_process_of_the_script_and_cannot_be_lifted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let limits =
+        ExecutorConfig { memory_bytes: Some(128 << 20), memory_bytes_max: Some(256 << 20), ..config() };
+    let hub = Hub::with(directory.path(), &limits);
+    let script = "ulimit -v; (ulimit -Hv); (ulimit -v unlimited) 2>/dev/null || [ $(id -u) = 0 ]";
+    for (request, kib) in [("{}", 131_072), (r#"{"memory_bytes_max":67108864}"#, 65_536)] {
+        let task = hub.request(script, request);
+        assert_eq!(hub.ends(task), (Completed, Some(0), String::new()));
+        assert_eq!(hub.log(task), format!("{kib}\n{kib}\n").into_bytes());
+    }
+    let greedy = r#"head -c 200000000 /dev/zero | { x=$(tr '\0' x); echo ${#x}; }"#;
+    let task = hub.request(greedy, "{}");
+    assert_eq!(hub.ends(task).0, Failed);
 }
 
 #[test]

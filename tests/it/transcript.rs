@@ -337,7 +337,7 @@ fn execution(entry: &Entry, task: &Task) -> (NewEvent, Value) {
     let data = json!({
         "task_id": TASK, "execution_event": "failed", "execution_id": EXECUTION,
         "session_name": entry.text(0), "log_file": entry.text(1), "exit_code": -1, "duration_ms": 5,
-        "reason": reason,
+        "reason": reason, "attempt": 1, "attempts_max": 1, "not_before": null,
     });
     let queued = Execution::queued(EXECUTION.parse().expect("an id"), 1, task.id, Timestamp::from_ms(0));
     let execution = Execution {

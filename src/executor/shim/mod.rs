@@ -8,6 +8,7 @@
 //! Order guards the promises: lock, then handlers, then `pid`, then a look for `stop`, then the script; at
 //! the end processes, then the log on the disk, then the result, then the lock.
 
+mod memory;
 mod output;
 mod script;
 mod signals;

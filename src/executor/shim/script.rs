@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use super::super::contract::{EXECUTION_ID_VARIABLE, Spec};
 use super::super::directory::{Directory, make_private};
+use super::memory;
 
 /// What a script may see of the hub's environment, besides `LC_…`.
 const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SHELL", "TERM"];
@@ -76,10 +77,13 @@ impl Script {
             .stdin(Stdio::null())
             .stdout(writer.try_clone().map_err(StartError::Spawn)?)
             .stderr(writer);
-        let main = spawn(&mut command).map_err(|error| match error.kind() {
-            ErrorKind::NotFound if has_interpreter => StartError::NoInterpreter,
-            _ => StartError::Spawn(error),
-        })?;
+        let main =
+            memory::limited(spec.memory_bytes_max, || spawn(&mut command)).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::NotFound if has_interpreter => StartError::NoInterpreter,
+                    _ => StartError::Spawn(error),
+                }
+            })?;
         Ok(Self { main, output })
     }
 }

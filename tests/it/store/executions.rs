@@ -35,7 +35,9 @@ async fn executions_are_numbered_once_live_once_a_task_and_forget_their_request(
     let first = first.stop_requested().expect("running");
     update(&running, &first).await;
     assert!(matches!(queue(&running, one).await, Err(Failure::Store(_))), "one is running");
-    assert_eq!(running.read(|view| view.live_executions()).await, [first.clone(), other.clone()]);
+    assert_eq!(running.read(|view| view.running_executions()).await, std::slice::from_ref(&first));
+    assert_eq!(running.read(|view| view.due_executions(beginning(), 9)).await, std::slice::from_ref(&other));
+    assert_eq!(running.read(|view| view.pressing_execution_count(beginning())).await, 2);
     let request = running.read(move |view| view.execution_request(id)).await.expect("still known");
     assert_eq!(request.env["SECRET"], "s");
 
@@ -85,6 +87,53 @@ async fn executions_are_numbered_once_live_once_a_task_and_forget_their_request(
     let statuses = vec![ExecutionStatus::Queued, ExecutionStatus::Failed];
     let some = pages(ExecutionQuery { statuses, ..base }).await;
     assert_eq!(some.iter().map(|it| it.status.word()).collect::<Vec<_>>(), ["queued", "failed"]);
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_is_by_priority_then_by_age_and_holds_back_what_is_not_due() {
+    let directory = directory();
+    let running = Running::open(&directory);
+    let mut queued = Vec::new();
+    for priority in [json!(null), json!("low"), json!("high"), json!("medium"), json!("high")] {
+        let task = task(json!({ "title": "t", "priority": priority }), 1);
+        running.insert(&task).await;
+        queued.push(queue(&running, task.id).await.expect("queued").number);
+    }
+    let gone = queue(&running, TaskId::generate()).await.expect("queued");
+    let failed = gone.ended(
+        Outcome { end: End::Failed, exit_code: None, reason: None, ended_at: None },
+        Timestamp::from_ms(1),
+    );
+    let failed = Execution { attempts_max: 3, ..failed.expect("live") };
+    update(&running, &failed).await;
+    let later = running
+        .write(move |tx| {
+            let number = tx.next_execution_number()?;
+            let request = from_json(json!({ "retry_delay_seconds": 7 }));
+            let id = ExecutionId::generate();
+            let next = failed.next_attempt(&request, id, number, Timestamp::from_ms(2));
+            tx.insert_execution(&next, &request)?;
+            Ok(next)
+        })
+        .await
+        .expect("written");
+    let (id, at) = (later.id, later.not_before.expect("a time"));
+    assert_eq!(running.read(move |view| view.execution(id)).await, Some(later.clone()));
+
+    let [none, low, high, medium, other] = queued[..] else { panic!("{queued:?}") };
+    let head = async |now, limit| {
+        let found = running.read(move |view| view.due_executions(now, limit)).await;
+        found.into_iter().map(|it| it.number).collect::<Vec<_>>()
+    };
+    let before = Timestamp::from_ms(at.ms() - 1);
+    assert_eq!(head(before, 9).await, [high, other, medium, low, none]);
+    assert_eq!(head(before, 2).await, [high, other]);
+    assert_eq!(head(at, 9).await.last(), Some(&later.number), "its task is no more");
+    for (now, count, next) in [(before, 5, Some(at)), (at, 6, None)] {
+        assert_eq!(running.read(move |view| view.pressing_execution_count(now)).await, count);
+        assert_eq!(running.read(move |view| view.next_execution_due(now)).await, next);
+    }
     running.close().await;
 }
 

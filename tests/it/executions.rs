@@ -1,0 +1,97 @@
+//! Executions over HTTP: who may start what, and what the stream tells of it.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Client, Hub};
+
+async fn start(client: &Client, task: &str, request: Value) -> Answer {
+    client.post(&format!("/api/exec/{task}"), request).await
+}
+
+async fn stop(client: &Client, task: &str) -> Answer {
+    client.send(client.request(Method::POST, &format!("/api/exec/{task}/stop"))).await
+}
+
+/// The execution once it has ended.
+async fn ended(client: &Client, task: &str) -> Value {
+    let is_final = |it: &Value| !matches!(it["status"].as_str(), Some("queued" | "running"));
+    client.wait_for(&format!("/api/exec/{task}"), is_final).await
+}
+
+/// All that the log knows of a task.
+async fn history(client: &Client, task: &str) -> Vec<Value> {
+    let answer = client.get(&format!("/api/events?task_id={task}&since=earliest&limit=1000")).await;
+    answer.body.as_array().expect("events").clone()
+}
+
+/// What happened to executions, in order.
+fn phases(history: &[Value]) -> Vec<&str> {
+    history.iter().filter_map(|event| event["data"]["execution_event"].as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_starts_at_once_one_is_refused() {
+    let hub = Hub::start().await;
+    for _ in 0..10 {
+        let task = hub.client.create(json!({ "title": "t", "script": "sleep 60" })).await;
+        let [one, two] = [start(&hub.client, &task, json!({})), start(&hub.client, &task, json!({}))];
+        let (one, two) = tokio::join!(one, two);
+        let mut statuses = [one.status, two.status];
+        statuses.sort();
+        assert_eq!(statuses, [StatusCode::OK, StatusCode::CONFLICT]);
+        let refused = if one.status == StatusCode::CONFLICT { one } else { two };
+        assert_eq!(refused.body["code"], "execution_live");
+        assert_eq!(hub.client.get(&format!("/api/executions?task_id={task}")).await.body[1], Value::Null);
+        assert_eq!(stop(&hub.client, &task).await.status, StatusCode::OK);
+        assert_eq!(ended(&hub.client, &task).await["status"], "stopped");
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_cannot_be_stopped() {
+    let hub = Hub::start().await;
+    let task = hub.client.create(json!({ "title": "t", "script": "true" })).await;
+    assert_eq!(start(&hub.client, &task, json!({})).await.status, StatusCode::OK);
+    let before = (ended(&hub.client, &task).await, history(&hub.client, &task).await);
+    let refused = stop(&hub.client, &task).await;
+    assert_eq!((refused.status, &refused.body["code"]), (StatusCode::CONFLICT, &json!("execution_ended")));
+    let after = hub.client.get(&format!("/api/exec/{task}")).await.body;
+    assert_eq!((after, history(&hub.client, &task).await), before);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_cannot_ask_for_more_than_the_operator_allows() {
+    let flags = ["--timeout-seconds-max=60", "--memory-bytes-max=100000000", "--max-executions=3"];
+    let hub = Hub::with(&flags).await;
+    let task = hub.client.create(json!({ "title": "t", "script": "true" })).await;
+    for (field, value) in [("timeout_seconds", 61), ("memory_bytes_max", 100_000_001)] {
+        let refused = start(&hub.client, &task, json!({ field: value })).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        assert_eq!(refused.body["field"], field);
+    }
+    let most = json!({ "timeout_seconds": 60, "memory_bytes_max": 100_000_000 });
+    assert_eq!(start(&hub.client, &task, most).await.status, StatusCode::OK);
+    assert_eq!(ended(&hub.client, &task).await["status"], "completed");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attempt_is_told_and_the_task_stays_in_progress_between_them() {
+    let hub = Hub::start().await;
+    let task = hub.client.create(json!({ "title": "t", "script": "exit 3" })).await;
+    let started = start(&hub.client, &task, json!({ "retries": 2, "retry_delay_seconds": 0 })).await;
+    assert_eq!((&started.body["attempt"], &started.body["attempts_max"]), (&json!(1), &json!(3)));
+    let is_over = |it: &Value| it["attempt"] == 3 && it["status"] == "failed";
+    hub.client.wait_for(&format!("/api/exec/{task}"), is_over).await;
+    let history = history(&hub.client, &task).await;
+    let told = phases(&history);
+    assert_eq!(told, ["started", "failed", "queued", "started", "failed", "queued", "started", "failed"]);
+    for event in history.iter().filter(|event| event["data"]["execution_event"] == "queued") {
+        assert!(event["data"]["not_before"].is_string(), "{event}");
+    }
+    assert_eq!(hub.client.get(&format!("/api/tasks/{task}")).await.body["status"], "inprogress");
+    hub.stop().await;
+}
