@@ -38,7 +38,11 @@ impl App {
     ///
     /// # Errors
     /// With a message for the operator.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
+        for root in &mut config.executor.exec_root {
+            let resolved = root.canonicalize().ok().filter(|root| root.is_dir());
+            *root = resolved.with_context(|| format!("--exec-root {} is not a directory", root.display()))?;
+        }
         let open_files_max = open_files::raise();
         let listeners = server::bind(&config.server)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;

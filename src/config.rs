@@ -115,6 +115,15 @@ pub struct ExecutorConfig {
     #[arg(long, env = "TASKHUB_EXECUTIONS_MAX", visible_alias = "max-executions", value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub executions_max: Option<u32>,
+    /// What runs when neither the request nor the task has a script: a command for `sh`, which gets the task as JSON
+    /// on its standard input
+    #[arg(long, env = "TASKHUB_EXEC_DEFAULT", value_name = "COMMAND",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub exec_default: Option<String>,
+    /// Directory in which a request's `cwd` may lie, besides the execution's own; repeat, or separate by commas, for
+    /// several
+    #[arg(long, env = "TASKHUB_EXEC_ROOT", value_delimiter = ',', value_name = "DIR")]
+    pub exec_root: Vec<PathBuf>,
     /// Time an execution may take when its request names none
     #[arg(long, env = "TASKHUB_TIMEOUT_SECONDS", default_value_t = 86_400, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..=2_592_000))]

@@ -14,7 +14,7 @@
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`metrics`], [`open_files`] and [`peer`] are leaves that everybody may use.
+//! [`config`], [`exec_root`], [`metrics`], [`open_files`] and [`peer`] are leaves that everybody may use.
 
 pub mod app;
 pub mod cli;
@@ -22,6 +22,7 @@ pub mod client;
 pub mod config;
 pub mod domain;
 pub mod events;
+pub mod exec_root;
 pub mod executor;
 pub mod http;
 pub mod metrics;

@@ -9,6 +9,7 @@
 //! again is another execution: [`Execution::next_attempt`].
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
@@ -118,14 +119,17 @@ pub struct Execution {
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExecutionRequest {
-    /// The script to run instead of the task's own. A first line `#!…` names the interpreter, else `sh`.
+    /// The script to run instead of the task's own. A first line `#!…` names the interpreter, else `sh`. Without
+    /// any script the hub's own command is run, if its operator has named one; it gets the task as JSON on its
+    /// standard input.
     #[oai(nullable)]
     pub script_content: Option<Script>,
     /// Variables added to the script's environment, at most 100. Names: letters, digits and `_`, not
     /// starting with a digit; `TASKHUB_…` is reserved.
     #[oai(default)]
     pub env: BTreeMap<String, String>,
-    /// The directory to run in, relative to the execution's own; made when missing.
+    /// The directory to run in: relative to the execution's own, and made when missing; or absolute, if it lies in
+    /// a directory that the hub's operator has named.
     #[oai(nullable)]
     pub cwd: Option<String>,
     /// Stop the script after this many seconds; absent or null: the hub's default.
@@ -166,9 +170,9 @@ impl ExecutionRequest {
             }
         }
         if let Some(cwd) = &self.cwd
-            && !is_inner_path(cwd)
+            && !is_plain_path(cwd)
         {
-            let message = "must be a relative path without `..`, inside the execution's directory";
+            let message = "must be a path without `..` and NUL, at most 4096 bytes long";
             return Err(Invalid::new("cwd", message));
         }
         let number = |value: Option<u32>| value.map(u64::from);
@@ -183,6 +187,11 @@ impl ExecutionRequest {
             }
         }
         Ok(self)
+    }
+
+    /// The directory that was asked for outside the execution's own.
+    pub fn outer_cwd(&self) -> Option<&Path> {
+        self.cwd.as_deref().map(Path::new).filter(|cwd| cwd.is_absolute())
     }
 
     /// The wait after this attempt, before the next.
@@ -201,13 +210,9 @@ fn is_variable_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn is_inner_path(path: &str) -> bool {
-    use std::path::Component;
-    !path.contains('\0')
-        && path.len() <= 4096
-        && std::path::Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+fn is_plain_path(path: &str) -> bool {
+    let is_plain = |part| matches!(part, Component::RootDir | Component::Normal(_) | Component::CurDir);
+    !path.contains('\0') && path.len() <= 4096 && Path::new(path).components().all(is_plain)
 }
 
 /// How an execution ended.
@@ -423,7 +428,7 @@ mod tests {
         assert!(request(r#"{"cwd":"a/./b","env":{"A_1":"x"},"timeout_seconds":1}"#).is_ok());
         for bad in [
             r#"{"cwd":"../a"}"#,
-            r#"{"cwd":"/etc"}"#,
+            r#"{"cwd":"/etc/../root"}"#,
             r#"{"cwd":"a/../../b"}"#,
             r#"{"env":{"1A":"x"}}"#,
             r#"{"env":{"A=B":"x"}}"#,

@@ -24,8 +24,10 @@ pub(super) struct Spec {
     pub hub_url: String,
     /// What the request asked to have in the script's environment.
     pub env: BTreeMap<String, String>,
-    /// Relative to the execution's `work` directory.
+    /// Relative to the execution's `work` directory, or absolute and in one of `roots`.
     pub cwd: Option<String>,
+    #[serde(default)]
+    pub roots: Vec<PathBuf>,
     /// Absolute.
     pub log: PathBuf,
     pub log_bytes_max: u64,

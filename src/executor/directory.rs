@@ -4,6 +4,7 @@
 //! spec.json   hub -> shim   what to run; the shim removes it as it reads it, for it holds secrets and
 //!                           must never be obeyed twice
 //! script      hub -> shim   0700
+//! stdin       hub -> shim   what the script reads, if it is to read anything
 //! lock        held by the shim for its life, by the hub while it declares a dead one `lost`
 //! pid         shim -> hub   written after lock and signal handlers: whoever reads it may send SIGTERM
 //! stop        hub -> shim   made before `pid` is read, looked for after `pid` is written: never missed
@@ -59,6 +60,10 @@ impl Directory {
         self.0.join("script")
     }
 
+    pub fn stdin(&self) -> PathBuf {
+        self.0.join("stdin")
+    }
+
     pub fn work(&self) -> PathBuf {
         self.0.join(WORK)
     }
@@ -67,7 +72,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`ErrorKind::ResourceBusy`] when a shim still lives there; otherwise whatever the disk said.
-    pub fn prepare(&self, script: &str, spec: &Spec) -> io::Result<()> {
+    pub fn prepare(&self, script: &str, stdin: Option<&[u8]>, spec: &Spec) -> io::Result<()> {
         if self.0.exists() {
             if self.lock()?.is_none() {
                 return Err(ErrorKind::ResourceBusy.into());
@@ -76,6 +81,9 @@ impl Directory {
         }
         make_private(&self.work())?;
         create(&self.script(), 0o700)?.write_all(script.as_bytes())?;
+        if let Some(stdin) = stdin {
+            create(&self.stdin(), 0o600)?.write_all(stdin)?;
+        }
         let json = serde_json::to_vec(spec)?;
         create(&self.0.join("spec.json"), 0o600)?.write_all(&json)
     }
@@ -223,6 +231,7 @@ mod tests {
             hub_url: "http://localhost:1".into(),
             env: [("SECRET".into(), "s3cret".into())].into(),
             cwd: None,
+            roots: Vec::new(),
             log: "/nowhere".into(),
             log_bytes_max: 1,
             timeout_seconds: 1,
@@ -235,7 +244,7 @@ mod tests {
     fn prepared() -> (tempfile::TempDir, Directory) {
         let data = tempfile::tempdir().expect("a directory");
         let directory = Directory::of(data.path(), 3);
-        directory.prepare("true", &spec()).expect("prepared");
+        directory.prepare("true", None, &spec()).expect("prepared");
         (data, directory)
     }
 
@@ -265,10 +274,10 @@ mod tests {
         let (_data, directory) = prepared();
         let held = directory.lock().expect("opens").expect("free");
         assert!(directory.lock().expect("opens").is_none());
-        let refused = directory.prepare("true", &spec()).expect_err("in use");
+        let refused = directory.prepare("true", None, &spec()).expect_err("in use");
         assert_eq!(refused.kind(), ErrorKind::ResourceBusy);
         drop(held);
-        assert!(directory.prepare("true", &spec()).is_ok());
+        assert!(directory.prepare("true", None, &spec()).is_ok());
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Watcher {
     }
 
     async fn start(&self, claimed: Claimed) -> io::Result<Child> {
-        let Claimed { execution, script, request } = claimed;
+        let Claimed { execution, script, request, input } = claimed;
         let config = &self.context.config;
         let spec = Spec {
             task_id: execution.task_id,
@@ -99,6 +99,7 @@ impl Watcher {
             hub_url: self.context.settings.hub_url.clone(),
             env: request.env,
             cwd: request.cwd,
+            roots: config.exec_root.clone(),
             log: self.context.settings.data_dir.join(&execution.log_file),
             log_bytes_max: config.log_bytes_max,
             timeout_seconds: request
@@ -116,7 +117,8 @@ impl Watcher {
         blocking(move || {
             // Before the script, so that whoever heard of the start finds a log.
             logs::create(&spec.log)?;
-            directory.prepare(script.as_str(), &spec)
+            let stdin = input.map(|task| serde_json::to_vec(&task)).transpose()?;
+            directory.prepare(script.as_str(), stdin.as_deref(), &spec)
         })
         .await?;
         session::spawn(&self.context.settings.shim_program, &self.directory)

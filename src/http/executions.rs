@@ -101,7 +101,8 @@ impl ApiResponse for RawLog {
 impl ExecutionApi {
     /// Run a task
     ///
-    /// Runs the given script, or else the task's own, in a session of its own, and sets the task `inprogress`.
+    /// Runs the given script, or else the task's own, or else what the hub's operator has named for all tasks, in a
+    /// session of its own, and sets the task `inprogress`.
     /// Answers as soon as that is durable; the stream then tells with `execution_event` how it goes: `queued`
     /// if it has to wait for its turn, `started`, and one of `completed`, `failed`, `stopped`, `timed_out`,
     /// `lost`. A task has at most one execution that is queued or running.

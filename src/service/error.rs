@@ -25,7 +25,7 @@ pub enum ServiceError {
     KeyReused,
     #[error("{session} is running or queued for this task")]
     Live { session: String },
-    #[error("neither the request nor the task has a script")]
+    #[error("neither the request nor the task nor the hub has a script")]
     NothingToRun,
     #[error("the execution has ended: {0}")]
     Ended(ExecutionStatus),

@@ -6,14 +6,17 @@
 //! A repeated attempt is a row of its own, written in the transaction that ends the one before: there is no
 //! moment at which the hub could forget to try again.
 
+use std::path::Path;
+
 use crate::config::ExecutorConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Invalid;
 use crate::domain::event::NewEvent;
 use crate::domain::execution::{End, Execution, ExecutionPhase, ExecutionRequest, ExecutionStatus, Outcome};
 use crate::domain::id::{ExecutionId, TaskId};
-use crate::domain::task::{Status, TaskPatch};
+use crate::domain::task::{Status, Task, TaskPatch};
 use crate::domain::text::Script;
+use crate::exec_root;
 use crate::store::{ExecutionPage, ExecutionQuery, Snapshot, Tx};
 
 use poem_openapi::types::MaybeUndefined;
@@ -27,6 +30,8 @@ pub struct Claimed {
     pub execution: Execution,
     pub script: Script,
     pub request: ExecutionRequest,
+    /// The task as it stands, for the operator's own command, which works on any.
+    pub input: Option<Task>,
 }
 
 /// What the executor has to see to.
@@ -51,16 +56,17 @@ impl Service {
         request: ExecutionRequest,
     ) -> Result<Execution, ServiceError> {
         let config = self.executions.clone();
+        let mut request = request.validated()?;
+        refuse_beyond(&config, &request)?;
+        self.refuse_outside(&request).await?;
         let execution = self
             .store
             .write(move |tx| {
-                let mut request = request.validated()?;
-                refuse_beyond(&config, &request)?;
                 let task = load(tx, task_id)?;
                 refuse_if_live(tx, task_id)?;
                 // Frozen here: a later change of the task does not change what was asked to run.
                 request.script_content = request.script_content.or_else(|| task.script.clone());
-                if request.script_content.is_none() {
+                if request.script_content.is_none() && config.exec_default.is_none() {
                     return Err(ServiceError::NothingToRun);
                 }
                 let must_wait = tx.pressing_execution_count(tx.now())? >= config.slots();
@@ -173,18 +179,42 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Ended`] when it is not queued any more, [`ServiceError::Store`]
     pub async fn claim_execution(&self, id: ExecutionId) -> Result<Claimed, ServiceError> {
+        let config = self.executions.clone();
         let claimed = self
             .store
             .write(move |tx| {
                 let execution = by_id(tx, id)?.started(tx.now())?;
                 let request = tx.execution_request(id)?.unwrap_or_default();
-                let script = request.script_content.clone().ok_or(ServiceError::NothingToRun)?;
+                let (script, input) = match request.script_content.clone() {
+                    Some(script) => (script, None),
+                    None => {
+                        let command = config.exec_default.as_ref().and_then(|it| it.parse().ok());
+                        (command.ok_or(ServiceError::NothingToRun)?, tx.task(execution.task_id)?)
+                    }
+                };
                 record(tx, &execution, ExecutionPhase::Started)?;
-                Ok::<_, ServiceError>(Claimed { execution, script, request })
+                Ok::<_, ServiceError>(Claimed { execution, script, request, input })
             })
             .await?;
         self.stepped();
         Ok(claimed)
+    }
+
+    /// Refuses a directory outside the execution's own, unless the operator has allowed it. It is looked at again
+    /// when the script starts; this is for whoever asks.
+    async fn refuse_outside(&self, request: &ExecutionRequest) -> Result<(), Invalid> {
+        let Some(cwd) = request.outer_cwd().map(Path::to_owned) else {
+            return Ok(());
+        };
+        let config = self.executions.clone();
+        let looked =
+            tokio::task::spawn_blocking(move || exec_root::resolve(&cwd, &config.exec_root).is_some());
+        if !looked.await.unwrap_or(false) {
+            let message = "must be relative, or an existing directory in one of those that the hub was given as \
+                           --exec-root";
+            return Err(Invalid::new("cwd", message));
+        }
+        Ok(())
     }
 
     /// Records how an execution ended and announces it, once; queues the next attempt if there is to be one.

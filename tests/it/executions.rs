@@ -95,3 +95,63 @@ async fn every_attempt_is_told_and_the_task_stays_in_progress_between_them() {
     assert_eq!(hub.client.get(&format!("/api/tasks/{task}")).await.body["status"], "inprogress");
     hub.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_outside_the_roots_is_refused_whatever_leads_there() {
+    let place = tempfile::tempdir().expect("a directory");
+    let at = |path: &str| place.path().join(path).to_str().expect("UTF-8").to_owned();
+    for path in ["root/inner", "rootless", "outside"] {
+        std::fs::create_dir_all(at(path)).expect("made");
+    }
+    std::os::unix::fs::symlink(at("outside"), at("root/out")).expect("linked");
+    for roots in [&[][..], &["--exec-root", &at("root")]] {
+        let hub = Hub::with(roots).await;
+        let task = hub.client.create(json!({ "title": "t", "script": "pwd -P" })).await;
+        let before = history(&hub.client, &task).await;
+        for cwd in [
+            "..",
+            "a/../..",
+            "/",
+            "/etc",
+            "//etc",
+            "/proc/self/cwd",
+            &at("outside"),
+            &at("rootless"),
+            &at("root/out"),
+            &at("root/../outside"),
+            &at("root/inner/../inner"),
+            &at("root/missing"),
+            &format!("{}\0", at("root")),
+        ] {
+            let refused = start(&hub.client, &task, json!({ "cwd": cwd })).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{cwd} {refused:?}");
+            assert_eq!(refused.body["field"], "cwd", "{cwd}");
+        }
+        let inner = start(&hub.client, &task, json!({ "cwd": at("root/inner") })).await;
+        if roots.is_empty() {
+            assert_eq!(inner.status, StatusCode::BAD_REQUEST);
+            assert_eq!(history(&hub.client, &task).await, before);
+        } else {
+            assert_eq!(inner.status, StatusCode::OK);
+            assert_eq!(ended(&hub.client, &task).await["status"], "completed");
+            let log = hub.client.get(&format!("/api/exec/{task}/logs")).await;
+            let real = place.path().canonicalize().expect("there").join("root/inner");
+            assert_eq!(log.body["text"], format!("{}\n", real.display()));
+        }
+        hub.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_without_a_script_is_given_to_the_operators_command() {
+    let hub = Hub::with(&["--exec-default", "cat"]).await;
+    let task = hub.client.create(json!({ "title": "t" })).await;
+    assert_eq!(start(&hub.client, &task, json!({})).await.status, StatusCode::OK);
+    assert_eq!(ended(&hub.client, &task).await["status"], "completed");
+    let log = hub.client.get(&format!("/api/exec/{task}/logs")).await;
+    assert_eq!(
+        serde_json::from_str::<Value>(log.body["text"].as_str().expect("text")).expect("JSON")["id"],
+        task
+    );
+    hub.stop().await;
+}

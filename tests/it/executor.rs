@@ -227,6 +227,51 @@ fn a_script_gets_its_own_environment_and_none_of_the_hubs_secrets() {
 }
 
 #[test]
+fn the_operators_command_works_on_tasks_without_a_script_and_reads_the_task() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let command = Some("echo $0 >&2; cat >task.json; echo >>task.json".to_owned());
+    let hub = Hub::with(directory.path(), &ExecutorConfig { exec_default: command, ..config() });
+    let task = hub.execute(serde_json::json!({ "title": "a\u{2028}b", "tags": ["x"] }), "{}");
+    let read: serde_json::Value = serde_json::from_str(&hub.note(task, "task.json")).expect("JSON");
+    assert_eq!((&read["id"], &read["title"]), (&task.to_string().into(), &"a\u{2028}b".into()));
+    assert_eq!((&read["status"], &read["version"]), (&"inprogress".into(), &2.into()));
+    assert_eq!(hub.ends(task).0, Completed);
+    let task = hub.run("cat");
+    assert_eq!(
+        (hub.ends(task).0, hub.log(task)),
+        (Completed, Vec::new()),
+        "another script has nothing to read"
+    );
+}
+
+#[test]
+fn a_directory_that_leads_out_of_the_roots_by_now_is_refused_by_the_shim() {
+    let (directory, place) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("another"));
+    let root = place.path().join("root");
+    for path in ["root/inner", "outside"] {
+        fs::create_dir_all(place.path().join(path)).expect("made");
+    }
+    let slots = Some(1);
+    let limits = ExecutorConfig { exec_root: vec![root.clone()], executions_max: slots, ..config() };
+    let hub = Hub::with(directory.path(), &limits);
+    let request = serde_json::json!({ "cwd": root.join("inner") }).to_string();
+    let task = hub.request("pwd -P", &request);
+    assert_eq!(hub.ends(task).0, Completed);
+    let real = root.join("inner").canonicalize().expect("there");
+    assert_eq!(String::from_utf8_lossy(&hub.log(task)).trim(), real.to_str().expect("UTF-8"));
+
+    let blocker = hub.run("sleep 1000");
+    let task = hub.request("echo ran", &request);
+    fs::remove_dir(root.join("inner")).expect("removed");
+    std::os::unix::fs::symlink(place.path().join("outside"), root.join("inner")).expect("linked");
+    hub.stop_task(blocker);
+    let (status, _, reason) = hub.ends(task);
+    assert!(status == Failed && reason.starts_with("could not start: the working directory"), "{reason}");
+    assert!(hub.log(task).is_empty());
+}
+
+#[test]
 fn a_script_may_open_as_many_files_as_the_hub_was_started_with() {
     taskhub::open_files::raise();
     let (_directory, hub) = hub();

@@ -17,13 +17,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("telemetry", &[]),
     ("config", &[]),
+    ("exec_root", &[]),
     ("metrics", &[]),
     ("open_files", &[]),
     ("peer", &[]),
 ];
 
 /// Leaves: everybody may use them.
-const LEAVES: &[&str] = &["config", "metrics", "open_files", "peer"];
+const LEAVES: &[&str] = &["config", "exec_root", "metrics", "open_files", "peer"];
 /// The roots: they may use everything.
 const ROOTS: &[&str] = &["app", "cli", "main", "lib"];
 

@@ -2,7 +2,7 @@
 //!
 //! The environment is built from nothing: what is on the list below, what the request asked for, and who
 //! the script is. A secret in the hub's environment is not on the list. The working directory never leaves
-//! `work`, whatever links lie there.
+//! `work`, or else the operator's roots, whatever links lie there.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,6 +16,8 @@ use std::time::Duration;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::Pid;
 use thiserror::Error;
+
+use crate::exec_root;
 
 use super::super::contract::{EXECUTION_ID_VARIABLE, Spec};
 use super::super::directory::{Directory, make_private};
@@ -34,6 +36,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 pub(super) enum StartError {
     #[error("the working directory leaves the execution's own")]
     OutsideWork,
+    #[error("the working directory is not, or no longer, one in which scripts may work")]
+    OutsideRoots,
     #[error("cannot use the working directory: {0}")]
     WorkingDirectory(#[source] io::Error),
     #[error("the interpreter named in the script's first line does not exist")]
@@ -51,7 +55,12 @@ pub(super) struct Script {
 
 impl Script {
     pub fn start(directory: &Directory, spec: &Spec) -> Result<Self, StartError> {
-        let cwd = working_directory(&directory.work(), spec.cwd.as_deref())?;
+        let cwd = match spec.cwd.as_deref() {
+            Some(outer) if Path::new(outer).is_absolute() => {
+                exec_root::resolve(Path::new(outer), &spec.roots).ok_or(StartError::OutsideRoots)?
+            }
+            inner => working_directory(&directory.work(), inner)?,
+        };
         let path = directory.script();
         let has_interpreter = names_interpreter(&path).map_err(StartError::Spawn)?;
         let (output, writer) = io::pipe().map_err(StartError::Spawn)?;
@@ -74,7 +83,7 @@ impl Script {
             .env("TASKHUB_URL", &spec.hub_url)
             .current_dir(cwd)
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(input(directory).map_err(StartError::Spawn)?)
             .stdout(writer.try_clone().map_err(StartError::Spawn)?)
             .stderr(writer);
         let main =
@@ -85,6 +94,14 @@ impl Script {
                 }
             })?;
         Ok(Self { main, output })
+    }
+}
+
+fn input(directory: &Directory) -> io::Result<Stdio> {
+    match File::open(directory.stdin()) {
+        Ok(file) => Ok(file.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Stdio::null()),
+        Err(error) => Err(error),
     }
 }
 
