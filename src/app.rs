@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::config::Config;
 use crate::events::Events;
-use crate::executor::{Executor, ExecutorSettings, LogStreams};
+use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention};
 use crate::http::{self, DataDir, Rooms};
 use crate::metrics::Metrics;
 use crate::open_files;
@@ -71,6 +71,10 @@ impl App {
             },
             hub_url: addresses.first().map(base_url).unwrap_or_default(),
             open_files_max,
+            retention: Retention {
+                days_max: config.store.retain_days_max,
+                period_ms: config.store.retention_period_ms,
+            },
         };
         let token = shutdown.soft.clone();
         Executor::start(service.clone(), &config.executor, settings, token, &shutdown.tasks)?;

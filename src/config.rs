@@ -72,11 +72,11 @@ pub struct StoreConfig {
     #[arg(long, env = "TASKHUB_RETAIN_EVENTS_MAX", default_value_t = 2_000_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub retain_events_max: u64,
-    /// Days that an event is kept
+    /// Days that an event is kept, and an execution that has ended, with its log and its directory
     #[arg(long, env = "TASKHUB_RETAIN_DAYS_MAX", default_value_t = 30, value_name = "DAYS",
           value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub retain_days_max: u32,
-    /// Time between two rounds of forgetting old events
+    /// Time between two rounds of forgetting what is old
     #[arg(skip = 60_000u64)]
     pub retention_period_ms: u64,
     /// Operations in one commit

@@ -29,6 +29,7 @@ mod log_piece;
 mod log_stream;
 pub mod logs;
 mod processes;
+mod retention;
 mod session;
 pub mod shim;
 mod supervisor;
@@ -47,6 +48,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::ExecutorConfig;
 use crate::service::Service;
 
+pub use retention::Retention;
 use supervisor::Supervisor;
 
 /// What the executor must know about the hub it belongs to.
@@ -60,6 +62,7 @@ pub struct ExecutorSettings {
     pub hub_url: String,
     /// How many files a script's processes may open, when the hub itself may open more.
     pub open_files_max: Option<u64>,
+    pub retention: Retention,
 }
 
 #[derive(Debug, Error)]
@@ -79,7 +82,7 @@ struct Context {
     shutdown: CancellationToken,
 }
 
-/// The supervision of all executions, as one task on the tracker.
+/// The supervision of all executions, and the removal of old ones, as tasks on the tracker.
 #[derive(Debug)]
 pub struct Executor;
 
@@ -102,7 +105,9 @@ impl Executor {
         make(&logs::all(&settings.data_dir))?;
         make(&directory::all(&settings.data_dir))?;
         let context = Context { service, settings, config: config.clone(), shutdown };
-        tracker.spawn(Supervisor::new(Arc::new(context)).run());
+        let context = Arc::new(context);
+        tracker.spawn(retention::run(Arc::clone(&context)));
+        tracker.spawn(Supervisor::new(context).run());
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 pub enum ServiceError {
     #[error("there is no task {0}")]
     NoTask(TaskId),
-    #[error("task {0} has never been executed")]
+    #[error("task {0} has no execution")]
     NeverExecuted(TaskId),
     #[error("task {task} has no execution {execution}")]
     NoExecution { task: TaskId, execution: ExecutionId },

@@ -10,6 +10,7 @@ mod tasks;
 
 pub use error::ServiceError;
 pub use executions::{Claimed, Todo};
+pub use retention::EndedExecution;
 pub use tasks::{Created, IdempotencyKey, Precondition, TaskPage};
 
 use std::sync::Arc;

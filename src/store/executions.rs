@@ -127,6 +127,26 @@ impl Snapshot<'_> {
         Ok((found, next))
     }
 
+    /// The numbers of executions that ended before then, oldest end first, behind `after` as this answered it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn executions_ended_before(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, i64)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, i64)>, StoreError> {
+        let (ended, number) = after.map_or((i64::MIN, 0), |(ended, number)| (ended.ms(), number));
+        let sql = "SELECT ended_at, number FROM executions
+                   WHERE ended_at IS NOT NULL AND ended_at < ?1 AND (ended_at, number) > (?2, ?3)
+                   ORDER BY ended_at, number LIMIT ?4";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let values = params![before.ms(), ended, number, limit as i64];
+        let found = statement.query_map(values, |row| Ok((Timestamp::from_ms(row.get(0)?), row.get(1)?)))?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// What a live execution was asked to run; `None` once it has ended.
     ///
     /// # Errors
@@ -182,6 +202,17 @@ impl Tx<'_> {
                 execution.attempts_max,
                 execution.not_before.map(Timestamp::ms),
             ])?;
+        Ok(())
+    }
+
+    /// Removes an execution that has ended; a live one stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn delete_ended_execution(&mut self, number: i64) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached("DELETE FROM executions WHERE number = ?1 AND ended_at IS NOT NULL")?
+            .execute([number])?;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use taskhub::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::NewTask;
 use taskhub::executor::logs::{From, read_page};
-use taskhub::executor::{Executor, ExecutorSettings};
+use taskhub::executor::{Executor, ExecutorSettings, Retention};
 use taskhub::service::Service;
 use taskhub::store::{ExecutionQuery, Store};
 use tempfile::TempDir;
@@ -72,22 +72,24 @@ impl Hub {
     }
 
     fn with(data_dir: &Path, config: &ExecutorConfig) -> Self {
-        Self::with_shim(data_dir, config, env!("CARGO_BIN_EXE_taskhub"))
+        Self::tuned(data_dir, config, |_| {})
     }
 
-    fn with_shim(data_dir: &Path, config: &ExecutorConfig, shim_program: &str) -> Self {
+    fn tuned(data_dir: &Path, config: &ExecutorConfig, tune: impl FnOnce(&mut ExecutorSettings)) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let store = arguments().store;
         // A hub that was just cut off may hold its lock for a moment more.
         let opened = wait_for("the store", || Store::open(data_dir, &store).ok());
         opened.writer.start(drop).expect("a thread");
         let service = Service::new(opened.store, config);
-        let settings = ExecutorSettings {
+        let mut settings = ExecutorSettings {
             data_dir: data_dir.to_owned(),
-            shim_program: shim_program.into(),
+            shim_program: env!("CARGO_BIN_EXE_taskhub").into(),
             hub_url: "http://localhost:8000".into(),
             open_files_max: Some(256),
+            retention: Retention { days_max: 30, period_ms: 60_000 },
         };
+        tune(&mut settings);
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
         let context = runtime.enter();
         Executor::start(service.clone(), config, settings, shutdown.clone(), &tracker).expect("started");
@@ -549,6 +551,38 @@ fn an_ended_execution_leaves_its_log_and_its_results_and_nothing_else() {
 }
 
 #[test]
+fn what_ended_long_ago_is_removed_and_what_lives_is_not() {
+    let (directory, hub) = hub();
+    let ended = hub.run("echo 7 >result; mkdir sub; echo over");
+    let waiting = hub.request("exit 3", r#"{"retries":1,"retry_delay_seconds":3600}"#);
+    let running = hub.run("echo $$ >main; sleep 1000");
+    assert_eq!(hub.ends(ended).0, Completed);
+    hub.note(running, "main");
+    wait_for("a second attempt", || (hub.execution(waiting).attempt == 2).then_some(()));
+    let old = [hub.execution(ended), hub.attempts(waiting)[0].clone()];
+    hub.stop();
+
+    let hub = Hub::tuned(directory.path(), &config(), |settings| {
+        settings.retention = Retention { days_max: 0, period_ms: 20 };
+    });
+    let answer = |task| hub.runtime.block_on(hub.service.latest_execution(task));
+    wait_for("the rows to go", || (answer(ended).is_err() && hub.attempts(waiting).len() == 1).then_some(()));
+    for execution in old {
+        assert!(!hub.data_dir.join(&execution.log_file).exists());
+        assert!(!hub.data_dir.join(format!("executions/{}", execution.number)).exists());
+    }
+    assert_eq!((hub.execution(waiting).status, hub.execution(running).status), (Queued, Running));
+    assert!(hub.data_dir.join(hub.execution(running).log_file).exists());
+    hub.note(running, "main");
+    hub.stop_task(running);
+    wait_for("the last one to go", || (answer(running).is_err() && !is_left(&hub, "3")).then_some(()));
+}
+
+fn is_left(hub: &Hub, number: &str) -> bool {
+    hub.data_dir.join("executions").join(number).exists()
+}
+
+#[test]
 fn a_hub_that_ends_leaves_executions_running_and_the_next_one_finds_them() {
     for crash in [false, true] {
         let (directory, hub) = hub();
@@ -618,7 +652,7 @@ fn an_execution_that_was_claimed_and_never_started_is_lost_and_never_started_aga
 fn what_cannot_be_started_fails_and_says_why() {
     for (shim_program, expected) in [("/nowhere/taskhub", "No such file"), ("/bin/false", "exit status: 1")] {
         let directory = tempfile::tempdir().expect("a directory");
-        let hub = Hub::with_shim(directory.path(), &config(), shim_program);
+        let hub = Hub::tuned(directory.path(), &config(), |it| it.shim_program = shim_program.into());
         let (status, code, reason) = outcome(&hub, "true");
         assert_eq!((status, code), (Failed, None));
         assert!(reason.starts_with("could not start: ") && reason.contains(expected), "{reason}");

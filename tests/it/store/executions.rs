@@ -91,6 +91,38 @@ async fn executions_are_numbered_once_live_once_a_task_and_forget_their_request(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_found_in_pages_by_its_end_and_can_be_removed_but_not_what_lives() {
+    let directory = directory();
+    let running = Running::open(&directory);
+    let live = queue(&running, TaskId::generate()).await.expect("queued");
+    let mut expected = Vec::new();
+    for end in [7_000_000_000_000, 7_000_000_000_001, 7_000_000_000_001, 7_000_000_000_002] {
+        let outcome = Outcome { end: End::Lost, exit_code: None, reason: None, ended_at: None };
+        let queued = queue(&running, TaskId::generate()).await.expect("queued");
+        let ended = queued.ended(outcome, Timestamp::from_ms(end)).expect("live");
+        update(&running, &ended).await;
+        expected.push((Timestamp::from_ms(end), ended.number));
+    }
+    let last = expected.pop().expect("four");
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = running.read(move |view| view.executions_ended_before(last.0, after, 1)).await;
+        let Some(next) = page.last() else { break };
+        after = Some(*next);
+        found.extend(page);
+    }
+    assert_eq!(found, expected);
+    for number in [live.number, found[1].1] {
+        running.write(move |tx| Ok(tx.delete_ended_execution(number)?)).await.expect("written");
+    }
+    let left = running.read(move |view| view.executions_ended_before(end_of_time(), None, 9)).await;
+    assert_eq!(left, [expected[0], expected[2], last]);
+    let id = live.id;
+    assert!(running.read(move |view| view.execution(id)).await.is_some());
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_queue_is_by_priority_then_by_age_and_holds_back_what_is_not_due() {
     let directory = directory();
     let running = Running::open(&directory);
