@@ -124,6 +124,9 @@ pub struct ExecutorConfig {
     /// several
     #[arg(long, env = "TASKHUB_EXEC_ROOT", value_delimiter = ',', value_name = "DIR")]
     pub exec_root: Vec<PathBuf>,
+    /// Status that a task is set to when its script has succeeded, unless somebody has changed it meanwhile
+    #[arg(long, env = "TASKHUB_EXEC_DONE_STATUS", value_enum, default_value_t = DoneStatus::Review)]
+    pub exec_done_status: DoneStatus,
     /// Time an execution may take when its request names none
     #[arg(long, env = "TASKHUB_TIMEOUT_SECONDS", default_value_t = 86_400, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
@@ -151,6 +154,18 @@ pub struct ExecutorConfig {
     /// The program that runs as `PROGRAM shim` beside each script (default: this one)
     #[arg(long, env = "TASKHUB_SHIM_PROGRAM", hide = true)]
     pub shim_program: Option<PathBuf>,
+}
+
+/// Where a task goes when its script has succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DoneStatus {
+    Todo,
+    #[value(name = "inprogress")]
+    InProgress,
+    Review,
+    Done,
+    /// It stays where it is
+    Keep,
 }
 
 impl ExecutorConfig {

@@ -19,7 +19,7 @@ use super::clock::Timestamp;
 use super::error::Invalid;
 use super::id::{ExecutionId, TaskId};
 use super::schema::word_enum;
-use super::text::Script;
+use super::text::{Artifact, Script};
 
 /// Most variables a request can set for a script.
 pub const ENV_MAX: usize = 100;
@@ -223,6 +223,30 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// When it ended, if that was seen by whoever watched over it; otherwise it is when the hub learned of it.
     pub ended_at: Option<Timestamp>,
+}
+
+impl Outcome {
+    /// Says how many artifacts of the script could not be added to its task, if any.
+    pub fn remarked(self, left_out: usize) -> Self {
+        if left_out == 0 {
+            return self;
+        }
+        let remark = format!(
+            "{left_out} of the artifacts it named were left out: they are no paths, or the task's list is full"
+        );
+        Self {
+            reason: Some(self.reason.map_or(remark.clone(), |reason| format!("{reason}; {remark}"))),
+            ..self
+        }
+    }
+}
+
+/// What a script has named as its results.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedArtifacts {
+    pub artifacts: Vec<Artifact>,
+    /// How many more it named that cannot be artifacts.
+    pub refused: usize,
 }
 
 /// The final states.

@@ -3,6 +3,8 @@
 //! [`Task::patched`] is the only way from one version to the next. It answers `None` when nothing would
 //! change, so a no-op can bump no version and emit no event.
 
+use std::collections::HashSet;
+
 use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
 use serde::{Deserialize, Serialize};
@@ -282,6 +284,27 @@ impl Task {
         Ok(Some((next, changed)))
     }
 
+    /// The artifacts with others added as far as the limits allow, and how many of those had to be left out.
+    pub fn artifacts_with(&self, more: Vec<Artifact>) -> (Vec<Artifact>, usize) {
+        let mut all = self.artifacts.clone();
+        let mut known: HashSet<Artifact> = all.iter().cloned().collect();
+        let mut chars = all.iter().map(chars_of).sum::<usize>();
+        let mut left_out = 0;
+        for artifact in more {
+            if known.contains(&artifact) {
+                continue;
+            }
+            if all.len() < ARTIFACTS_MAX && chars + chars_of(&artifact) <= ARTIFACTS_CHARS_MAX {
+                chars += chars_of(&artifact);
+                known.insert(artifact.clone());
+                all.push(artifact);
+            } else {
+                left_out += 1;
+            }
+        }
+        (all, left_out)
+    }
+
     fn differing_fields(&self, next: &Self) -> Vec<TaskField> {
         [
             (TaskField::Title, self.title != next.title),
@@ -321,9 +344,13 @@ fn optional<T>(change: MaybeUndefined<T>) -> MaybeUndefined<Option<T>> {
     }
 }
 
+fn chars_of(artifact: &Artifact) -> usize {
+    artifact.as_str().chars().count()
+}
+
 fn artifacts(values: Vec<Artifact>) -> Result<Vec<Artifact>, Invalid> {
     let values = distinct("artifacts", values, ARTIFACTS_MAX)?;
-    match values.iter().map(|it| it.as_str().chars().count()).sum::<usize>() {
+    match values.iter().map(chars_of).sum::<usize>() {
         chars if chars > ARTIFACTS_CHARS_MAX => {
             let message =
                 format!("are {chars} characters together; at most {ARTIFACTS_CHARS_MAX} are allowed");

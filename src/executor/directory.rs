@@ -8,6 +8,7 @@
 //! lock        held by the shim for its life, by the hub while it declares a dead one `lost`
 //! pid         shim -> hub   written after lock and signal handlers: whoever reads it may send SIGTERM
 //! stop        hub -> shim   made before `pid` is read, looked for after `pid` is written: never missed
+//! artifacts   script -> hub the paths that the script names as its results, one a line
 //! exit.json   shim -> hub   the result; appears whole and durable, or not at all
 //! shim.err    what a failing shim says, for the hub's log
 //! work/       the script's working directory
@@ -64,6 +65,10 @@ impl Directory {
         self.0.join("stdin")
     }
 
+    pub fn artifacts(&self) -> PathBuf {
+        self.0.join("artifacts")
+    }
+
     pub fn work(&self) -> PathBuf {
         self.0.join(WORK)
     }
@@ -84,6 +89,7 @@ impl Directory {
         if let Some(stdin) = stdin {
             create(&self.stdin(), 0o600)?.write_all(stdin)?;
         }
+        create(&self.artifacts(), 0o600)?;
         let json = serde_json::to_vec(spec)?;
         create(&self.0.join("spec.json"), 0o600)?.write_all(&json)
     }

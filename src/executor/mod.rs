@@ -23,6 +23,7 @@
 //! restarted. A daemon for all executions: one more thing to keep alive, and one fault would reach them all.
 //! Control groups: exact, but not to be had without privileges on many machines.
 
+mod artifacts;
 mod contract;
 mod directory;
 mod log_piece;

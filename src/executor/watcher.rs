@@ -15,13 +15,13 @@ use tokio::process::Child;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::execution::{End, Execution, Outcome};
+use crate::domain::execution::{End, Execution, NamedArtifacts, Outcome};
 use crate::domain::id::ExecutionId;
 use crate::service::{Claimed, ServiceError};
 
 use super::contract::Spec;
 use super::directory::Directory;
-use super::{Context, blocking, logs, processes, session};
+use super::{Context, artifacts, blocking, logs, processes, session};
 
 /// Between two attempts to write to a store that fails.
 const STORE_PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -61,7 +61,7 @@ impl Watcher {
             // Stopped while it was queued.
             Err(ServiceError::Ended(_)) => return,
             Err(error @ ServiceError::NothingToRun) => {
-                return self.settle(failed(&error)).await;
+                return self.settle(failed(&error), NamedArtifacts::default()).await;
             }
             Err(error) => {
                 tracing::warn!(execution.id = %self.id, %error, "could not claim an execution; will try again");
@@ -78,7 +78,7 @@ impl Watcher {
             }
             Err(error) => {
                 tracing::error!(execution.id = %self.id, %error, "could not start an execution");
-                self.settle(failed(&error)).await;
+                self.settle(failed(&error), NamedArtifacts::default()).await;
             }
         }
     }
@@ -153,11 +153,13 @@ impl Watcher {
         let (directory, id) = (self.directory.clone(), self.id);
         // Held until all is settled and clean: a shim that comes late must not start anything.
         let judged = match lock {
-            Ok(lock) => blocking(move || Ok((verdict(&directory, id, ended)?, lock))).await,
+            Ok(lock) => {
+                blocking(move || Ok((verdict(&directory, id, ended)?, named(&directory, id), lock))).await
+            }
             Err(error) => Err(error),
         };
         match judged {
-            Ok((outcome, _lock)) => self.settle(outcome).await,
+            Ok((outcome, named, _lock)) => self.settle(outcome, named).await,
             Err(error) => {
                 tracing::error!(execution.id = %self.id, %error, "could not read what became of an execution; will try again");
                 self.pause(STORE_PAUSE_MAX).await;
@@ -166,10 +168,10 @@ impl Watcher {
     }
 
     /// Records the outcome, however long the store takes, and cleans up.
-    async fn settle(&self, outcome: Outcome) {
+    async fn settle(&self, outcome: Outcome, named: NamedArtifacts) {
         let mut pause = STORE_PAUSE_MIN;
         for _ in 0..STORE_ATTEMPTS_MAX {
-            let settled = self.context.service.settle_execution(self.id, outcome.clone());
+            let settled = self.context.service.settle_execution(self.id, outcome.clone(), named.clone());
             match settled.await {
                 Ok(execution) => {
                     tracing::info!(
@@ -230,6 +232,18 @@ fn verdict(directory: &Directory, id: ExecutionId, ended: Option<ExitStatus>) ->
             lost("the process that watched over it ended, and the hub was not there to see it".into())
         }
     })
+}
+
+/// What the script named, whatever became of it: it is there.
+fn named(directory: &Directory, id: ExecutionId) -> NamedArtifacts {
+    match artifacts::read(&directory.artifacts()) {
+        Ok(named) => named,
+        Err(error) if error.kind() == ErrorKind::NotFound => NamedArtifacts::default(),
+        Err(error) => {
+            tracing::info!(execution.id = %id, %error, "what a script named as artifacts cannot be read");
+            NamedArtifacts { refused: 1, ..NamedArtifacts::default() }
+        }
+    }
 }
 
 fn kill_rest(id: ExecutionId) -> io::Result<()> {

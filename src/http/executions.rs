@@ -105,7 +105,9 @@ impl ExecutionApi {
     /// session of its own, and sets the task `inprogress`.
     /// Answers as soon as that is durable; the stream then tells with `execution_event` how it goes: `queued`
     /// if it has to wait for its turn, `started`, and one of `completed`, `failed`, `stopped`, `timed_out`,
-    /// `lost`. A task has at most one execution that is queued or running.
+    /// `lost`. What the script names in the file at `$TASKHUB_ARTIFACTS`, one path a line, is added to the task's
+    /// artifacts; after a success the task goes to `review`, unless the hub's operator or somebody meanwhile has
+    /// said otherwise. A task has at most one execution that is queued or running.
     #[oai(path = "/api/exec/:task_id", method = "post", operation_id = "startExecution")]
     async fn start(
         &self,

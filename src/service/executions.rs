@@ -8,11 +8,13 @@
 
 use std::path::Path;
 
-use crate::config::ExecutorConfig;
+use crate::config::{DoneStatus, ExecutorConfig};
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Invalid;
 use crate::domain::event::NewEvent;
-use crate::domain::execution::{End, Execution, ExecutionPhase, ExecutionRequest, ExecutionStatus, Outcome};
+use crate::domain::execution::{
+    End, Execution, ExecutionPhase, ExecutionRequest, ExecutionStatus, NamedArtifacts, Outcome,
+};
 use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::task::{Status, Task, TaskPatch};
 use crate::domain::text::Script;
@@ -217,7 +219,8 @@ impl Service {
         Ok(())
     }
 
-    /// Records how an execution ended and announces it, once; queues the next attempt if there is to be one.
+    /// Records how an execution ended and announces it, once; queues the next attempt if there is to be one. What
+    /// the script named is added to the task, which goes on to the next status after a success.
     ///
     /// # Errors
     /// [`ServiceError::Ended`] when it had ended before, [`ServiceError::Store`]
@@ -225,12 +228,27 @@ impl Service {
         &self,
         id: ExecutionId,
         outcome: Outcome,
+        named: NamedArtifacts,
     ) -> Result<Execution, ServiceError> {
+        let done_status = self.executions.exec_done_status;
         let execution = self
             .store
             .write(move |tx| {
                 let execution = by_id(tx, id)?;
-                settle(tx, execution, outcome)
+                let Some(task) = tx.task(execution.task_id)? else {
+                    return settle(tx, execution, outcome);
+                };
+                let (artifacts, left_out) = task.artifacts_with(named.artifacts);
+                let outcome = outcome.remarked(left_out + named.refused);
+                let execution = settle(tx, execution, outcome)?;
+                let status = status_after(&execution, &task, done_status);
+                let patch = TaskPatch {
+                    artifacts: MaybeUndefined::Value(artifacts),
+                    status: status.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value),
+                    ..TaskPatch::default()
+                };
+                update(tx, task, patch)?;
+                Ok(execution)
             })
             .await?;
         // A slot is free.
@@ -261,6 +279,20 @@ fn latest(view: &Snapshot<'_>, task_id: TaskId) -> Result<Execution, ServiceErro
 
 fn by_id(view: &Snapshot<'_>, id: ExecutionId) -> Result<Execution, ServiceError> {
     view.execution(id)?.ok_or_else(|| crate::store::StoreError::Corrupt(format!("no execution {id}")).into())
+}
+
+/// Where the task goes. What somebody, the script included, has set it to meanwhile stands.
+fn status_after(execution: &Execution, task: &Task, done_status: DoneStatus) -> Option<Status> {
+    if execution.status != ExecutionStatus::Completed || task.status != Status::InProgress {
+        return None;
+    }
+    match done_status {
+        DoneStatus::Todo => Some(Status::Todo),
+        DoneStatus::InProgress => Some(Status::InProgress),
+        DoneStatus::Review => Some(Status::Review),
+        DoneStatus::Done => Some(Status::Done),
+        DoneStatus::Keep => None,
+    }
 }
 
 fn settle(tx: &mut Tx<'_>, execution: Execution, outcome: Outcome) -> Result<Execution, ServiceError> {

@@ -155,3 +155,91 @@ async fn a_task_without_a_script_is_given_to_the_operators_command() {
     );
     hub.stop().await;
 }
+
+async fn task(client: &Client, id: &str) -> Value {
+    client.get(&format!("/api/tasks/{id}")).await.body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_moves_the_task_on_with_what_the_script_has_named() {
+    let hub = Hub::start().await;
+    let script = "printf 'out/a b\\n\\nold\\nout/a b\\n\\377\\nlast' >>$TASKHUB_ARTIFACTS";
+    let id = hub.client.create(json!({ "title": "t", "script": script, "artifacts": ["old"] })).await;
+    assert_eq!(start(&hub.client, &id, json!({})).await.status, StatusCode::OK);
+    let execution = ended(&hub.client, &id).await;
+    let (now, history) = (task(&hub.client, &id).await, history(&hub.client, &id).await);
+    assert_eq!((&now["status"], &now["version"]), (&json!("review"), &json!(3)));
+    assert_eq!(now["artifacts"], json!(["old", "out/a b", "last"]));
+    assert!(
+        execution["reason"].as_str().is_some_and(|it| it.starts_with("1 of the artifacts")),
+        "{execution}"
+    );
+    let [end, moved] = &history[history.len() - 2..] else { panic!("{history:?}") };
+    assert_eq!(end["data"]["execution_event"], "completed");
+    assert_eq!(moved["data"]["changed"], json!(["status", "artifacts"]));
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_keeps_the_task_in_progress_and_says_why() {
+    let hub = Hub::start().await;
+    let script = "echo half >>$TASKHUB_ARTIFACTS; exit 3";
+    let id = hub.client.create(json!({ "title": "t", "script": script })).await;
+    assert_eq!(start(&hub.client, &id, json!({})).await.status, StatusCode::OK);
+    assert_eq!(ended(&hub.client, &id).await["status"], "failed");
+    let now = task(&hub.client, &id).await;
+    assert_eq!((&now["status"], &now["artifacts"]), (&json!("inprogress"), &json!(["half"])));
+    let history = history(&hub.client, &id).await;
+    let failed = history.iter().find(|it| it["data"]["execution_event"] == "failed").expect("an event");
+    assert_eq!(failed["data"]["reason"], "exit code 3");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_task_goes_is_for_the_operator_to_say_and_for_whoever_says_so_meanwhile() {
+    for (status, expected) in [
+        ("todo", "todo"),
+        ("inprogress", "inprogress"),
+        ("review", "review"),
+        ("done", "done"),
+        ("keep", "inprogress"),
+    ] {
+        let hub = Hub::with(&["--exec-done-status", status]).await;
+        let id = hub.client.create(json!({ "title": "t", "script": "true" })).await;
+        assert_eq!(start(&hub.client, &id, json!({})).await.status, StatusCode::OK);
+        ended(&hub.client, &id).await;
+        assert_eq!(task(&hub.client, &id).await["status"], expected);
+
+        let request = json!({ "script_content": "until [ -e go ]; do sleep 0.02; done" });
+        let execution = start(&hub.client, &id, request).await.body;
+        assert_eq!(hub.client.set_status(&id, "done").await.status, StatusCode::OK);
+        let work = hub.directory.path().join(format!("executions/{}/work", execution["number"]));
+        hub.client.wait_for(&format!("/api/exec/{id}"), |_| work.exists()).await;
+        std::fs::write(work.join("go"), "").expect("written");
+        assert_eq!(ended(&hub.client, &id).await["status"], "completed");
+        assert_eq!(task(&hub.client, &id).await["status"], "done");
+        hub.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_artifacts_or_none_that_can_be_read_do_not_keep_an_execution_from_ending() {
+    let hub = Hub::start().await;
+    for (script, count, left_out) in [
+        ("i=0; while [ $i -lt 1100 ]; do echo $i; i=$((i+1)); done >>$TASKHUB_ARTIFACTS", 1000, "100 of"),
+        ("rm $TASKHUB_ARTIFACTS", 0, ""),
+        ("rm $TASKHUB_ARTIFACTS; mkfifo $TASKHUB_ARTIFACTS", 0, "1 of"),
+        ("rm $TASKHUB_ARTIFACTS; ln -s /etc/passwd $TASKHUB_ARTIFACTS", 0, "1 of"),
+        ("rm $TASKHUB_ARTIFACTS; mkdir $TASKHUB_ARTIFACTS", 0, "1 of"),
+    ] {
+        let id = hub.client.create(json!({ "title": "t", "script": script })).await;
+        assert_eq!(start(&hub.client, &id, json!({})).await.status, StatusCode::OK);
+        let execution = ended(&hub.client, &id).await;
+        assert_eq!(execution["status"], "completed", "{execution}");
+        assert!(execution["reason"].as_str().unwrap_or_default().starts_with(left_out), "{execution}");
+        let now = task(&hub.client, &id).await;
+        assert_eq!(now["artifacts"].as_array().map(Vec::len), Some(count), "{script}");
+        assert_eq!(now["status"], "review");
+    }
+    hub.stop().await;
+}

@@ -220,6 +220,7 @@ fn a_script_gets_its_own_environment_and_none_of_the_hubs_secrets() {
         format!("TASKHUB_EXECUTION_ID={}", execution.id),
         "TASKHUB_SESSION=taskhub-1".to_owned(),
         "TASKHUB_URL=http://localhost:8000".to_owned(),
+        format!("TASKHUB_ARTIFACTS={}", hub.directory(task).join("artifacts").display()),
     ] {
         assert_eq!(log.lines().filter(|line| **line == expected).count(), 1, "{expected} in {log}");
     }

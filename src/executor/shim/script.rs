@@ -81,6 +81,7 @@ impl Script {
             .env(EXECUTION_ID_VARIABLE, spec.execution_id.to_string())
             .env("TASKHUB_SESSION", &spec.session_name)
             .env("TASKHUB_URL", &spec.hub_url)
+            .env("TASKHUB_ARTIFACTS", directory.artifacts())
             .current_dir(cwd)
             .process_group(0)
             .stdin(input(directory).map_err(StartError::Spawn)?)
