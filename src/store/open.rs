@@ -1,9 +1,10 @@
 //! Opening a data directory: claim it, look before touching, migrate, and hand out the parts.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
@@ -24,6 +25,9 @@ const APPLICATION_ID: i32 = 0x5473_6b48;
 
 const DATABASE_FILE: &str = "taskhub.db";
 const LOCK_FILE: &str = "taskhub.lock";
+/// How long a lock is waited for, and how often it is tried.
+const LOCK_PATIENCE: Duration = Duration::from_millis(300);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a data directory could not be opened, in words for the operator.
 #[derive(Debug, Error)]
@@ -100,10 +104,17 @@ fn claim(dir: &Path, lock_file: &Path) -> Result<File, OpenError> {
     let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
     let lock = File::options().create(true).truncate(false).write(true).open(lock_file).map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_owned())),
-        Err(std::fs::TryLockError::Error(source)) => Err(unusable(source)),
+    let asked = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            // A hub that was starting a process as it ended leaves its lock to that for a moment.
+            Err(TryLockError::WouldBlock) if asked.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(LOCK_PAUSE)
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(dir.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
     }
 }
 

@@ -98,8 +98,8 @@ async fn what_goes_wrong_is_told_in_a_line() {
     for (address, arguments, words) in [
         (here, &["exec", &idle, "-f"][..], "send `script_content`, or set the task's `script`"),
         (here, &["exec", nobody], "there is no task"),
-        (here, &["logs", &idle], "has never been executed"),
-        (here, &["logs", "-f", &idle], "has never been executed"),
+        (here, &["logs", &idle], "has no execution"),
+        (here, &["logs", "-f", &idle], "has no execution"),
         (away, &["exec", &idle], &format!("cannot reach the hub at http://{away}: ")),
         (away, &["logs", "-f", &idle], "--url"),
     ] {

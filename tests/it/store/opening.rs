@@ -56,22 +56,38 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
     assert!(std::fs::read(&path).expect("it is there") == before, "the file was changed");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_of_the_first_schema_goes_on_and_its_old_events_count_for_no_bytes() {
-    let directory = directory();
-    let first = Running::open(&directory);
-    first.announce().await;
-    first.close().await;
-    // As the first version left it.
-    let old = rusqlite::Connection::open(directory.path().join(DATABASE)).expect("it opens");
-    old.execute_batch(
-        "DELETE FROM refinery_schema_history WHERE version > 1;
-         ALTER TABLE events DROP COLUMN bytes_before;
-         ALTER TABLE log DROP COLUMN bytes;",
-    )
-    .expect("undone");
-    old.close().expect("closed");
+/// A database as the first version made it, with one event in its log.
+async fn database_of_the_first_version(directory: &TempDir) {
+    closed_database(directory).await;
+    let path = directory.path().join(DATABASE);
+    let new = rusqlite::Connection::open(&path).expect("it opens");
+    let application_id: i32 =
+        new.query_row("PRAGMA application_id", (), |row| row.get(0)).expect("it has one");
+    let history = "SELECT name, applied_on, checksum FROM refinery_schema_history WHERE version = 1";
+    let first: [String; 3] = new
+        .query_row(history, (), |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))
+        .expect("the first migration was made");
+    new.close().expect("closed");
+    std::fs::remove_file(&path).expect("removed");
 
+    let old = rusqlite::Connection::open(&path).expect("it opens");
+    old.execute_batch(include_str!("../../../src/store/migrations/V1__tasks_and_log.sql")).expect("made");
+    old.execute_batch(
+        "CREATE TABLE refinery_schema_history
+             (version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255));
+         INSERT INTO events (seq, at, kind, body) VALUES (1, 0, 'announcement', x'7b7d');
+         UPDATE log SET head = 1;",
+    )
+    .expect("filled");
+    old.pragma_update(None, "application_id", application_id).expect("marked");
+    old.execute("INSERT INTO refinery_schema_history VALUES (1, ?1, ?2, ?3)", first).expect("remembered");
+    old.close().expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_the_first_version_goes_on_and_its_old_events_count_for_no_bytes() {
+    let directory = directory();
+    database_of_the_first_version(&directory).await;
     let second = Running::open(&directory);
     assert_eq!((second.end.head, second.end.bytes), (1, 0));
     second.announce().await;
