@@ -1,11 +1,15 @@
 //! Messages as they arrived, each kept once however many observers saw it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use crate::contract;
+
+/// Enough of a message to see what it is about.
+const SHOWN_CHARS_MAX: usize = 240;
 
 #[derive(Debug)]
 pub struct Message {
@@ -54,6 +58,15 @@ impl Message {
     /// The seq of an id in `data`.
     pub fn seq_of(&self, field: &str) -> u64 {
         parts(self.text(field)).1
+    }
+}
+
+/// The beginning of what may be very long.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.raw.chars().take(SHOWN_CHARS_MAX).collect();
+        let more = if shown.len() < self.raw.len() { "…" } else { "" };
+        write!(f, "{shown}{more}")
     }
 }
 

@@ -12,7 +12,7 @@ use super::Court;
 
 pub fn agreeing(history: &History, truth: &Truth, court: &mut Court) {
     for (one, other) in &truth.conflicts {
-        court.holds(false, || format!("{} and {}", one.raw, other.raw));
+        court.holds(false, || format!("{} and {}", one, other));
     }
     let epochs: BTreeSet<_> =
         history.observers.iter().flat_map(Log::messages).map(|message| &message.epoch).collect();
@@ -36,10 +36,11 @@ fn exactly_what_matches(observer: &Log, stretch: &Stretch, truth: &Truth, court:
     for (seq, told) in truth.events.range((Excluded(*after), Included(*to))) {
         match observer.filter.passes(&told.message, told.before()) {
             Some(true) => court.holds(seen.contains(seq), || {
-                format!("{name} looked at {after}..={to} and did not see {}", told.message.raw)
+                format!("{name} looked at {after}..={to} and did not see {}", told.message)
             }),
-            Some(false) => court
-                .holds(!seen.contains(seq), || format!("{name} should not have seen {}", told.message.raw)),
+            Some(false) => {
+                court.holds(!seen.contains(seq), || format!("{name} should not have seen {}", told.message))
+            }
             None => {}
         }
     }

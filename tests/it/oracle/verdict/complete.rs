@@ -40,10 +40,7 @@ fn no_gap(history: &History, observer: &Log, court: &mut Court) {
         let mut next = stretch.after + 1;
         for event in &stretch.events {
             court.holds(event.seq == next, || {
-                format!(
-                    "{name}: {} came where {next} was due, in {}..={}",
-                    event.raw, stretch.after, stretch.to
-                )
+                format!("{name}: {} came where {next} was due, in {}..={}", event, stretch.after, stretch.to)
             });
             next = event.seq + 1;
         }

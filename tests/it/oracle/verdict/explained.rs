@@ -25,7 +25,7 @@ pub fn explained(history: &History, truth: &Truth, court: &mut Court) {
     let unknown: Vec<&Wish> =
         wishes.filter(|(_, outcome)| matches!(outcome, Outcome::Unknown)).map(|(wish, _)| wish).collect();
     for event in without_a_wish(&unexplained, &unknown) {
-        court.holds(false, || format!("nobody did {}", event.raw));
+        court.holds(false, || format!("nobody did {}", event));
     }
 }
 
@@ -54,7 +54,7 @@ fn is_a_change(told: &Told, court: &mut Court) {
                 && differing.eq(changed.iter().filter(|name| SHOWN.contains(name)))
         }
     };
-    court.holds(is_right, || format!("{} is no change of {:?}", event.raw, told.before()));
+    court.holds(is_right, || format!("{} is no change of {:?}", event, told.before()));
 }
 
 #[derive(Default)]
@@ -110,9 +110,7 @@ impl<'a> Acknowledged<'a> {
             "task_deleted" => self.deleted.contains(task),
             "announcement" => match self.announced.get(&event.seq) {
                 Some(fields) => {
-                    court.holds(json!(fields) == *data, || {
-                        format!("{fields:?} was announced as {}", event.raw)
-                    });
+                    court.holds(json!(fields) == *data, || format!("{fields:?} was announced as {}", event));
                     true
                 }
                 None => false,
@@ -121,7 +119,7 @@ impl<'a> Acknowledged<'a> {
                 Some(body) => {
                     let agrees = SHOWN.iter().all(|name| body[*name] == data[*name]);
                     let is_right = agrees && body["updated_at"] == event.timestamp.as_str();
-                    court.holds(is_right, || format!("{body} was told as {}", event.raw));
+                    court.holds(is_right, || format!("{body} was told as {}", event));
                     true
                 }
                 None => false,

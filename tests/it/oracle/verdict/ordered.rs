@@ -11,14 +11,14 @@ pub fn ordered(history: &History, truth: &Truth, court: &mut Court) {
     for observer in &history.observers {
         let mut last = 0;
         for event in observer.events() {
-            court.holds(event.seq >= last, || format!("{}: {} came after {last}", observer.name, event.raw));
+            court.holds(event.seq >= last, || format!("{}: {} came after {last}", observer.name, event));
             last = event.seq;
         }
     }
     let mut last = "";
     for told in truth.events.values() {
         let event = &told.message;
-        court.holds(event.timestamp.as_str() >= last, || format!("time runs backwards to {}", event.raw));
+        court.holds(event.timestamp.as_str() >= last, || format!("time runs backwards to {}", event));
         last = &event.timestamp;
     }
 }
@@ -27,7 +27,7 @@ pub fn unique(history: &History, _: &Truth, court: &mut Court) {
     for observer in &history.observers {
         let mut seen = HashSet::new();
         for event in observer.events() {
-            court.holds(seen.insert(event.seq), || format!("{} saw twice {}", observer.name, event.raw));
+            court.holds(seen.insert(event.seq), || format!("{} saw twice {}", observer.name, event));
         }
     }
 }

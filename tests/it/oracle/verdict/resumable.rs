@@ -37,13 +37,15 @@ fn begins_where_it_left_off(history: &History, observer: &Log, visit: &Visit, co
     let is_right = match (visit.asked, first.kind.as_str()) {
         // Whoever has no whole snapshot yet gets a new one.
         (Asked::Live | Asked::After(0), "snapshot") => observer.snapshot,
+        // Or none at all, when the hub is about to end.
+        (Asked::Live | Asked::After(0), "goodbye") => observer.snapshot && first.seq == 0,
         (Asked::Live, "connected") => !observer.snapshot && !resumed,
         (Asked::Earliest, "connected") => !resumed && (first.seq == 0 || is_lost(history, 0, first)),
         (Asked::After(seq), "connected") => resumed && first.seq == seq && !(observer.snapshot && seq == 0),
         (Asked::After(seq), "reset") => is_honest(history, observer, seq, first),
         _ => false,
     };
-    court.holds(is_right, || format!("{}: {:?} was answered by {}", observer.name, visit.asked, first.raw));
+    court.holds(is_right, || format!("{}: {:?} was answered by {}", observer.name, visit.asked, first));
 }
 
 /// What comes at the beginning, around a snapshot and around a reset.
@@ -63,6 +65,8 @@ fn may_follow(
         ("snapshot", "connected") => {
             message.data["resumed"] == false && before.text("cursor") == message.id()
         }
+        // The hub is about to end, and a part of a snapshot is none.
+        ("snapshot", "goodbye") => message.seq == 0,
         ("snapshot", _) => false,
         ("reset", "snapshot") => observer.snapshot && message.data["part"] == 1,
         ("reset", "connected") => {
@@ -72,7 +76,7 @@ fn may_follow(
         (_, "reset") => is_honest(history, observer, before.seq, message),
         _ => true,
     };
-    court.holds(is_right, || format!("{}: {} was followed by {}", observer.name, before.raw, message.raw));
+    court.holds(is_right, || format!("{}: {} was followed by {}", observer.name, before, message));
 }
 
 /// A reset for somebody who has seen everything up to `seq`.
