@@ -158,7 +158,7 @@ impl Feed {
         Ok(cursors.iter().zip(marks).map(lag).collect())
     }
 
-    /// What comes after `cursor`, in `shape`: at most `events_max` messages, and at most [`PAGE_BYTES`] unless it
+    /// What comes after `cursor`, in `shape`: at most `events_max` messages, and at most `PAGE_BYTES` unless it
     /// is one large message.
     ///
     /// # Errors

@@ -143,7 +143,7 @@ impl Ring {
         self.head.send_replace(last);
     }
 
-    /// What comes after `cursor`: at most `events_max` events, and at most [`PAGE_BYTES`] unless a single event is
+    /// What comes after `cursor`: at most `events_max` events, and at most `PAGE_BYTES` unless a single event is
     /// larger.
     pub fn take(&self, cursor: u64, shape: &Shape, events_max: usize) -> Take {
         let whole = shape.filter.is_empty() && shape.format == Format::Sse && events_max == usize::MAX;
