@@ -19,7 +19,7 @@ use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::task::{Status, Task, TaskPatch};
 use crate::domain::text::Script;
 use crate::exec_root;
-use crate::store::{ExecutionPage, ExecutionQuery, Snapshot, Tx};
+use crate::store::{ExecutionPage, ExecutionQuery, Tx, View};
 
 use poem_openapi::types::MaybeUndefined;
 
@@ -258,7 +258,7 @@ impl Service {
     }
 }
 
-pub(super) fn refuse_if_live(view: &Snapshot<'_>, task_id: TaskId) -> Result<(), ServiceError> {
+pub(super) fn refuse_if_live(view: &View<'_>, task_id: TaskId) -> Result<(), ServiceError> {
     match view.latest_execution(task_id)? {
         Some(execution) if !execution.status.is_final() => {
             Err(ServiceError::Live { session: execution.session_name })
@@ -267,7 +267,7 @@ pub(super) fn refuse_if_live(view: &Snapshot<'_>, task_id: TaskId) -> Result<(),
     }
 }
 
-fn latest(view: &Snapshot<'_>, task_id: TaskId) -> Result<Execution, ServiceError> {
+fn latest(view: &View<'_>, task_id: TaskId) -> Result<Execution, ServiceError> {
     match view.latest_execution(task_id)? {
         Some(execution) => Ok(execution),
         None => {
@@ -277,7 +277,7 @@ fn latest(view: &Snapshot<'_>, task_id: TaskId) -> Result<Execution, ServiceErro
     }
 }
 
-fn by_id(view: &Snapshot<'_>, id: ExecutionId) -> Result<Execution, ServiceError> {
+fn by_id(view: &View<'_>, id: ExecutionId) -> Result<Execution, ServiceError> {
     view.execution(id)?.ok_or_else(|| crate::store::StoreError::Corrupt(format!("no execution {id}")).into())
 }
 

@@ -8,7 +8,7 @@ use crate::domain::event::{EventId, NewEvent};
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, TaskQuery};
 use crate::domain::task::{NewTask, StatusUpdate, Task, TaskPatch};
-use crate::store::{Snapshot, Tx};
+use crate::store::{Tx, View};
 
 use super::{Service, ServiceError};
 
@@ -169,7 +169,7 @@ impl Service {
     }
 }
 
-pub(super) fn load(view: &Snapshot<'_>, id: TaskId) -> Result<Task, ServiceError> {
+pub(super) fn load(view: &View<'_>, id: TaskId) -> Result<Task, ServiceError> {
     view.task(id)?.ok_or(ServiceError::NoTask(id))
 }
 

@@ -7,7 +7,7 @@ use crate::domain::event::{EventId, EventMark, EventMeta, Facets, LogEnd, NewEve
 use crate::domain::id::TaskId;
 
 use super::StoreError;
-use super::reader::Snapshot;
+use super::reader::View;
 use super::tasks::{from_json, parsed};
 use super::writer::Tx;
 
@@ -67,7 +67,7 @@ impl Tx<'_> {
     }
 }
 
-impl Snapshot<'_> {
+impl View<'_> {
     /// The seq of the oldest event that is still held; one more than the head when there is none.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use crate::domain::id::{ExecutionId, TaskId};
 
 use super::StoreError;
-use super::reader::Snapshot;
+use super::reader::View;
 use super::tasks::parsed;
 use super::writer::Tx;
 
@@ -32,7 +32,7 @@ pub struct ExecutionQuery {
 /// A page of executions and the number that the next page starts below, if there is one.
 pub type ExecutionPage = (Vec<Execution>, Option<i64>);
 
-impl Snapshot<'_> {
+impl View<'_> {
     /// # Errors
     /// [`StoreError`]
     pub fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {

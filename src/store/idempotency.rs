@@ -6,7 +6,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::task::Task;
 
 use super::StoreError;
-use super::reader::Snapshot;
+use super::reader::View;
 use super::writer::Tx;
 
 /// An earlier request with the same key.
@@ -18,7 +18,7 @@ pub struct Repetition {
     pub task: Task,
 }
 
-impl Snapshot<'_> {
+impl View<'_> {
     /// # Errors
     /// [`StoreError`]
     pub fn repetition(&self, key: &str) -> Result<Option<Repetition>, StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! # Seam
 //! [`Store::write`] runs a closure over a [`Tx`] inside one transaction; [`Reader::read`] runs one over a
-//! [`Snapshot`], which sees one committed state. Neither shows SQL, so another database can stand behind
+//! [`View`], which sees one committed state. Neither shows SQL, so another database can stand behind
 //! them; the conformance suite (`tests/it/store/`) is written against these types alone.
 //!
 //! # Update protocol
@@ -31,7 +31,7 @@ mod writer;
 pub use executions::{ExecutionPage, ExecutionQuery};
 pub use idempotency::Repetition;
 pub use open::{OpenError, Opened};
-pub use reader::{Reader, Snapshot};
+pub use reader::{Reader, View};
 pub use writer::{Tx, WriterThread};
 
 use thiserror::Error;
@@ -118,7 +118,7 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         self.reader.read(query).await
     }

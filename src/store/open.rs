@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::config::StoreConfig;
 use crate::domain::event::{Epoch, LogEnd};
 
-use super::reader::{Reader, Shared, Snapshot};
+use super::reader::{Reader, Shared, View};
 use super::writer::{BUSY_MS, Writer, WriterThread};
 use super::{Store, StoreError};
 
@@ -86,7 +86,7 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     let epoch = u32::try_from(epoch)
         .map(Epoch)
         .map_err(|_| database(StoreError::Corrupt(format!("epoch {epoch}"))))?;
-    let oldest = Snapshot::new(&conn, epoch).oldest().map_err(database)?;
+    let oldest = View::new(&conn, epoch).oldest().map_err(database)?;
 
     let shared = Arc::new(Shared::new(path.clone(), epoch, oldest));
     let reader = Reader::new(shared.clone(), config.readers);

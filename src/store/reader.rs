@@ -43,7 +43,7 @@ pub(super) struct Shared {
 
 /// One committed state of the store.
 #[derive(Debug)]
-pub struct Snapshot<'a> {
+pub struct View<'a> {
     pub(super) conn: &'a Connection,
     pub(super) epoch: Epoch,
 }
@@ -85,7 +85,7 @@ impl Reader {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         self.run(query, true).await
     }
@@ -98,7 +98,7 @@ impl Reader {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         self.run(query, false).await
     }
@@ -107,7 +107,7 @@ impl Reader {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         let permit = self.pool.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (shared, pool) = (self.shared.clone(), self.pool.clone());
@@ -131,7 +131,7 @@ impl Pool {
     fn run<T, E: From<StoreError>>(
         &self,
         shared: &Shared,
-        query: impl FnOnce(&Snapshot<'_>) -> Result<T, E>,
+        query: impl FnOnce(&View<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let idle = self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).pop();
         let mut conn = match idle {
@@ -139,7 +139,7 @@ impl Pool {
             None => connect(&shared.path).map_err(StoreError::from)?,
         };
         let tx = conn.transaction().map_err(StoreError::from)?;
-        let result = query(&Snapshot::new(&tx, shared.epoch));
+        let result = query(&View::new(&tx, shared.epoch));
         tx.finish().map_err(StoreError::from)?;
         self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).push(conn);
         result
@@ -154,7 +154,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-impl<'a> Snapshot<'a> {
+impl<'a> View<'a> {
     pub(super) fn new(conn: &'a Connection, epoch: Epoch) -> Self {
         Self { conn, epoch }
     }

@@ -10,7 +10,7 @@ use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use crate::domain::task::{Priority, Task};
 
 use super::StoreError;
-use super::reader::Snapshot;
+use super::reader::View;
 use super::writer::Tx;
 
 /// Bytes of tasks after which a page is full: a list must fit in memory many times over.
@@ -19,7 +19,7 @@ const PAGE_BYTES_MAX: usize = 4 << 20;
 const COLUMNS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
                        version, created_at, updated_at";
 
-impl Snapshot<'_> {
+impl View<'_> {
     /// # Errors
     /// [`StoreError`]
     pub fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {

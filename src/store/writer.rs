@@ -17,7 +17,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventId, LogEnd, StoredEvent};
 
 use super::StoreError;
-use super::reader::{Shared, Snapshot};
+use super::reader::{Shared, View};
 
 /// The write-ahead log is emptied when it has grown beyond this; SQLite itself does so whenever nobody reads.
 const WAL_BYTES_MAX: u64 = 16 << 20;
@@ -250,7 +250,7 @@ impl WriterThread {
                 Ok((LogEnd { head, bytes }, row.get::<_, i64>(2)?))
             })?;
         let mut tx = Tx {
-            view: Snapshot::new(conn, self.shared.epoch),
+            view: View::new(conn, self.shared.epoch),
             end,
             now: Timestamp::from_ms(last_at),
             events: Vec::new(),
@@ -295,10 +295,10 @@ struct Committed {
 
 /// One operation's view of the transaction it runs in.
 ///
-/// Reads go through [`Snapshot`] and see what the transaction has done so far.
+/// Reads go through [`View`] and see what the transaction has done so far.
 #[derive(Debug)]
 pub struct Tx<'a> {
-    view: Snapshot<'a>,
+    view: View<'a>,
     /// With what was appended so far.
     pub(super) end: LogEnd,
     now: Timestamp,
@@ -308,9 +308,9 @@ pub struct Tx<'a> {
 }
 
 impl<'a> std::ops::Deref for Tx<'a> {
-    type Target = Snapshot<'a>;
+    type Target = View<'a>;
 
-    fn deref(&self) -> &Snapshot<'a> {
+    fn deref(&self) -> &View<'a> {
         &self.view
     }
 }

@@ -16,7 +16,7 @@ use taskhub::domain::id::{ExecutionId, TaskId};
 use taskhub::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use taskhub::domain::task::{Priority, Status, Task};
 use taskhub::domain::text::DESCRIPTION_CHARS_MAX;
-use taskhub::store::{ExecutionQuery, OpenError, Opened, Repetition, Snapshot, Store, StoreError, Tx};
+use taskhub::store::{ExecutionQuery, OpenError, Opened, Repetition, Store, StoreError, Tx, View};
 use tempfile::TempDir;
 
 use crate::harness::config;
@@ -73,7 +73,7 @@ impl Running {
 
     async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Snapshot<'_>) -> Result<T, StoreError> + Send + 'static,
+        query: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> T {
         self.store.read(query).await.expect("it reads")
     }
