@@ -154,6 +154,7 @@ impl Transcript {
         let ids = self.messages.iter().map(|it| it.id.as_str());
         let texts: Vec<String> = match reader {
             Reader::Events(parser) => {
+                assert!(parser.is_between_messages(), "something is left over of {self}");
                 assert_eq!(parser.last_event_id, ids.clone().next_back().unwrap_or_default());
                 assert_eq!(parser.comments, vec!["keepalive"; self.keepalives], "{self}");
                 assert_eq!(parser.retry_ms, (self.retries > 0).then_some(self.retries as u64), "{self}");
