@@ -6,7 +6,7 @@ import { api, createTask, fakeFirstStream, putStatus, screenshot, uniqueTitle, u
 
 const MONITOR = "/test_sse.html";
 const ENVELOPE_FIELDS = ["data", "event", "id", "timestamp"];
-const TASK_FIELDS = ["artifacts", "assignee", "changed", "priority", "status", "tags", "task_id", "title", "version"];
+const TASK_FIELDS = ["artifacts", "assignee", "changed", "created_at", "priority", "status", "tags", "task_id", "title", "version"];
 
 const statusIs = (page, text) =>
   page.waitForFunction((wanted) => document.querySelector("#status").textContent === wanted, text);
