@@ -2,8 +2,9 @@
 //! machine offers without privileges. What is refused to a script is refused by its own `malloc`; nobody is killed.
 //!
 //! A child begins with its parent's limits. So this process takes the limit upon itself for the moment of the
-//! start, the soft one, which it can lift again, and then fixes it in the child. Rejected: a shell with `ulimit` in
-//! between, which would hide why a script cannot be started; setting it only afterwards, which a quick fork escapes.
+//! start, the soft one, which it can lift again, and then fixes it in the child; a process that the child has started by
+//! then could still lift its own. Rejected: a shell with `ulimit` in between, which would hide why a script cannot be
+//! started; setting it only afterwards, which a quick fork escapes.
 
 use std::io;
 
