@@ -47,6 +47,7 @@ describe("EventSource in Chromium", () => {
     assert.deepEqual(data, {
       task_id: task.id, title: task.title, status: "inprogress", priority: "high",
       assignee: "alice", tags: ["wire"], artifacts: ["file1.txt"],
+      created_at: task.created_at,
     });
     assert.equal(version, task.version + 1);
     assert.deepEqual([...changed].sort(), ["artifacts", "priority", "status"]);

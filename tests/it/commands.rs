@@ -128,7 +128,7 @@ async fn following(
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_the_watching_and_nothing_else() {
     let hub = Hub::start().await;
-    let id = task(&hub.client, "echo ready; sleep 1000").await;
+    let id = task(&hub.client, "echo ready; sleep 30").await;
     let (child, _lines) = following(hub.client.address, &["exec", "--follow", &id]).await;
     let pid = Pid::from_raw(child.id().expect("running") as i32).expect("a number");
     kill_process(pid, Signal::INT).expect("signalled");
@@ -171,7 +171,7 @@ async fn forward(hub: Arc<Mutex<SocketAddr>>) -> SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_the_hub_is_not_seen_in_the_output() {
     let directory = tempfile::tempdir().expect("a directory");
-    let script = "echo ready; i=0; while [ ! -e go ]; do echo $i; i=$((i + 1)); sleep 0.01; done; exit 5";
+    let script = "echo ready; i=0; while [ ! -e go ] && [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); sleep 0.01; done; exit 5";
     let hub = HubProcess::start(directory.path(), &[]).await;
     let id = task(&hub.client, script).await;
     let place = Arc::new(Mutex::new(hub.client.address));

@@ -34,7 +34,7 @@ fn phases(history: &[Value]) -> Vec<&str> {
 async fn of_two_starts_at_once_one_is_refused() {
     let hub = Hub::start().await;
     for _ in 0..10 {
-        let task = hub.client.create(json!({ "title": "t", "script": "sleep 60" })).await;
+        let task = hub.client.create(json!({ "title": "t", "script": "sleep 30" })).await;
         let [one, two] = [start(&hub.client, &task, json!({})), start(&hub.client, &task, json!({}))];
         let (one, two) = tokio::join!(one, two);
         let mut statuses = [one.status, two.status];
@@ -210,7 +210,7 @@ async fn where_a_task_goes_is_for_the_operator_to_say_and_for_whoever_says_so_me
         ended(&hub.client, &id).await;
         assert_eq!(task(&hub.client, &id).await["status"], expected);
 
-        let request = json!({ "script_content": "until [ -e go ]; do sleep 0.02; done" });
+        let request = json!({ "script_content": "n=0; until [ -e go ] || [ $n -ge 1000 ]; do sleep 0.02; n=$((n + 1)); done" });
         let execution = start(&hub.client, &id, request).await.body;
         assert_eq!(hub.client.set_status(&id, "done").await.status, StatusCode::OK);
         let work = hub.directory.path().join(format!("executions/{}/work", execution["number"]));

@@ -23,7 +23,7 @@ async fn run(client: &Client, script: &str) -> (String, Value) {
 }
 
 /// A script that waits until [`go`] is called.
-const WAIT: &str = "while [ ! -e go ]; do sleep 0.01; done;";
+const WAIT: &str = "n=0; while [ ! -e go ] && [ $n -lt 2000 ]; do sleep 0.01; n=$((n + 1)); done;";
 
 fn go(data_dir: &Path, execution: &Value) {
     let work = data_dir.join(format!("executions/{}/work", execution["number"]));
@@ -261,7 +261,7 @@ async fn the_end_tells_the_outcome_and_tells_it_again() {
     assert_eq!(again.stream.parser.retry_ms, Some(END_RETRY_MS));
     assert!(again.stream.try_next().await.is_none());
 
-    let (task, _) = run(&hub.client, "sleep 1000").await;
+    let (task, _) = run(&hub.client, "sleep 30").await;
     let mut watcher = Watcher::open(&hub.client, &task).await;
     hub.client.post(&format!("/api/exec/{task}/stop"), json!({})).await;
     let end = watcher.end().await;
@@ -320,7 +320,7 @@ async fn a_watcher_of_a_queued_execution_waits_for_its_start() {
 async fn watchers_resume_exactly_where_a_restart_of_the_hub_cut_them_off() {
     let directory = tempfile::tempdir().expect("a directory");
     let script = r#"
-        i=0; while [ ! -e go ]; do yes "line $i €" | head -100; i=$((i + 1)); sleep 0.01; done
+        i=0; while [ ! -e go ] && [ $i -lt 2000 ]; do yes "line $i €" | head -100; i=$((i + 1)); sleep 0.01; done
         printf 'half: \342\202'
     "#;
     let hub = HubProcess::start(directory.path(), &[]).await;
@@ -379,7 +379,7 @@ async fn a_log_has_one_tailer_while_it_is_watched_and_none_otherwise() {
         }
     };
     let (busy, first) = run(&hub.client, &format!("{WAIT} echo done")).await;
-    let (other, _) = run(&hub.client, "sleep 1000").await;
+    let (other, _) = run(&hub.client, "sleep 30").await;
     standing(0, 0).await;
     let mut watchers = Vec::new();
     for _ in 0..20 {
@@ -408,7 +408,7 @@ async fn a_log_has_one_tailer_while_it_is_watched_and_none_otherwise() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_log_is_kept_alive() {
     let hub = Hub::with(&["--keepalive-seconds", "1"]).await;
-    let (task, _) = run(&hub.client, "sleep 1000").await;
+    let (task, _) = run(&hub.client, "sleep 30").await;
     let mut watcher = Watcher::open(&hub.client, &task).await;
     watcher.stream.assert_silent(Duration::from_millis(2500)).await;
     assert!(watcher.stream.parser.comments.iter().any(|comment| comment == "keepalive"));
