@@ -142,7 +142,7 @@ async fn ctrl_c_ends_the_watching_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_has_seen_enough_is_no_error() {
     let hub = Hub::start().await;
-    let id = task(&hub.client, "echo ready; yes").await;
+    let id = task(&hub.client, "echo ready; yes | head -c 30000000").await;
     let (child, lines) = following(hub.client.address, &["exec", "-f", &id]).await;
     drop(lines);
     let ended = tokio::time::timeout(DEADLINE, child.wait_with_output()).await.expect("in time");
