@@ -53,13 +53,14 @@ impl App {
         let (log, drain) = (store.log_reader().clone(), shutdown.soft.clone());
         let metrics = Metrics::new();
         let latency = metrics.stream_latency();
-        let events = Events::new(log, end, data_dir.clone(), &config.events, latency, drain);
+        let events = Events::new(log, end, data_dir.clone(), &config.events, latency, drain)
+            .context("cannot prepare the streams")?;
         let ring = events.clone();
         let writer =
             writer.start(move |committed| ring.publish(committed)).context("cannot start a thread")?;
         let service = Service::new(store.clone(), &config.executor);
 
-        shutdown.tasks.spawn(events.clone().keep_alive());
+        events.start(shutdown.hard.clone(), &shutdown.tasks).context("cannot start a thread")?;
         let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());
         shutdown.tasks.spawn(retention);
 

@@ -105,6 +105,23 @@ pub struct EventsConfig {
     #[arg(long, env = "TASKHUB_RING_BYTES_MAX", default_value_t = 33_554_432, value_name = "BYTES",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub ring_bytes_max: u64,
+    /// Threads that write to streams of plain HTTP/1.1; with 0 each is written by its connection (default: the number
+    /// of cores)
+    #[arg(long, env = "TASKHUB_FANOUT_THREADS", value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(0..=64))]
+    pub fanout_threads: Option<u16>,
+}
+
+impl EventsConfig {
+    /// Threads that write to the bare sockets of streams.
+    pub fn fanout_threads(&self) -> usize {
+        self.fanout_threads.map_or_else(cores, usize::from)
+    }
+}
+
+/// Those that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[derive(Debug, Clone, Args)]
@@ -173,7 +190,7 @@ impl ExecutorConfig {
     pub fn slots(&self) -> usize {
         match self.executions_max {
             Some(count) => count as usize,
-            None => std::thread::available_parallelism().map_or(1, usize::from),
+            None => cores(),
         }
     }
 }

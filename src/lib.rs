@@ -14,7 +14,7 @@
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`exec_root`], [`metrics`], [`open_files`] and [`peer`] are leaves that everybody may use.
+//! [`config`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`] and [`peer`] are leaves that everybody may use.
 
 pub mod app;
 pub mod cli;
@@ -24,6 +24,7 @@ pub mod domain;
 pub mod events;
 pub mod exec_root;
 pub mod executor;
+pub mod handoff;
 pub mod http;
 pub mod metrics;
 pub mod open_files;

@@ -9,7 +9,7 @@ use super::task::{Priority, Status};
 use super::text::{Assignee, Tag};
 
 /// Empty lists ask for nothing in particular and match everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
     pub events: Vec<EventKind>,
     pub task_ids: Vec<TaskId>,
@@ -17,7 +17,7 @@ pub struct EventFilter {
 }
 
 /// The part of a filter that is about a task's fields; lists of tasks use it too.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FacetFilter {
     pub statuses: Vec<Status>,
     pub priorities: Vec<Priority>,

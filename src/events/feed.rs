@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
-
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Epoch, EventId, EventMark, StoredEvent};
 use crate::store::{Reader, StoreError};
 
 use super::control::ResetReason;
-use super::ring::{Ring, Shape, Take};
-use super::segment::{FRAME_BYTES, PAGE_BYTES, Taken};
+use super::ring::{After, Ring, Shape};
+use super::segment::{PAGE_BYTES, Segment};
+use super::stretch::Stretch;
+use super::taken::Taken;
 
 /// Most events read from the store at once: a page is a short read transaction, whatever the depth.
 const PAGE_EVENTS: usize = 512;
@@ -58,6 +58,16 @@ pub struct Lag {
 pub enum Next {
     Some(Taken),
     UpToDate,
+    /// Retention has removed what should come next; this is the seq of the oldest event left.
+    Expired {
+        oldest: u64,
+    },
+}
+
+/// What the store holds after a cursor that the ring has moved past.
+#[derive(Debug)]
+pub enum Page {
+    Some(Stretch),
     /// Retention has removed what should come next; this is the seq of the oldest event left.
     Expired {
         oldest: u64,
@@ -129,7 +139,7 @@ impl Feed {
         self.reader.read(|view| Ok(view.head()?.seq)).await
     }
 
-    fn epoch(&self) -> Epoch {
+    pub fn epoch(&self) -> Epoch {
         self.ring.epoch()
     }
 
@@ -165,13 +175,22 @@ impl Feed {
     /// [`StoreError`]
     pub async fn next(&self, cursor: u64, shape: &Shape, events_max: usize) -> Result<Next, StoreError> {
         match self.ring.take(cursor, shape, events_max) {
-            Take::Some(taken) => Ok(Next::Some(taken)),
-            Take::UpToDate => Ok(Next::UpToDate),
-            Take::Behind => self.replay(cursor, shape, events_max).await,
+            After::Some(taken) => Ok(Next::Some(taken)),
+            After::UpToDate => Ok(Next::UpToDate),
+            After::Behind => Ok(match self.page(cursor).await? {
+                Page::Some(stretch) => {
+                    Next::Some(Taken::of(&stretch, self.epoch(), shape, events_max).replayed())
+                }
+                Page::Expired { oldest } => Next::Expired { oldest },
+            }),
         }
     }
 
-    async fn replay(&self, cursor: u64, shape: &Shape, events_max: usize) -> Result<Next, StoreError> {
+    /// A page of the store: what comes after `cursor`, which the ring has moved past.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn page(&self, cursor: u64) -> Result<Page, StoreError> {
         let read = self.reader.read(move |view| -> Result<_, StoreError> {
             let page = view.events_after(cursor, PAGE_EVENTS, PAGE_BYTES)?;
             match page.first().is_some_and(|event| event.seq == cursor + 1) {
@@ -179,32 +198,19 @@ impl Feed {
                 false => Ok(Err(view.oldest()?)),
             }
         });
-        let page: Vec<StoredEvent> = match read.await? {
-            Ok(page) => page,
+        let found: Result<Vec<StoredEvent>, u64> = read.await?;
+        let segments = found
+            .map(|page| Segment::encode(self.epoch(), page).into_iter().map(Arc::new).collect::<Vec<_>>());
+        match segments {
+            Ok(segments) => {
+                let stretch = Stretch::new(&segments, cursor, usize::MAX, usize::MAX);
+                Ok(Page::Some(stretch.expect("a page begins right after the cursor")))
+            }
             Err(oldest) => {
                 // Who now asks where the log begins is to be told no less.
                 self.reader.saw_oldest(oldest);
-                return Ok(Next::Expired { oldest });
+                Ok(Page::Expired { oldest })
             }
-        };
-        let mut out = BytesMut::new();
-        let mut taken = Taken::nothing(cursor);
-        for event in &page {
-            if taken.events >= events_max as u64 {
-                break;
-            }
-            if shape.filter.matches(&event.meta) {
-                if !out.is_empty() && out.len() + event.body.len() + FRAME_BYTES > PAGE_BYTES {
-                    break;
-                }
-                let (id, kind) = (self.id(event.seq), event.meta.kind.word());
-                shape.format.write(&mut out, id, kind, &event.body);
-                taken.events += 1;
-                taken.last = Some(event.seq);
-            }
-            taken.cursor = event.seq;
         }
-        taken.bytes = out.freeze();
-        Ok(Next::Some(taken))
     }
 }

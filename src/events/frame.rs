@@ -3,7 +3,7 @@
 //! An envelope is one line of JSON in which every control character is escaped, so no text in any field can
 //! end a line or inject a field. Ids and names are ours and hold neither line breaks nor NUL.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -18,8 +18,13 @@ pub const RETRY_MS: u64 = 3000;
 /// At shutdown each client is sent away for its own time in this range, so that they come back spread out.
 const GOODBYE_MS: std::ops::Range<u64> = 1000..5000;
 
+/// The chunk that says that nothing follows: an answer that ends without it has broken off. RFC 9112, section 7.1.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+/// What ends a chunk.
+pub const CHUNK_END: &[u8] = b"\r\n";
+
 /// How a client wants its messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Server-sent events without `event:`, so that `onmessage` gets all of them.
     Sse,
@@ -66,6 +71,20 @@ impl Format {
         }
     }
 
+    /// Writes one message as a chunk of an answer of HTTP/1.1; how long the message in it is.
+    pub fn write_chunk(self, out: &mut BytesMut, id: impl Display, event: &str, body: &[u8]) -> usize {
+        let id = id.to_string();
+        let length = match self {
+            Self::Ndjson => body.len() + "\n".len(),
+            Self::Sse => "id: \ndata: \n\n".len() + id.len() + body.len(),
+            Self::NamedSse => "id: \nevent: \ndata: \n\n".len() + id.len() + event.len() + body.len(),
+        };
+        put_chunk_size(out, length);
+        self.write(out, id, event, body);
+        out.put_slice(CHUNK_END);
+        length
+    }
+
     /// What is sent to show that the connection lives. No blank line: to some parsers it would end an empty message.
     pub fn keepalive(self) -> Bytes {
         match self {
@@ -103,6 +122,22 @@ impl Format {
     }
 }
 
+/// `bytes` as a chunk of an answer of HTTP/1.1.
+pub fn chunk(bytes: &[u8]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(bytes.len() + CHUNK_BYTES);
+    put_chunk_size(&mut out, bytes.len());
+    out.put_slice(bytes);
+    out.put_slice(CHUNK_END);
+    out
+}
+
+/// Most bytes that a chunk adds to what is in it.
+const CHUNK_BYTES: usize = 12;
+
+fn put_chunk_size(out: &mut BytesMut, length: usize) {
+    write!(out, "{length:x}\r\n").expect("memory takes what is written to it");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +154,19 @@ mod tests {
         assert_eq!(frame(Format::Sse), "id: 00000001-7\ndata: {}\n\n");
         assert_eq!(frame(Format::NamedSse), "id: 00000001-7\nevent: task_updated\ndata: {}\n\n");
         assert_eq!(frame(Format::Ndjson), "{}\n");
+    }
+
+    #[test]
+    fn a_chunk_says_how_long_its_message_is() {
+        for format in [Format::Sse, Format::NamedSse, Format::Ndjson] {
+            let mut out = BytesMut::new();
+            let id = EventId::new(Epoch(1), 7);
+            let length = format.write_chunk(&mut out, id, "task_updated", b"{\"a\":\"some text\"}");
+            let text = String::from_utf8(out.to_vec()).expect("UTF-8");
+            let (size, rest) = text.split_once("\r\n").expect("a size");
+            assert_eq!(usize::from_str_radix(size, 16), Ok(length));
+            assert_eq!(rest.strip_suffix("\r\n").map(str::len), Some(length), "{text:?}");
+            assert_eq!(chunk(&rest.as_bytes()[..length]), out);
+        }
     }
 }

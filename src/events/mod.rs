@@ -1,22 +1,28 @@
 //! The stream: every committed event, in order, to everybody who listens.
 //!
-//! The ring holds the newest events in memory, the feed continues it into the store, a subscriber is a cursor
-//! over the feed. This room reads the store and never writes it; it knows nothing of HTTP.
+//! The ring holds the newest events in memory, the feed continues it into the store. There are two ways out of it:
+//! a subscriber is a cursor over the feed and the body of an answer; a fan-out thread writes to the bare sockets of
+//! many. This room reads the store and never writes it, and of HTTP it knows what a chunk is.
 
 pub mod control;
+mod fanout;
 mod feed;
 pub mod frame;
+mod parcel;
 mod registry;
 mod ring;
 mod segment;
 mod snapshot;
+mod stretch;
 mod subscriber;
+mod taken;
 
 pub use feed::{Feed, Lag, Position, Start};
 pub use registry::{Client, Departure, DisconnectReason, Peer, Registry, Totals};
 pub use ring::{Ring, Shape};
 pub use subscriber::{BrokenOff, Subscriber};
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +31,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::EventsConfig;
 use crate::domain::event::{EventId, LogEnd, StoredEvent};
@@ -32,6 +39,7 @@ use crate::domain::filter::EventFilter;
 use crate::metrics::Latency;
 use crate::store::{Reader, StoreError};
 
+use fanout::Fanout;
 use feed::Next;
 use frame::Format;
 use snapshot::Snapshots;
@@ -44,6 +52,11 @@ pub struct Events {
     snapshots: Snapshots,
     registry: Arc<Registry>,
     latency: Arc<Latency>,
+    fanout: Fanout,
+    /// What nearly everybody wants, once.
+    plain: Arc<Shape>,
+    /// Tells bodies and those who ask that something was published.
+    news: watch::Sender<()>,
     /// One ticker for all streams: a timer each would be ten thousand timers.
     ticks: watch::Sender<u64>,
     keepalive_seconds: u64,
@@ -73,6 +86,9 @@ pub struct Standing {
 impl Events {
     /// A stream behind a log that ends at `end`. Large snapshots are written to unnamed files in `directory`.
     /// Ends all its streams when `draining` is cancelled.
+    ///
+    /// # Errors
+    /// When the system has no descriptor to give.
     pub fn new(
         reader: Reader,
         end: LogEnd,
@@ -80,27 +96,53 @@ impl Events {
         config: &EventsConfig,
         latency: Arc<Latency>,
         draining: CancellationToken,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let epoch = reader.epoch();
         let ring = Ring::new(epoch, end, config.ring_bytes_max, config.ring_events_max);
-        Self {
+        Ok(Self {
             snapshots: Snapshots::new(reader.clone(), directory),
             feed: Feed::new(Arc::new(ring), reader),
             latency,
+            fanout: Fanout::new(config.fanout_threads())?,
+            plain: Arc::new(Shape { filter: EventFilter::default(), format: Format::Sse }),
+            news: watch::Sender::new(()),
             registry: Arc::new(Registry::default()),
             ticks: watch::Sender::new(0),
             keepalive_seconds: config.keepalive_seconds,
             draining,
-        }
+        })
+    }
+
+    /// Starts what works beside those who ask. All of it ends when the streams drain; the fan-out threads when they
+    /// have sent everybody away, or when `cut_off` is cancelled.
+    ///
+    /// # Errors
+    /// When the system has no thread or descriptor to give.
+    pub fn start(&self, cut_off: CancellationToken, tasks: &TaskTracker) -> io::Result<()> {
+        tasks.spawn(self.clone().keep_alive());
+        tasks.spawn(self.clone().tell_news());
+        self.fanout.start(&self.surroundings(), cut_off, tasks)
     }
 
     /// Takes committed events, in order. Called by the store's writer alone.
     pub fn publish(&self, events: Vec<StoredEvent>) {
         self.feed.ring.publish(events);
+        self.fanout.wake();
+    }
+
+    /// Wakes the bodies and those who ask, all at once, so that whoever publishes need not.
+    async fn tell_news(self) {
+        loop {
+            // Both are cancel safe.
+            tokio::select! {
+                () = self.feed.ring.published() => self.news.send_modify(|()| {}),
+                () = self.draining.cancelled() => return,
+            }
+        }
     }
 
     /// Ticks until the streams drain.
-    pub async fn keep_alive(self) {
+    async fn keep_alive(self) {
         let period = Duration::from_secs(self.keepalive_seconds);
         let mut ticker = tokio::time::interval_at(Instant::now() + period, period);
         ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -125,19 +167,24 @@ impl Events {
         with_snapshots: bool,
         peer: Peer,
     ) -> Result<Subscriber, StoreError> {
-        let surroundings = Surroundings {
-            feed: self.feed.clone(),
-            snapshots: self.snapshots.clone(),
-            ticks: self.ticks.subscribe(),
-            draining: self.draining.clone(),
-            latency: self.latency.clone(),
-        };
         let mut position = self.feed.locate(start).await?;
         // The place before the first event is where a client stands that has no whole snapshot yet.
         position.resumed &= !(with_snapshots && position.cursor == 0);
-        let shape = Arc::new(shape);
+        let shape = if shape == *self.plain { self.plain.clone() } else { Arc::new(shape) };
         let registration = self.registry.register(peer, shape.clone());
-        Ok(Subscriber::new(surroundings, shape, position, with_snapshots, registration))
+        Ok(Subscriber::new(self.surroundings(), shape, position, with_snapshots, registration))
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            feed: self.feed.clone(),
+            snapshots: self.snapshots.clone(),
+            news: self.news.subscribe(),
+            fanout: self.fanout.clone(),
+            ticks: self.ticks.subscribe(),
+            draining: self.draining.clone(),
+            latency: self.latency.clone(),
+        }
     }
 
     /// Finds the place to start.
@@ -164,7 +211,7 @@ impl Events {
         deadline: Instant,
     ) -> Result<Option<History>, StoreError> {
         let shape = Shape { filter, format: Format::Ndjson };
-        let mut head = self.feed.ring.watch();
+        let mut news = self.news.subscribe();
         let mut lines = BytesMut::new();
         let mut count = 0;
         let scan_until = Instant::now() + SCAN_TIME_MAX;
@@ -174,7 +221,7 @@ impl Events {
                 break;
             }
             // Armed before looking.
-            head.borrow_and_update();
+            news.mark_unchanged();
             match self.feed.next(cursor, &shape, limit - count).await? {
                 Next::Some(taken) => {
                     cursor = taken.cursor;
@@ -190,7 +237,7 @@ impl Events {
                 Next::UpToDate => {
                     // All are cancel safe.
                     tokio::select! {
-                        _ = head.changed() => {}
+                        _ = news.changed() => {}
                         _ = self.draining.cancelled() => break,
                         _ = tokio::time::sleep_until(deadline) => break,
                     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::schema::word_enum;
@@ -47,10 +47,37 @@ pub struct Client {
     pub peer: Option<IpAddr>,
     pub since: Timestamp,
     pub shape: Arc<Shape>,
+    cursor: AtomicU64,
+    /// The cursor of the crowd it is in, if it ever was in one.
+    crowd: OnceLock<Crowd>,
+    bytes: AtomicU64,
+    events: AtomicU64,
+}
+
+/// The cursor that all share who are up to date: a step of the crowd touches none of them.
+pub type Crowd = Arc<AtomicU64>;
+
+/// In place of a cursor: that of the crowd.
+const WITH_THE_CROWD: u64 = u64::MAX;
+
+impl Client {
     /// The seq up to which everything was sent or filtered out.
-    pub cursor: AtomicU64,
-    pub bytes: AtomicU64,
-    pub events: AtomicU64,
+    pub fn cursor(&self) -> u64 {
+        match (self.cursor.load(Relaxed), self.crowd.get()) {
+            (WITH_THE_CROWD, Some(crowd)) => crowd.load(Relaxed),
+            (cursor, _) => cursor,
+        }
+    }
+
+    /// Events sent to it.
+    pub fn events(&self) -> u64 {
+        self.events.load(Relaxed)
+    }
+
+    /// Bytes sent to it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
 }
 
 /// A stream that has ended.
@@ -119,8 +146,8 @@ impl Registry {
         let mut totals = state.totals.clone();
         totals.connected = state.clients.len() as u64;
         for client in state.clients.values() {
-            totals.bytes += client.bytes.load(Relaxed);
-            totals.events += client.events.load(Relaxed);
+            totals.bytes += client.bytes();
+            totals.events += client.events();
         }
         totals
     }
@@ -133,13 +160,41 @@ impl Registry {
 impl Registration {
     /// Notes what was handed to the connection.
     pub fn sent(&mut self, cursor: u64, events: u64, bytes: usize) {
-        let client = match &self.client {
-            Some(client) => client,
-            None => self.client.insert(self.enter()),
-        };
-        client.cursor.store(cursor, Relaxed);
-        client.events.fetch_add(events, Relaxed);
-        client.bytes.fetch_add(bytes as u64, Relaxed);
+        self.client().cursor.store(cursor, Relaxed);
+        self.delivered(events, bytes);
+    }
+
+    /// The same, where the cursor has been noted or goes with the crowd.
+    pub fn delivered(&mut self, events: u64, bytes: usize) {
+        // Only who holds the registration writes, so nothing is lost between the two.
+        let add = |sum: &AtomicU64, more: u64| sum.store(sum.load(Relaxed) + more, Relaxed);
+        let client = self.client();
+        add(&client.events, events);
+        add(&client.bytes, bytes as u64);
+    }
+
+    /// Has the client's cursor go with that of a crowd, always the same one, until it stands still again.
+    pub fn join(&mut self, crowd: &Crowd) {
+        let client = self.client();
+        client.crowd.get_or_init(|| crowd.clone());
+        client.cursor.store(WITH_THE_CROWD, Relaxed);
+    }
+
+    /// Notes where the client stands.
+    pub fn stand(&mut self, cursor: u64) {
+        self.client().cursor.store(cursor, Relaxed);
+    }
+
+    /// How its connection ends.
+    pub fn fate(&self) -> &Fate {
+        &self.peer.fate
+    }
+
+    fn client(&mut self) -> &Arc<Client> {
+        if self.client.is_none() {
+            self.client = Some(self.enter());
+        }
+        self.client.as_ref().expect("it has just been entered")
     }
 
     fn enter(&self) -> Arc<Client> {
@@ -151,6 +206,7 @@ impl Registration {
             since: Timestamp::now(),
             shape: self.shape.clone(),
             cursor: AtomicU64::default(),
+            crowd: OnceLock::new(),
             bytes: AtomicU64::default(),
             events: AtomicU64::default(),
         });
@@ -175,10 +231,12 @@ impl Drop for Registration {
             Ending::Reset => DisconnectReason::Reset,
             Ending::TimedOut => DisconnectReason::TimedOut,
         });
+        // The crowd goes on, the client does not.
+        client.cursor.store(client.cursor(), Relaxed);
         let mut state = self.registry.state();
         state.clients.remove(&client.id);
-        state.totals.bytes += client.bytes.load(Relaxed);
-        state.totals.events += client.events.load(Relaxed);
+        state.totals.bytes += client.bytes();
+        state.totals.events += client.events();
         *state.totals.disconnects.entry(reason).or_default() += 1;
         if state.departures.len() == DEPARTURES_MAX {
             state.departures.pop_front();

@@ -1,8 +1,8 @@
 //! The ring: the newest events, encoded, in memory, shared by all streams.
 //!
-//! A log rather than a channel: publishing appends once and wakes; it neither waits for a subscriber nor does
+//! A log rather than a channel: publishing appends once and rings a bell; it neither waits for a subscriber nor does
 //! anything per subscriber. Events come in the batches of the store's commits. Each batch is one buffer of
-//! frames; batches are cut and merged into segments of [`PAGE_BYTES`], so that a subscriber's pending events are
+//! messages; batches are cut and merged into segments of [`PAGE_BYTES`], so that what is pending for a socket is
 //! one slice of shared memory: one write, no copy. Bounded by bytes and by count; whole segments are dropped
 //! from the old end, and whoever still needed them reads the store.
 //!
@@ -10,22 +10,24 @@
 //! seqs and a cursor need no such notion.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::BytesMut;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
-use crate::domain::event::{Epoch, EventId, EventMark, LogEnd, StoredEvent};
+use crate::domain::event::{Epoch, EventMark, LogEnd, StoredEvent};
 use crate::domain::filter::EventFilter;
 
 use super::frame::Format;
-use super::segment::{Entry, FRAME_BYTES, PAGE_BYTES, Segment, Taken};
+use super::segment::{Entry, PAGE_BYTES, Segment};
+use super::stretch::Stretch;
+use super::taken::Taken;
 
 /// Most events that a filter looks at in one take, so that a picky one does not hog its thread.
-const SCAN_MAX: usize = 2048;
+pub const SCAN_MAX: usize = 2048;
 
 /// What a client wants to see, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Shape {
     pub filter: EventFilter,
     pub format: Format,
@@ -33,8 +35,8 @@ pub struct Shape {
 
 /// The answer to "what comes after this cursor?".
 #[derive(Debug)]
-pub enum Take {
-    Some(Taken),
+pub enum After<T> {
+    Some(T),
     /// Nothing yet.
     UpToDate,
     /// The ring has moved past the cursor: ask the store.
@@ -47,7 +49,11 @@ pub struct Ring {
     bytes_max: u64,
     events_max: u64,
     state: Mutex<State>,
-    head: watch::Sender<u64>,
+    /// That of the state, to be looked at without its lock.
+    head: AtomicU64,
+    published: Notify,
+    /// What was built last for a body of HTTP; its neighbours in the crowd want the same.
+    joined: Mutex<Option<Taken>>,
 }
 
 #[derive(Debug)]
@@ -60,8 +66,6 @@ struct State {
     events: u64,
     head: u64,
     log_bytes: u64,
-    /// The last slice built out of several segments; its neighbours in the crowd want the same.
-    joined: Option<(u64, Taken)>,
 }
 
 impl Ring {
@@ -79,9 +83,10 @@ impl Ring {
                 events: 0,
                 head,
                 log_bytes,
-                joined: None,
             }),
-            head: watch::Sender::new(head),
+            head: AtomicU64::new(head),
+            published: Notify::new(),
+            joined: Mutex::new(None),
         }
     }
 
@@ -91,7 +96,7 @@ impl Ring {
 
     /// The seq of the last event.
     pub fn head(&self) -> u64 {
-        self.state().head
+        self.head.load(Ordering::SeqCst)
     }
 
     /// The seq of the oldest event held; one more than the head when there is none.
@@ -119,9 +124,9 @@ impl Ring {
         (state.bytes, state.events)
     }
 
-    /// Learns of every new head.
-    pub fn watch(&self) -> watch::Receiver<u64> {
-        self.head.subscribe()
+    /// Waits for the next batch, or for one that came since the last wait. For one task only.
+    pub async fn published(&self) {
+        self.published.notified().await;
     }
 
     /// Appends committed events; `events` continue exactly where the ring ends.
@@ -140,57 +145,49 @@ impl Ring {
             state.log_bytes = log_bytes;
             state.shrink(self.bytes_max, self.events_max);
         }
-        self.head.send_replace(last);
+        // After the events, so that whoever sees it finds them.
+        self.head.store(last, Ordering::SeqCst);
+        self.published.notify_one();
     }
 
-    /// What comes after `cursor`: at most `events_max` events, and at most `PAGE_BYTES` unless a single event is
-    /// larger.
-    pub fn take(&self, cursor: u64, shape: &Shape, events_max: usize) -> Take {
-        let whole = shape.filter.is_empty() && shape.format == Format::Sse && events_max == usize::MAX;
-        let segments = {
-            let mut state = self.state();
-            if cursor >= state.head {
-                return Take::UpToDate;
-            }
-            let Some(start) = state.find(cursor + 1) else {
-                return Take::Behind;
-            };
-            if whole {
-                return Take::Some(state.slice(start, cursor));
-            }
-            // Shared, so that the filter runs without the lock.
-            state.segments.range(start..).take(SCAN_MAX).cloned().collect::<Vec<_>>()
-        };
-        Take::Some(self.pick(&segments, cursor, shape, events_max))
-    }
-
-    fn pick(&self, segments: &[Arc<Segment>], cursor: u64, shape: &Shape, events_max: usize) -> Taken {
-        let mut out = BytesMut::new();
-        let mut taken = Taken::nothing(cursor);
-        let pending = segments.iter().flat_map(|segment| {
-            let skip = segment.index(cursor + 1);
-            segment.entries.iter().enumerate().skip(skip).map(move |(at, entry)| (segment, at, entry))
-        });
-        for (segment, at, entry) in pending.take(SCAN_MAX) {
-            if taken.events >= events_max as u64 {
-                break;
-            }
-            let seq = segment.first + at as u64;
-            if shape.filter.matches(&entry.meta) {
-                let body = segment.body(at);
-                if !out.is_empty() && out.len() + body.len() + FRAME_BYTES > PAGE_BYTES {
-                    break;
-                }
-                let id = EventId::new(self.epoch, seq);
-                shape.format.write(&mut out, id, entry.meta.kind.word(), body);
-                taken.events += 1;
-                taken.last = Some(seq);
-                taken.published = taken.published.or(Some(entry.published));
-            }
-            taken.cursor = seq;
+    /// What comes after `cursor`: at most `bytes_max` bytes, unless the first event alone is larger, and at most
+    /// `events_max` events.
+    pub fn after(&self, cursor: u64, bytes_max: usize, events_max: usize) -> After<Stretch> {
+        let state = self.state();
+        if cursor >= state.head {
+            return After::UpToDate;
         }
-        taken.bytes = out.freeze();
-        taken
+        let stretch = state
+            .find(cursor + 1)
+            .and_then(|at| Stretch::new(state.segments.range(at..), cursor, bytes_max, events_max));
+        stretch.map_or(After::Behind, After::Some)
+    }
+
+    /// The same as messages for the body of an answer: at most `events_max`, and at most `PAGE_BYTES` unless a
+    /// single event is larger.
+    pub fn take(&self, cursor: u64, shape: &Shape, events_max: usize) -> After<Taken> {
+        let shared = shape.filter.is_empty() && shape.format == Format::Sse && events_max == usize::MAX;
+        let bytes_max = if shared { PAGE_BYTES } else { usize::MAX };
+        let stretch = match self.after(cursor, bytes_max, SCAN_MAX) {
+            After::Some(stretch) => stretch,
+            After::UpToDate => return After::UpToDate,
+            After::Behind => return After::Behind,
+        };
+        // Encoded without the lock.
+        if !shared {
+            return After::Some(Taken::of(&stretch, self.epoch, shape, events_max));
+        }
+        let same = |taken: &&Taken| (taken.after, taken.cursor) == (stretch.after, stretch.until);
+        if let Some(taken) = self.joined().as_ref().filter(same) {
+            return After::Some(taken.clone());
+        }
+        let taken = Taken::of(&stretch, self.epoch, shape, usize::MAX);
+        *self.joined() = Some(taken.clone());
+        After::Some(taken)
+    }
+
+    fn joined(&self) -> MutexGuard<'_, Option<Taken>> {
+        self.joined.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -201,8 +198,8 @@ impl Ring {
 impl State {
     fn push(&mut self, segment: Segment) {
         let tail = self.segments.len() - self.unmerged;
-        let bytes: usize = self.segments.range(tail..).map(|it| it.frames.len()).sum();
-        if bytes + segment.frames.len() > PAGE_BYTES {
+        let bytes: usize = self.segments.range(tail..).map(|it| it.chunks.len()).sum();
+        if bytes + segment.chunks.len() > PAGE_BYTES {
             if self.unmerged > 1 {
                 let merged = Segment::merge(self.segments.range(tail..));
                 self.segments.truncate(tail);
@@ -233,41 +230,6 @@ impl State {
         let after = self.segments.partition_point(|segment| segment.first <= seq);
         after.checked_sub(1).filter(|at| seq <= self.segments[*at].last())
     }
-
-    /// Everything after `cursor`, at most a segment's worth, as one slice.
-    fn slice(&mut self, start: usize, cursor: u64) -> Taken {
-        let first = self.segments[start].after(cursor);
-        if first.cursor < self.segments[start].last() {
-            return first;
-        }
-        let mut end = start + 1;
-        let mut bytes = first.bytes.len();
-        while let Some(next) = self.segments.get(end)
-            && bytes + next.frames.len() <= PAGE_BYTES
-        {
-            bytes += next.frames.len();
-            end += 1;
-        }
-        if end == start + 1 {
-            return first;
-        }
-        let last = self.segments[end - 1].last();
-        if let Some((from, taken)) = &self.joined
-            && *from == cursor
-            && taken.cursor == last
-        {
-            return taken.clone();
-        }
-        let mut out = BytesMut::with_capacity(bytes);
-        out.extend_from_slice(&first.bytes);
-        for segment in self.segments.range(start + 1..end) {
-            out.extend_from_slice(&segment.frames);
-        }
-        let taken =
-            Taken { bytes: out.freeze(), cursor: last, events: last - cursor, last: Some(last), ..first };
-        self.joined = Some((cursor, taken.clone()));
-        taken
-    }
 }
 
 #[cfg(test)]
@@ -293,7 +255,7 @@ mod tests {
 
     fn follow(ring: &Ring, mut cursor: u64, shape: &Shape) -> (String, u64) {
         let mut seen = String::new();
-        while let Take::Some(taken) = ring.take(cursor, shape, usize::MAX) {
+        while let After::Some(taken) = ring.take(cursor, shape, usize::MAX) {
             assert!(taken.cursor > cursor, "a take moves on");
             cursor = taken.cursor;
             seen.push_str(std::str::from_utf8(&taken.bytes).expect("UTF-8"));
@@ -335,7 +297,7 @@ mod tests {
         };
         assert_eq!(follow(&ring, 0, &shape), ("<2>\n<4>\n<6>\n<8>\n".into(), 9));
         match ring.take(0, &shape, 2) {
-            Take::Some(taken) => assert_eq!((taken.events, taken.cursor), (2, 4)),
+            After::Some(taken) => assert_eq!((taken.events, taken.cursor), (2, 4)),
             other => panic!("{other:?}"),
         }
     }
@@ -347,9 +309,9 @@ mod tests {
             ring.publish(vec![event(seq, 0)]);
         }
         assert_eq!((ring.oldest(), ring.head()), (91, 100));
-        assert!(matches!(ring.take(89, &everything(), usize::MAX), Take::Behind));
+        assert!(matches!(ring.take(89, &everything(), usize::MAX), After::Behind));
         assert_eq!(follow(&ring, 90, &everything()).1, 100);
-        assert!(matches!(ring.take(100, &everything(), usize::MAX), Take::UpToDate));
+        assert!(matches!(ring.take(100, &everything(), usize::MAX), After::UpToDate));
     }
 
     #[test]
@@ -357,7 +319,7 @@ mod tests {
         let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, u64::MAX);
         (1..=20).for_each(|seq| ring.publish(vec![event(seq, 10)]));
         let take = || match ring.take(3, &everything(), usize::MAX) {
-            Take::Some(taken) => taken.bytes,
+            After::Some(taken) => taken.bytes,
             other => panic!("{other:?}"),
         };
         assert_eq!(take().as_ptr(), take().as_ptr());

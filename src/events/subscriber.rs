@@ -18,26 +18,33 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::{Stream, stream};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::EventId;
+use crate::handoff::Offer;
 use crate::metrics::Latency;
 
 use super::control::{CheckpointData, ConnectedData, ResetData, ResetReason};
+use super::fanout::{Fanout, Wish};
 use super::feed::{Feed, Next, Position};
 use super::frame::RETRY_MS;
 use super::registry::{DisconnectReason, Registration};
-use super::ring::{Shape, Take};
-use super::segment::{PAGE_BYTES, Taken};
+use super::ring::{After, Shape};
+use super::segment::PAGE_BYTES;
 use super::snapshot::{Snapshot, SnapshotError, Snapshots};
+use super::taken::Taken;
 
 /// What all streams have in common. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Surroundings {
     pub feed: Feed,
     pub snapshots: Snapshots,
+    /// Changes when something was published.
+    pub news: watch::Receiver<()>,
+    pub fanout: Fanout,
     /// Ticks when a keepalive is due.
     pub ticks: watch::Receiver<u64>,
     pub draining: CancellationToken,
@@ -65,7 +72,6 @@ pub struct Subscriber {
     handed: usize,
     /// Messages that come before anything else.
     first: VecDeque<Bytes>,
-    head: watch::Receiver<u64>,
     /// When the stream was opened: what was published before it is no measure of how fast it is served.
     opened: Instant,
     registration: Registration,
@@ -100,19 +106,9 @@ impl Subscriber {
         with_snapshots: bool,
         registration: Registration,
     ) -> Self {
-        let mut subscriber = Self {
-            head: around.feed.ring.watch(),
-            first: VecDeque::from([shape.format.retry(RETRY_MS)]),
-            shape,
-            with_snapshots,
-            stage: Stage::Following,
-            cursor: position.cursor,
-            told: position.cursor,
-            handed: 0,
-            opened: Instant::now(),
-            registration,
-            around,
-        };
+        let wish = Wish { shape, with_snapshots, told: position.cursor, live_after: 0, registration };
+        let mut subscriber = Self::rejoin(around, wish, position.cursor);
+        subscriber.first.push_back(subscriber.shape.format.retry(RETRY_MS));
         let begins = with_snapshots && !position.resumed;
         if begins {
             subscriber.begin();
@@ -126,6 +122,60 @@ impl Subscriber {
             subscriber.connected(position.resumed);
         }
         subscriber
+    }
+
+    /// One that goes on after `cursor` where a fan-out thread has left off.
+    pub(super) fn rejoin(around: Surroundings, wish: Wish, cursor: u64) -> Self {
+        let Wish { shape, with_snapshots, told, live_after: _, registration } = wish;
+        Self {
+            around,
+            shape,
+            with_snapshots,
+            stage: Stage::Following,
+            cursor,
+            told,
+            handed: 0,
+            first: VecDeque::new(),
+            opened: Instant::now(),
+            registration,
+        }
+    }
+
+    /// What a fan-out thread has to know to go on, and after which seq. To be asked for when it
+    /// [follows](Self::follows) the log.
+    pub(super) fn into_wish(self) -> (Wish, u64) {
+        let Self { around, shape, with_snapshots, cursor, told, registration, .. } = self;
+        let live_after = around.feed.ring.head();
+        (Wish { shape, with_snapshots, told, live_after, registration }, cursor)
+    }
+
+    /// Whether nothing is left to send but the log.
+    pub(super) fn follows(&self) -> bool {
+        matches!(self.stage, Stage::Following) && self.first.is_empty() && self.handed == 0
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.around.draining.is_cancelled()
+    }
+
+    /// The stream as the body of an answer: all of it, or, when the socket is on `offer`, what comes before the
+    /// log. Then the socket is claimed for a fan-out thread, and the body waits.
+    pub fn into_body(self, offer: Option<Offer>) -> impl Stream<Item = Result<Bytes, BrokenOff>> + Send {
+        stream::unfold(self, move |mut subscriber| {
+            let offer = offer.clone();
+            async move {
+                if let Some(offer) = offer
+                    && subscriber.follows()
+                {
+                    let fanout = subscriber.around.fanout.clone();
+                    match fanout.claim(subscriber, &offer) {
+                        Ok(()) => return std::future::pending().await,
+                        Err(refused) => subscriber = *refused,
+                    }
+                }
+                Some((subscriber.next().await?, subscriber))
+            }
+        })
     }
 
     /// The next bytes to write, never empty. `None` at the end of the stream.
@@ -208,7 +258,7 @@ impl Subscriber {
             return Some(self.goodbye());
         }
         // Armed before looking: what is published from here on wakes the wait below.
-        self.head.borrow_and_update();
+        self.around.news.mark_unchanged();
         match self.around.feed.next(self.cursor, &self.shape, usize::MAX).await {
             Ok(Next::Some(taken)) if taken.bytes.is_empty() => {
                 self.cursor = taken.cursor;
@@ -243,7 +293,7 @@ impl Subscriber {
             Ok(Next::UpToDate) => {
                 // All three are cancel safe: they only observe.
                 tokio::select! {
-                    _ = self.head.changed() => None,
+                    _ = self.around.news.changed() => None,
                     () = self.around.draining.cancelled() => None,
                     ticked = self.around.ticks.changed() => self.ticked(ticked.is_ok()),
                 }
@@ -346,7 +396,7 @@ impl Subscriber {
         let mut bytes = Vec::new();
         let mut events = 0;
         if let Stage::Following = self.stage
-            && let Take::Some(taken) = self.around.feed.ring.take(self.cursor, &self.shape, usize::MAX)
+            && let After::Some(taken) = self.around.feed.ring.take(self.cursor, &self.shape, usize::MAX)
         {
             (self.cursor, events) = (taken.cursor, taken.events);
             bytes.extend_from_slice(&taken.bytes);

@@ -19,6 +19,7 @@ use crate::domain::task::{Priority, Status};
 use crate::domain::text::{Assignee, Tag};
 use crate::events::frame::Format;
 use crate::events::{Events, Peer, Shape, Start};
+use crate::handoff::Offer;
 use crate::peer::Fate;
 use crate::service::Service;
 
@@ -171,7 +172,10 @@ impl EventApi {
         let ip = request.remote_addr().as_socket_addr().map(|address| address.ip());
         let peer = Peer { ip, fate: request.extensions().get::<Fate>().cloned().unwrap_or_default() };
         match log.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {
-            Ok(subscriber) => Ok(StreamReply::<Event>::of(format, subscriber)),
+            Ok(subscriber) => {
+                let offer = request.extensions().get::<Offer>().cloned();
+                Ok(StreamReply::<Event>::of(format, subscriber, offer))
+            }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a stream cannot start");
                 Ok(StreamReply::unavailable(format))

@@ -1,7 +1,5 @@
 //! How the broadcasting stands, as the API tells it.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use poem_openapi::Object;
 use serde::Serialize;
 
@@ -177,7 +175,7 @@ impl EventStatus {
 
 async fn clients(log: &Events) -> Result<Vec<ClientStatus>, StoreError> {
     let clients = log.clients();
-    let cursors: Vec<u64> = clients.iter().map(|client| client.cursor.load(Relaxed)).collect();
+    let cursors: Vec<u64> = clients.iter().map(|client| client.cursor()).collect();
     let lags = log.lags(&cursors).await?;
     let each = clients.iter().zip(cursors).zip(lags);
     Ok(each.map(|((client, cursor), lag)| ClientStatus::of(log, client, cursor, lag)).collect())
@@ -196,8 +194,8 @@ impl ClientStatus {
             lag_events: lag.events,
             lag_bytes: lag.bytes,
             lag_ms: lag.ms,
-            events_sent: client.events.load(Relaxed),
-            bytes_sent: client.bytes.load(Relaxed),
+            events_sent: client.events(),
+            bytes_sent: client.bytes(),
         }
     }
 }
@@ -226,9 +224,9 @@ impl DisconnectedClient {
             disconnected_at: departure.at,
             reason: departure.reason,
             format: client.shape.format.name().to_owned(),
-            cursor: log.id(client.cursor.load(Relaxed)),
-            events_sent: client.events.load(Relaxed),
-            bytes_sent: client.bytes.load(Relaxed),
+            cursor: log.id(client.cursor()),
+            events_sent: client.events(),
+            bytes_sent: client.bytes(),
         }
     }
 }

@@ -13,6 +13,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registr
 use crate::events::Subscriber;
 use crate::events::frame::Format;
 use crate::executor::LogStream;
+use crate::handoff::Offer;
 
 use super::schema::{Event, LogEvent, Message};
 
@@ -75,9 +76,9 @@ impl<M> StreamReply<M> {
 }
 
 impl StreamReply<Event> {
-    pub fn of(format: Format, subscriber: Subscriber) -> Self {
-        let next = async |mut subscriber: Subscriber| Some((subscriber.next().await?, subscriber));
-        Self::of_chunks(format, stream::unfold(subscriber, next))
+    /// `offer`: the socket that the answer will be sent on, if somebody else may write to it.
+    pub fn of(format: Format, subscriber: Subscriber, offer: Option<Offer>) -> Self {
+        Self::of_chunks(format, subscriber.into_body(offer))
     }
 }
 

@@ -20,10 +20,15 @@ pub struct Latency {
 
 impl Latency {
     pub fn note(&self, time: Duration) {
+        self.note_all(time, 1);
+    }
+
+    /// The same time, `count` times.
+    pub fn note_all(&self, time: Duration, count: u64) {
         let us = time.as_micros() as u64;
         let bucket = BOUNDS_US.partition_point(|bound| *bound < us);
-        self.buckets[bucket].fetch_add(1, Relaxed);
-        self.sum_us.fetch_add(us, Relaxed);
+        self.buckets[bucket].fetch_add(count, Relaxed);
+        self.sum_us.fetch_add(us * count, Relaxed);
     }
 
     /// In the text format of Prometheus. A bucket counts all that took no longer than its bound.

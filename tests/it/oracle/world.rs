@@ -128,6 +128,7 @@ impl World {
             ("--ring-events-max", Some(plan.ring_events_max)),
             ("--ring-bytes-max", plan.ring_bytes_max),
             ("--retain-events-max", plan.retain_events_max),
+            ("--fanout-threads", Some(plan.fanout_threads)),
         ];
         let flag = |(name, value): (&str, Option<u64>)| Some([name.to_owned(), value?.to_string()]);
         settings.into_iter().filter_map(flag).flatten().collect()

@@ -2,50 +2,31 @@
 //!
 //! poem's server has no deadline for a request's head, spins when file descriptors run out, waits for open
 //! streams for ever at shutdown, and boxes its connections so that every body is copied. hyper does better when
-//! it is given the socket itself; nothing here knows what the endpoint answers.
+//! it is given the socket itself. Nothing here knows what the endpoint answers; if an answer claims the socket it
+//! was sent on, it gets it (`handoff.rs`).
 
-use std::convert::Infallible;
+mod connection;
+mod socket;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use poem::Response;
 use poem::endpoint::BoxEndpoint;
-use poem::http::uri::Scheme;
-use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Endpoint, Response};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::config::ServerConfig;
-use crate::peer::{self, Fate, Patience, Watched};
 use crate::shutdown::Shutdown;
 
 /// Where the hub listens when nothing else is said: `localhost` of both kinds.
 pub const DEFAULT_PORT: u16 = 8000;
 /// Connections that the kernel keeps for us while we are busy; a burst of reconnecting streams.
 const BACKLOG: i32 = 4096;
-/// Within a minute a peer that has gone without a word is gone here, too: the next keepalive of its stream, at most
-/// 30 seconds away, goes unanswered for the usual time. One that does not read is let go a little earlier than that
-/// minute, so that all who can come back find their place.
-const PATIENCE: Patience = Patience { usual: Duration::from_secs(25), stalled: Duration::from_secs(50) };
-/// Silence after which the kernel asks whether the peer is still there.
-const PROBE_AFTER: Duration = Duration::from_secs(15);
-const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// What one connection may hold in memory for what it reads, and so the largest head of a request; and for what it
-/// writes, before one more piece of a body.
-const CONNECTION_BYTES_MAX: usize = 32 << 10;
-/// What the kernel may hold for one client. Left to itself it grows to megabytes for one that does not read.
-const SEND_BUFFER_BYTES: usize = 256 << 10;
-/// What the kernel may hold beyond what the network takes at the moment. Little, so that a peer that does not read is
-/// told from one that has gone by the write that has to wait, and holds little.
-const UNSENT_BYTES: u32 = 16 << 10;
 /// Pause after accepting failed, usually for want of file descriptors, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -102,6 +83,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
+        socket::configure(&socket)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -158,67 +140,6 @@ async fn accept(listener: TcpListener, serving: Serving) {
         };
         let serving = serving.clone();
         let tasks = serving.shutdown.tasks.clone();
-        tasks.spawn(async move {
-            let _place = place;
-            connection(socket, peer, serving).await;
-        });
+        tasks.spawn(connection::serve(socket, peer, place, serving));
     }
-}
-
-async fn connection(socket: TcpStream, peer: SocketAddr, serving: Serving) {
-    // A socket that refuses its options is dead already, and reading from it will say so.
-    if let Err(error) = configure(&socket) {
-        tracing::debug!(error = %error, "a connection ended before it began");
-        return;
-    }
-    let Ok(local) = socket.local_addr() else {
-        return;
-    };
-    let endpoint = serving.endpoint;
-    let fate = Fate::default();
-    let socket = Watched::new(socket, fate.clone(), PATIENCE);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        let endpoint = endpoint.clone();
-        let (local, remote) = (LocalAddr(local.into()), RemoteAddr(peer.into()));
-        request.extensions_mut().insert(fate.clone());
-        async move {
-            let request = poem::Request::from((request, local, remote, Scheme::HTTP));
-            Ok::<hyper::Response<_>, Infallible>(endpoint.get_response(request).await.into())
-        }
-    });
-    let mut connection = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(serving.head_time_max)
-            .max_buf_size(CONNECTION_BYTES_MAX)
-            .serve_connection(TokioIo::new(socket), service)
-    );
-    let mut asked = false;
-    loop {
-        // Polling the connection again after either token is what they are for; all are cancel safe.
-        tokio::select! {
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    tracing::debug!(error = %error, "a connection broke off");
-                }
-                return;
-            }
-            () = serving.shutdown.soft.cancelled(), if !asked => {
-                asked = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = serving.shutdown.hard.cancelled() => return,
-        }
-    }
-}
-
-fn configure(socket: &TcpStream) -> io::Result<()> {
-    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
-    let options = socket2::SockRef::from(socket);
-    options.set_tcp_nodelay(true)?;
-    options.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-    #[cfg(target_os = "linux")]
-    options.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-    options.set_tcp_keepalive(&keepalive)?;
-    peer::set_timeout(socket, PATIENCE.usual)
 }

@@ -1,0 +1,236 @@
+//! Clients that want the same, and which of them an event concerns.
+//!
+//! What is sent is encoded once for a group, and a group costs nothing as long as nothing concerns it: groups with
+//! tasks, assignees or tags in their filter are found by these, so that a thousand clients who each follow something
+//! of their own do not make every event a thousand comparisons. The others, whose filter can only choose among a
+//! few words, are few, and are looked at each time.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::domain::event::EventMeta;
+use crate::domain::filter::EventFilter;
+use crate::domain::id::TaskId;
+use crate::domain::text::{Assignee, Tag};
+use crate::events::ring::Shape;
+
+use super::table::Key;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct GroupId(u32);
+
+#[derive(Debug)]
+pub struct Group {
+    pub shape: Arc<Shape>,
+    /// Those of its clients that are in the crowd.
+    pub crowd: Vec<Key>,
+    /// All of its clients.
+    clients: usize,
+    /// The last event that was compared with its filter.
+    seen: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Groups {
+    groups: Vec<Option<Group>>,
+    free: Vec<GroupId>,
+    by_shape: HashMap<Arc<Shape>, GroupId>,
+    by_task: HashMap<TaskId, Vec<GroupId>>,
+    by_assignee: HashMap<Assignee, Vec<GroupId>>,
+    by_tag: HashMap<Tag, Vec<GroupId>>,
+    others: Vec<GroupId>,
+}
+
+impl Groups {
+    /// Counts one more client of this shape; answers its group, and the shape that all of the group share.
+    pub fn enter(&mut self, shape: &Arc<Shape>) -> (GroupId, Arc<Shape>) {
+        let id = match self.by_shape.get(shape) {
+            Some(id) => *id,
+            None => self.add(shape.clone()),
+        };
+        let group = self.group(id);
+        group.clients += 1;
+        (id, group.shape.clone())
+    }
+
+    /// Counts one less.
+    pub fn leave(&mut self, id: GroupId) {
+        let group = self.group(id);
+        group.clients -= 1;
+        if group.clients == 0 {
+            let shape = group.shape.clone();
+            self.by_shape.remove(&shape);
+            self.index(&shape.filter, |list| list.retain(|it| *it != id));
+            self.groups[id.0 as usize] = None;
+            self.free.push(id);
+        }
+    }
+
+    /// One of those that there are.
+    pub fn group(&mut self, id: GroupId) -> &mut Group {
+        self.groups[id.0 as usize].as_mut().expect("a group is there as long as it has clients")
+    }
+
+    /// The groups whose filter lets this event pass.
+    pub fn concerned(&mut self, seq: u64, meta: &EventMeta, mut each: impl FnMut(GroupId)) {
+        let groups = &mut self.groups;
+        let mut look = |ids: &[GroupId]| {
+            for id in ids {
+                let Some(group) = &mut groups[id.0 as usize] else {
+                    continue;
+                };
+                // It may be found by more than one of its words.
+                if group.seen != seq {
+                    group.seen = seq;
+                    if group.shape.filter.matches(meta) {
+                        each(*id);
+                    }
+                }
+            }
+        };
+        look(&self.others);
+        let Some(task) = &meta.task else {
+            return;
+        };
+        if let Some(ids) = self.by_task.get(&task.id) {
+            look(ids);
+        }
+        for facets in [&task.before, &task.after].into_iter().flatten() {
+            if let Some(ids) = facets.assignee.as_ref().and_then(|it| self.by_assignee.get(it)) {
+                look(ids);
+            }
+            facets.tags.iter().filter_map(|tag| self.by_tag.get(tag)).for_each(|ids| look(ids));
+        }
+    }
+
+    fn add(&mut self, shape: Arc<Shape>) -> GroupId {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.groups.push(None);
+            // There are no more groups than clients.
+            GroupId(self.groups.len() as u32 - 1)
+        });
+        self.index(&shape.filter, |list| list.push(id));
+        self.by_shape.insert(shape.clone(), id);
+        self.groups[id.0 as usize] = Some(Group { shape, crowd: Vec::new(), clients: 0, seen: 0 });
+        id
+    }
+
+    /// Every list in which a group with this filter is to be found: any event that passes leads to one of them.
+    fn index(&mut self, filter: &EventFilter, mut each: impl FnMut(&mut Vec<GroupId>)) {
+        fn lists<T: Hash + Eq + Clone>(
+            index: &mut HashMap<T, Vec<GroupId>>,
+            words: &[T],
+            each: &mut impl FnMut(&mut Vec<GroupId>),
+        ) {
+            for word in words {
+                let list = index.entry(word.clone()).or_default();
+                each(list);
+                if list.is_empty() {
+                    index.remove(word);
+                }
+            }
+        }
+        let facets = &filter.facets;
+        if !filter.task_ids.is_empty() {
+            lists(&mut self.by_task, &filter.task_ids, &mut each);
+        } else if !facets.assignees.is_empty() {
+            lists(&mut self.by_assignee, &facets.assignees, &mut each);
+        } else if !facets.tags.is_empty() {
+            lists(&mut self.by_tag, &facets.tags, &mut each);
+        } else {
+            each(&mut self.others);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{EventKind, Facets, TaskMeta};
+    use crate::domain::filter::FacetFilter;
+    use crate::domain::task::Status;
+    use crate::events::frame::Format;
+
+    fn shape(filter: EventFilter) -> Arc<Shape> {
+        Arc::new(Shape { filter, format: Format::Sse })
+    }
+
+    fn of_assignees(names: &[&str]) -> EventFilter {
+        let assignees = names.iter().map(|name| name.parse().expect("a name")).collect();
+        EventFilter { facets: FacetFilter { assignees, ..FacetFilter::default() }, ..EventFilter::default() }
+    }
+
+    fn facets(assignee: &str, tags: &[&str]) -> Facets {
+        Facets {
+            status: Status::Todo,
+            priority: None,
+            assignee: Some(assignee.parse().expect("a name")),
+            tags: tags.iter().map(|tag| tag.parse().expect("a tag")).collect(),
+        }
+    }
+
+    fn update(id: TaskId, before: Facets, after: Facets) -> EventMeta {
+        let task = Some(TaskMeta { id, before: Some(before), after: Some(after) });
+        EventMeta { kind: EventKind::TaskUpdated, task }
+    }
+
+    fn concerned(groups: &mut Groups, seq: u64, meta: &EventMeta) -> Vec<GroupId> {
+        let mut found = Vec::new();
+        groups.concerned(seq, meta, |id| found.push(id));
+        found.sort_by_key(|id| id.0);
+        found
+    }
+
+    #[test]
+    fn an_event_finds_exactly_the_groups_that_its_filters_let_it_pass_to() {
+        let task = TaskId::generate();
+        let filters = [
+            EventFilter::default(),
+            of_assignees(&["ada"]),
+            of_assignees(&["bob", "ada"]),
+            of_assignees(&["eve"]),
+            EventFilter { task_ids: vec![task, TaskId::generate()], ..of_assignees(&["eve"]) },
+            EventFilter { task_ids: vec![task], ..EventFilter::default() },
+            EventFilter {
+                facets: FacetFilter {
+                    tags: vec!["web".parse().expect("a tag"), "api".parse().expect("a tag")],
+                    ..FacetFilter::default()
+                },
+                ..EventFilter::default()
+            },
+            EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() },
+        ];
+        let mut groups = Groups::default();
+        let ids: Vec<_> = filters.iter().map(|filter| groups.enter(&shape(filter.clone())).0).collect();
+        let metas = [
+            update(task, facets("ada", &["web", "api"]), facets("bob", &["web"])),
+            update(TaskId::generate(), facets("eve", &[]), facets("eve", &["web"])),
+            update(task, facets("eve", &[]), facets("eve", &[])),
+            EventMeta { kind: EventKind::Announcement, task: None },
+        ];
+        for (seq, meta) in (1..).zip(&metas) {
+            let expected = filters.iter().zip(&ids).filter(|(filter, _)| filter.matches(meta));
+            let expected: Vec<_> = expected.map(|(_, id)| *id).collect();
+            assert_eq!(concerned(&mut groups, seq, meta), expected, "{meta:?}");
+        }
+    }
+
+    #[test]
+    fn clients_who_want_the_same_are_one_group_and_nothing_is_left_of_it_in_the_end() {
+        let mut groups = Groups::default();
+        let filter = of_assignees(&["ada", "bob"]);
+        let (first, shared) = groups.enter(&shape(filter.clone()));
+        let (second, same) = groups.enter(&shape(filter));
+        assert_eq!(first, second);
+        assert!(Arc::ptr_eq(&shared, &same));
+        groups.leave(first);
+        let of_ada = update(TaskId::generate(), facets("ada", &[]), facets("ada", &[]));
+        assert_eq!(concerned(&mut groups, 1, &of_ada), [first]);
+        groups.leave(first);
+        assert_eq!(concerned(&mut groups, 2, &of_ada), []);
+        assert!(groups.by_shape.is_empty() && groups.by_assignee.is_empty());
+        let (again, _) = groups.enter(&shape(EventFilter::default()));
+        assert_eq!(again, first, "its number is free again");
+    }
+}

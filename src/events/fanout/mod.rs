@@ -1,0 +1,163 @@
+//! Fan-out: the bare sockets of streams, written by a few threads of their own.
+//!
+//! Nearly all streams are answers of plain HTTP/1.1. For one of these, HTTP is done when its head is out: what
+//! follows are chunks, the same for everybody who wants the same. So its socket is taken out of the server's hands
+//! (`handoff.rs`) and given to a thread whose only work is to write what is pending (`shard.rs`): a client there is
+//! a descriptor and a place in the log. TLS, HTTP/2 and HTTP/1.0 keep the body of their answer, a
+//! [`Subscriber`], which is also how every stream begins.
+
+mod groups;
+mod mailbox;
+mod member;
+mod serve;
+mod shard;
+mod socket;
+mod table;
+mod tend;
+
+pub use member::Wish;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::handoff::{Bare, Claimant, Offer};
+
+use super::subscriber::{Subscriber, Surroundings};
+use mailbox::{Letter, Mailbox, Promise};
+use member::Member;
+use shard::Shard;
+
+/// The fan-out threads. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fanout {
+    mailboxes: Arc<[Arc<Mailbox>]>,
+    next: Arc<AtomicUsize>,
+}
+
+impl Fanout {
+    /// Threads that are about to be started.
+    ///
+    /// # Errors
+    /// When the system has no descriptor to give.
+    pub fn new(threads: usize) -> io::Result<Self> {
+        let mailboxes = (0..threads).map(|_| Mailbox::new().map(Arc::new)).collect::<io::Result<_>>()?;
+        Ok(Self { mailboxes, next: Arc::default() })
+    }
+
+    /// Starts the threads. They end when `around.draining` is cancelled and everybody has been sent away, or when
+    /// `cut_off` is. `tasks` waits for them, and must be waited for on this runtime.
+    ///
+    /// # Errors
+    /// When the system has no thread or descriptor to give.
+    pub fn start(
+        &self,
+        around: &Surroundings,
+        cut_off: CancellationToken,
+        tasks: &TaskTracker,
+    ) -> io::Result<()> {
+        let mut threads = Vec::new();
+        for (number, mailbox) in self.mailboxes.iter().enumerate() {
+            let shard = Shard::new(mailbox.clone(), around.clone(), Handle::current(), tasks.clone())?;
+            let (ends, ended) = oneshot::channel();
+            thread::Builder::new().name(format!("fanout-{number}")).spawn(move || {
+                // Dropped when the thread ends, however it does.
+                let _ends: oneshot::Sender<()> = ends;
+                shard.run();
+            })?;
+            threads.push(ended);
+        }
+        let ticks = around.ticks.clone();
+        tasks.spawn(self.clone().supervise(threads, ticks, around.draining.clone(), cut_off));
+        Ok(())
+    }
+
+    /// Something was published. Never blocks.
+    pub fn wake(&self) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
+    }
+
+    /// Claims the socket of a stream for one of the threads.
+    ///
+    /// # Errors
+    /// The subscriber, if there is no thread, or all of them are ending: then it is the body's, as ever.
+    pub fn claim(&self, subscriber: Subscriber, offer: &Offer) -> Result<(), Box<Subscriber>> {
+        let first = self.next.fetch_add(1, Relaxed);
+        let count = self.mailboxes.len();
+        let promise = (0..count).find_map(|at| self.mailboxes[(first + at) % count].promise());
+        match promise {
+            // Promised before this look: a thread that ends has seen either the promise or nobody who makes one.
+            Some(promise) if !subscriber.is_draining() => {
+                offer.claim(Box::new(Claim { subscriber, promise }));
+                Ok(())
+            }
+            _ => Err(Box::new(subscriber)),
+        }
+    }
+
+    async fn supervise(
+        self,
+        threads: Vec<oneshot::Receiver<()>>,
+        mut ticks: watch::Receiver<u64>,
+        draining: CancellationToken,
+        cut_off: CancellationToken,
+    ) {
+        let leash = Leash(self);
+        let fanout = &leash.0;
+        loop {
+            // Both are cancel safe.
+            tokio::select! {
+                () = draining.cancelled() => break,
+                Ok(()) = ticks.changed() => fanout.post(|| Letter::Tick),
+            }
+        }
+        fanout.post(|| Letter::Drain);
+        let ended = async {
+            for thread in threads {
+                // An error says that the sender is gone, which is what is waited for.
+                let _ = thread.await;
+            }
+        };
+        let mut ended = std::pin::pin!(ended);
+        // The threads are waited for again below.
+        tokio::select! {
+            () = &mut ended => return,
+            () = cut_off.cancelled() => fanout.post(|| Letter::CutOff),
+        }
+        ended.await;
+    }
+
+    fn post(&self, letter: impl Fn() -> Letter) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.post(letter()));
+    }
+}
+
+/// Ends the threads with the runtime, if it goes without an end in order.
+struct Leash(Fanout);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.post(|| Letter::Drain);
+        self.0.post(|| Letter::CutOff);
+    }
+}
+
+/// A stream whose socket is on its way.
+#[derive(Debug)]
+struct Claim {
+    subscriber: Subscriber,
+    promise: Promise,
+}
+
+impl Claimant for Claim {
+    fn take(self: Box<Self>, connection: Bare) {
+        let (wish, cursor) = self.subscriber.into_wish();
+        self.promise.keep(Member::new(connection, wish, cursor));
+    }
+}

@@ -1,0 +1,468 @@
+//! A fan-out thread: its own epoll, a table of sockets, and the crowd, which is everybody who is up to date.
+//!
+//! ```text
+//! loop: letters              -> new clients, pages of the store, the tick, the end
+//!       the crowd is behind  -> what is new, encoded once for each group, one send for each client
+//!       a tick, or the end   -> some of the table in each round
+//!       somebody is behind   -> a turn for each (`serve.rs`)
+//!       nothing to do        -> sleep until a socket or the bell says so
+//! ```
+//!
+//! The crowd has one cursor. A client leaves it when its socket takes no more, keeping nothing but its place in the
+//! log; when it has caught up it is in the crowd again. While a round goes on, what is published piles up in the
+//! ring, and the next round takes it all: the more there is to do, the fewer the sends.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use crate::events::feed::Page;
+use crate::events::parcel::{Parcel, Place};
+use crate::events::registry::{Crowd, DisconnectReason};
+use crate::events::ring::{After, SCAN_MAX};
+use crate::events::stretch::{Event, Stretch};
+use crate::events::subscriber::Surroundings;
+use crate::peer::{Ending, Patience};
+use crate::store::StoreError;
+
+use super::groups::{GroupId, Groups};
+use super::mailbox::{Letter, Mailbox};
+use super::member::{Member, Sent, State};
+use super::socket::{self, Input};
+use super::table::{Key, Table};
+
+/// Most bytes that the crowd is sent at once: about what a socket takes, so that more would only have to wait.
+const CROWD_BYTES_MAX: usize = 256 << 10;
+/// Sends between two offers to let another thread run: on one core the requests would wait for the whole crowd.
+const SENDS_BEFORE_YIELD: u32 = 64;
+/// Slots of the table that are looked at in one round of a tick, so that events do not wait for all of them.
+const SWEEP_MAX: usize = 256;
+/// Events of sockets that are taken at once.
+const READY_MAX: usize = 256;
+/// The bell, among the keys of clients.
+const BELL: u64 = u64::MAX;
+
+pub struct Shard {
+    pub(super) mailbox: Arc<Mailbox>,
+    epoll: OwnedFd,
+    pub(super) around: Surroundings,
+    pub(super) runtime: Handle,
+    pub(super) tasks: TaskTracker,
+    pub(super) table: Table,
+    pub(super) groups: Groups,
+    /// The seq up to which the crowd was served.
+    pub(super) position: u64,
+    /// The same, for those who ask from outside.
+    crowd: Crowd,
+    crowd_size: usize,
+    /// Whether a page of the store is on its way to the crowd: it was overtaken by the ring.
+    is_fetching: bool,
+    /// Clients that have something to be sent.
+    pub(super) queue: VecDeque<Key>,
+    /// Clients that are ahead of the crowd.
+    pub(super) ahead: Vec<Key>,
+    /// What is no part of the log and was sent in part only: what is left of it.
+    pub(super) tails: HashMap<Key, Bytes>,
+    /// Clients that have sent more than was read at once.
+    talkers: Vec<Key>,
+    /// How far a tick has come, while there is one.
+    tick: Option<usize>,
+    /// How far the farewells have come, while they are said.
+    farewell: Option<usize>,
+    pub(super) is_draining: bool,
+    is_cut_off: bool,
+    sends: u32,
+}
+
+impl Shard {
+    /// # Errors
+    /// When the system has no descriptor to give.
+    pub fn new(
+        mailbox: Arc<Mailbox>,
+        around: Surroundings,
+        runtime: Handle,
+        tasks: TaskTracker,
+    ) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, mailbox.bell(), EventData::new_u64(BELL), EventFlags::IN)?;
+        let position = around.feed.ring.head();
+        Ok(Self {
+            mailbox,
+            epoll,
+            around,
+            runtime,
+            tasks,
+            table: Table::default(),
+            groups: Groups::default(),
+            position,
+            crowd: Crowd::new(position.into()),
+            crowd_size: 0,
+            is_fetching: false,
+            queue: VecDeque::new(),
+            ahead: Vec::new(),
+            tails: HashMap::new(),
+            talkers: Vec::new(),
+            tick: None,
+            farewell: None,
+            is_draining: false,
+            is_cut_off: false,
+            sends: 0,
+        })
+    }
+
+    /// Serves until everybody has been sent away.
+    pub fn run(mut self) {
+        let mut ready = Vec::with_capacity(READY_MAX);
+        while !self.is_done() {
+            for letter in self.mailbox.take() {
+                self.read(letter);
+            }
+            let mut is_busy = self.broadcast();
+            is_busy |= self.sweep();
+            is_busy |= self.serve_queue();
+            is_busy |= self.hear_talkers();
+            self.wait(is_busy, &mut ready);
+            for event in ready.drain(..) {
+                self.hear(event);
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let nobody = self.table.len() == 0 && !self.mailbox.expects_somebody() && self.mailbox.is_empty();
+        self.is_draining && nobody
+    }
+
+    fn read(&mut self, letter: Letter) {
+        match letter {
+            Letter::Adopt(member) => self.adopt(*member),
+            Letter::Page(Some(key), page) => self.take_page(key, page),
+            Letter::Page(None, page) => self.take_page_for_crowd(page),
+            Letter::Tick => self.tick = self.tick.or(Some(0)),
+            Letter::Drain => {
+                self.is_draining = true;
+                self.farewell = Some(0);
+            }
+            Letter::CutOff => {
+                self.is_cut_off = true;
+                for key in self.table.keys() {
+                    self.end(key, |member| member.break_off(DisconnectReason::CutOff));
+                }
+            }
+        }
+    }
+
+    fn adopt(&mut self, mut member: Member) {
+        if self.is_cut_off {
+            return member.break_off(DisconnectReason::CutOff);
+        }
+        (member.group, member.wish.shape) = self.groups.enter(&member.wish.shape);
+        let key = self.table.insert(member);
+        let member = self.table.get(key).expect("it has just been inserted");
+        let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let added =
+            epoll::add(&self.epoll, &member.connection.socket, EventData::new_u64(key.to_u64()), interest);
+        if let Err(error) = added {
+            tracing::error!(error = %error, "a stream ended: its socket cannot be watched");
+            return self.end(key, |member| member.break_off(DisconnectReason::Failed));
+        }
+        self.serve(key);
+    }
+
+    /// Sends the crowd what is new; whether there may be more.
+    fn broadcast(&mut self) -> bool {
+        if self.is_fetching {
+            return false;
+        }
+        if self.crowd_size == 0 {
+            self.step(self.around.feed.ring.head());
+            return false;
+        }
+        match self.around.feed.ring.after(self.position, CROWD_BYTES_MAX, SCAN_MAX) {
+            After::Some(stretch) => {
+                self.deliver(&stretch, true);
+                true
+            }
+            After::UpToDate => false,
+            After::Behind => {
+                self.is_fetching = true;
+                self.fetch(None, self.position);
+                false
+            }
+        }
+    }
+
+    /// Sends everybody in the crowd their part of a stretch that begins where the crowd stands.
+    fn deliver(&mut self, stretch: &Stretch, is_live: bool) {
+        let mut concerned: HashMap<GroupId, Vec<Event<'_>>> = HashMap::new();
+        for event in stretch.events() {
+            let meta = &event.entry().meta;
+            self.groups.concerned(event.seq, meta, |id| concerned.entry(id).or_default().push(event));
+        }
+        for (id, events) in concerned {
+            let group = self.groups.group(id);
+            if !group.crowd.is_empty() {
+                let (shape, epoch) = (group.shape.clone(), self.around.feed.epoch());
+                let parcel = match shape.filter.is_empty() {
+                    true => Parcel::of(stretch, epoch, &shape),
+                    false => Parcel::of_events(stretch, epoch, shape.format, events.into_iter()),
+                };
+                self.send_to_crowd(id, &parcel, parcel.published.filter(|_| is_live));
+            }
+        }
+        self.step(stretch.until);
+    }
+
+    fn send_to_crowd(&mut self, id: GroupId, parcel: &Parcel, published: Option<Instant>) {
+        let (mut at, mut sent) = (0, 0);
+        while let Some(&key) = self.groups.group(id).crowd.get(at) {
+            let member = self.table.get(key).expect("the crowd are members");
+            match member.send(parcel, 0) {
+                Sent::Whole => at += 1,
+                Sent::Part => {
+                    self.leave_crowd(key);
+                    self.block(key);
+                }
+                Sent::Ended => self.end(key, drop),
+            }
+            sent += 1;
+            if self.yields() {
+                self.note_latency(published, std::mem::take(&mut sent));
+            }
+        }
+        self.note_latency(published, sent);
+    }
+
+    pub(super) fn note_latency(&self, published: Option<Instant>, sends: u64) {
+        if let Some(published) = published
+            && sends > 0
+        {
+            self.around.latency.note_all(published.elapsed(), sends);
+        }
+    }
+
+    /// Lets another thread run now and then; whether it did.
+    pub(super) fn yields(&mut self) -> bool {
+        self.sends += 1;
+        let is_time = self.sends >= SENDS_BEFORE_YIELD;
+        if is_time {
+            self.sends = 0;
+            thread::yield_now();
+        }
+        is_time
+    }
+
+    /// The crowd stands at `position` now, and who was ahead of it may not be any more.
+    fn step(&mut self, position: u64) {
+        if position == self.position {
+            return;
+        }
+        self.position = position;
+        self.crowd.store(position, Relaxed);
+        for key in std::mem::take(&mut self.ahead) {
+            self.serve(key);
+        }
+    }
+
+    pub(super) fn join_crowd(&mut self, key: Key) {
+        let Some(member) = self.table.get(key) else {
+            return;
+        };
+        let group = self.groups.group(member.group);
+        member.state = State::Crowd;
+        member.index = group.crowd.len();
+        member.wish.registration.join(&self.crowd);
+        group.crowd.push(key);
+        self.crowd_size += 1;
+    }
+
+    /// From here on it has a place of its own: where the crowd stands, unless that was noted already.
+    fn leave_crowd(&mut self, key: Key) {
+        let Some(member) = self.table.get(key) else {
+            return;
+        };
+        let (group, index) = (member.group, member.index);
+        member.state = State::Queued;
+        let crowd = &mut self.groups.group(group).crowd;
+        crowd.swap_remove(index);
+        self.crowd_size -= 1;
+        if let Some(&moved) = crowd.get(index)
+            && let Some(moved) = self.table.get(moved)
+        {
+            moved.index = index;
+        }
+    }
+
+    /// Takes a client of the crowd out of it, to be served by itself.
+    pub(super) fn set_apart(&mut self, key: Key) {
+        let position = self.position;
+        if let Some(member) = self.table.get(key)
+            && member.state == State::Crowd
+        {
+            member.place = Place { cursor: position, offset: 0 };
+            self.leave_crowd(key);
+        }
+    }
+
+    /// Its socket takes nothing more; the kernel says when it does.
+    pub(super) fn block(&mut self, key: Key) {
+        if let Some(member) = self.table.get(key) {
+            member.state = State::Blocked;
+            member.wish.registration.stand(member.place.cursor);
+            member.set_patience(Patience::Stalled);
+        }
+    }
+
+    /// Takes a client out of everything.
+    pub(super) fn take_out(&mut self, key: Key) -> Option<Member> {
+        self.set_apart(key);
+        let member = self.table.remove(key)?;
+        self.groups.leave(member.group);
+        self.tails.remove(&key);
+        Some(member)
+    }
+
+    pub(super) fn end(&mut self, key: Key, how: impl FnOnce(Member)) {
+        if let Some(mut member) = self.take_out(key) {
+            let cursor = member.place.cursor;
+            member.wish.registration.stand(cursor);
+            how(member);
+        }
+    }
+
+    /// The kernel watches it no more.
+    pub(super) fn unwatch(&self, member: &Member) {
+        // One that is not watched needs no unwatching.
+        let _ = epoll::delete(&self.epoll, &member.connection.socket);
+    }
+
+    /// Has a page of the store read, for one client or for the crowd.
+    pub(super) fn fetch(&self, key: Option<Key>, cursor: u64) {
+        let (feed, mailbox) = (self.around.feed.clone(), self.mailbox.clone());
+        let fetching = async move {
+            let page = feed.page(cursor).await;
+            mailbox.post(Letter::Page(key, page));
+        };
+        self.tasks.spawn_on(fetching, &self.runtime);
+    }
+
+    fn take_page_for_crowd(&mut self, page: Result<Page, StoreError>) {
+        self.is_fetching = false;
+        match page {
+            Ok(Page::Some(stretch)) => self.deliver(&stretch, false),
+            // Each for itself, then: some want to be told, some want a snapshot.
+            Ok(Page::Expired { .. }) | Err(_) => {
+                for key in self.table.keys() {
+                    self.set_apart(key);
+                    self.enqueue(key);
+                }
+                self.step(self.around.feed.ring.oldest() - 1);
+            }
+        }
+    }
+
+    /// One round of a tick, or of the farewells; whether there is more.
+    fn sweep(&mut self) -> bool {
+        if let Some(from) = self.tick {
+            self.tick = self.sweep_from(from, Self::tick);
+        }
+        if let Some(from) = self.farewell {
+            self.farewell = self.sweep_from(from, Self::drain);
+        }
+        self.tick.is_some() || self.farewell.is_some()
+    }
+
+    fn sweep_from(&mut self, from: usize, mut each: impl FnMut(&mut Self, Key)) -> Option<usize> {
+        let to = self.table.slots().min(from + SWEEP_MAX);
+        for slot in from..to {
+            if let Some(key) = self.table.key_at(slot) {
+                each(self, key);
+                self.yields();
+            }
+        }
+        (to < self.table.slots()).then_some(to)
+    }
+
+    fn serve_queue(&mut self) -> bool {
+        // Who is not done in its turn is behind those that are waiting now.
+        for key in std::mem::take(&mut self.queue) {
+            self.serve(key);
+        }
+        !self.queue.is_empty()
+    }
+
+    /// Sleeps until there is something to do; not at all when there is already.
+    fn wait(&mut self, is_busy: bool, ready: &mut Vec<epoll::Event>) {
+        let mut has_more = is_busy;
+        if !is_busy {
+            self.mailbox.falls_asleep();
+            // Looked at after that, so that whatever comes later rings.
+            let has_news = !self.is_fetching && self.around.feed.ring.head() != self.position;
+            has_more = has_news || !self.mailbox.is_empty() || self.is_done();
+        }
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let timeout = has_more.then_some(&at_once);
+        // An interrupted wait finds nothing, and the next one what it missed.
+        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), timeout);
+        self.mailbox.is_awake();
+    }
+
+    fn hear(&mut self, event: epoll::Event) {
+        let number = event.data.u64();
+        if number == BELL {
+            // Only so that it can ring again.
+            let _ = rustix::io::read(self.mailbox.bell(), &mut [0; 8]);
+            return;
+        }
+        let (key, flags) = (Key::from_u64(number), event.flags);
+        if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
+            self.hear_input(key, flags);
+        }
+        if let Some(member) = self.table.get(key)
+            && member.state == State::Blocked
+            && flags.contains(EventFlags::OUT)
+        {
+            member.set_patience(Patience::Usual);
+            self.serve(key);
+        }
+    }
+
+    fn hear_input(&mut self, key: Key, flags: EventFlags) {
+        let Some(Member { connection, .. }) = self.table.get(key) else {
+            return;
+        };
+        match socket::ignore_input(&connection.socket, &connection.fate) {
+            Input::End => self.end(key, drop),
+            Input::Silence if flags.intersects(EventFlags::HUP | EventFlags::ERR) => {
+                connection.fate.note(Ending::Closed);
+                self.end(key, drop);
+            }
+            Input::Silence => {}
+            Input::More => self.talkers.push(key),
+        }
+    }
+
+    fn hear_talkers(&mut self) -> bool {
+        for key in std::mem::take(&mut self.talkers) {
+            self.hear_input(key, EventFlags::empty());
+        }
+        !self.talkers.is_empty()
+    }
+}
+
+/// However the thread ends, nobody must wait for it.
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}

@@ -1,0 +1,79 @@
+//! The clients of a fan-out thread, densely, by numbers that the kernel can hand back.
+
+use super::member::Member;
+
+/// Names a client for as long as it is there; the number of one that has gone is given to another, the key is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub slot: u32,
+    generation: u32,
+}
+
+impl Key {
+    /// In the form that the kernel keeps with a descriptor. Never [`u64::MAX`].
+    pub fn to_u64(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    pub fn from_u64(number: u64) -> Self {
+        Self { slot: number as u32, generation: (number >> 32) as u32 }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    member: Option<Member>,
+}
+
+impl Table {
+    pub fn insert(&mut self, member: Member) -> Key {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            // A process has fewer descriptors than this has numbers.
+            self.slots.len() as u32 - 1
+        });
+        let place = &mut self.slots[slot as usize];
+        place.member = Some(member);
+        Key { slot, generation: place.generation }
+    }
+
+    pub fn get(&mut self, key: Key) -> Option<&mut Member> {
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        slot.member.as_mut().filter(|_| slot.generation == key.generation)
+    }
+
+    pub fn remove(&mut self, key: Key) -> Option<Member> {
+        self.get(key)?;
+        let slot = &mut self.slots[key.slot as usize];
+        // Half of the numbers, so that no key is all ones.
+        slot.generation = (slot.generation + 1) & (u32::MAX >> 1);
+        self.free.push(key.slot);
+        slot.member.take()
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Slots, empty ones included.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Who is in a slot.
+    pub fn key_at(&self, slot: usize) -> Option<Key> {
+        let Slot { generation, member } = self.slots.get(slot)?;
+        member.as_ref().map(|_| Key { slot: slot as u32, generation: *generation })
+    }
+
+    pub fn keys(&self) -> Vec<Key> {
+        (0..self.slots.len()).filter_map(|slot| self.key_at(slot)).collect()
+    }
+}

@@ -1,0 +1,71 @@
+//! A client that needs more than the log for a while: it was overtaken by retention, is told so, and may have to be
+//! sent a snapshot. A task of its own does for it what the body of an answer does for others, and gives it back.
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::events::frame::{self, LAST_CHUNK};
+use crate::events::subscriber::Subscriber;
+use crate::handoff::Bare;
+use crate::peer::{Ending, Fate, Patience};
+
+use super::mailbox::Promise;
+use super::member::Member;
+use super::socket;
+
+pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise) {
+    let Bare { socket, fate, place } = connection;
+    // A socket that cannot be used is dead.
+    let Ok(mut socket) = TcpStream::from_std(socket) else {
+        return;
+    };
+    // How long a snapshot takes is not the client's fault.
+    let _ = Patience::Stalled.set(&socket);
+    loop {
+        // Whichever comes first, the other one is not needed any more.
+        let next = tokio::select! {
+            next = subscriber.next() => next,
+            () = gone(&socket, &fate) => return,
+        };
+        let (bytes, is_last) = match next {
+            Some(Ok(bytes)) => (frame::chunk(&bytes).freeze(), false),
+            None => (Bytes::from_static(LAST_CHUNK), true),
+            // In the middle of a message: the missing end says so.
+            Some(Err(_)) => return,
+        };
+        if let Err(error) = socket.write_all(&bytes).await {
+            fate.note_error(&error);
+            return;
+        }
+        if !is_last && !subscriber.follows() {
+            continue;
+        }
+        let Ok(socket) = socket.into_std() else {
+            return;
+        };
+        if is_last {
+            return socket::close(socket);
+        }
+        let _ = Patience::Usual.set(&socket);
+        let (wish, cursor) = subscriber.into_wish();
+        return promise.keep(Member::new(Bare { socket, fate, place }, wish, cursor));
+    }
+}
+
+/// Waits until the client has gone.
+async fn gone(socket: &TcpStream, fate: &Fate) {
+    let mut ignored = [0; 1024];
+    loop {
+        let read = match socket.readable().await {
+            Ok(()) => socket.try_read(&mut ignored),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(0) => return fate.note(Ending::Closed),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) => return fate.note_error(&error),
+        }
+    }
+}

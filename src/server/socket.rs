@@ -1,0 +1,135 @@
+//! A socket that notes how it ends, and is patient with a peer that has stopped reading.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::peer::{Ending, Fate, Patience};
+
+/// Silence after which the kernel asks whether the peer is still there.
+const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// What the kernel may hold for one client. Left to itself it grows to megabytes for one that does not read.
+const SEND_BUFFER_BYTES: usize = 256 << 10;
+/// What the kernel may hold beyond what the network takes at the moment. Little, so that a peer that does not read is
+/// told from one that has gone by the write that has to wait, and holds little.
+const UNSENT_BYTES: u32 = 16 << 10;
+
+/// Whether everything that HTTP has written so far has left its buffers. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Flushed(Arc<AtomicBool>);
+
+impl Flushed {
+    pub fn is_so(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+#[derive(Debug)]
+pub struct Watched {
+    socket: TcpStream,
+    fate: Fate,
+    patience: Patience,
+    flushed: Flushed,
+}
+
+impl Watched {
+    pub fn new(socket: TcpStream, fate: Fate, flushed: Flushed) -> Self {
+        Self { socket, fate, patience: Patience::Usual, flushed }
+    }
+
+    /// The bare socket.
+    ///
+    /// # Errors
+    /// When it is dead.
+    pub fn into_bare(self) -> io::Result<std::net::TcpStream> {
+        if self.patience != Patience::Usual {
+            Patience::Usual.set(&self.socket)?;
+        }
+        self.socket.into_std()
+    }
+
+    fn seen<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|error| self.fate.note_error(error))
+    }
+
+    fn written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.flushed.0.store(false, Relaxed);
+        let patience = if result.is_pending() { Patience::Stalled } else { Patience::Usual };
+        if patience != self.patience {
+            self.patience = patience;
+            // A socket that refuses is dead already, and the next write will say so.
+            let _ = patience.set(&self.socket);
+        }
+        result.map(|result| self.seen(result))
+    }
+}
+
+/// Prepares a socket, or one that listens, whose connections then inherit it all.
+///
+/// # Errors
+/// When the socket is dead.
+pub fn configure(socket: &impl AsFd) -> io::Result<()> {
+    Patience::Usual.set(socket)?;
+    let socket = SockRef::from(socket);
+    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    socket.set_tcp_keepalive(&keepalive)
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (filled, room) = (buf.filled().len(), buf.remaining());
+        let result = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
+        if result.is_ok() && room > 0 && buf.filled().len() == filled {
+            self.fate.note(Ending::Closed);
+        }
+        Poll::Ready(self.seen(result))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.written(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.written(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // HTTP asks for this once its own buffers are empty.
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.flushed.0.store(true, Relaxed);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
