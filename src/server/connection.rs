@@ -29,13 +29,10 @@ const CONNECTION_BYTES_MAX: usize = 32 << 10;
 
 pub(super) async fn serve(
     socket: TcpStream,
-    peer: SocketAddr,
+    (local, peer): (SocketAddr, SocketAddr),
     place: OwnedSemaphorePermit,
     serving: Serving,
 ) {
-    let Ok(local) = socket.local_addr() else {
-        return;
-    };
     let Serving { endpoint, head_time_max, shutdown, .. } = serving;
     let (fate, offer, flushed) = (Fate::default(), Offer::default(), Flushed::default());
     let (fate_of_request, offer_of_request) = (fate.clone(), offer.clone());

@@ -123,6 +123,8 @@ pub fn serve(
 }
 
 async fn accept(listener: TcpListener, serving: Serving) {
+    // The same for every connection, unless it is all addresses of the machine.
+    let listening = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
     loop {
         // Both are cancel safe.
         let accepted = tokio::select! {
@@ -133,6 +135,9 @@ async fn accept(listener: TcpListener, serving: Serving) {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let Some(local) = listening.or_else(|| socket.local_addr().ok()) else {
+            continue;
+        };
         // Beyond the cap one connection waits here and the others in the backlog. Both are cancel safe.
         let place = tokio::select! {
             () = serving.shutdown.soft.cancelled() => return,
@@ -140,6 +145,6 @@ async fn accept(listener: TcpListener, serving: Serving) {
         };
         let serving = serving.clone();
         let tasks = serving.shutdown.tasks.clone();
-        tasks.spawn(connection::serve(socket, peer, place, serving));
+        tasks.spawn(connection::serve(socket, (local, peer), place, serving));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::Notify;
 
 use crate::events::feed::Page;
 use crate::store::StoreError;
@@ -38,30 +39,40 @@ pub struct Mailbox {
     open: AtomicBool,
     /// Clients that are on their way.
     promised: AtomicUsize,
+    /// Told of a letter that can wait for others.
+    can_wait: Arc<Notify>,
 }
 
 /// A client that is on its way: the thread does not end before it is there, or the promise is dropped.
 #[derive(Debug)]
-pub struct Promise(Arc<Mailbox>);
+pub struct Promise {
+    mailbox: Arc<Mailbox>,
+    is_urgent: bool,
+}
 
 impl Mailbox {
     /// # Errors
     /// When the system has no descriptor to give.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(can_wait: Arc<Notify>) -> io::Result<Self> {
         Ok(Self {
             letters: Mutex::new(Vec::new()),
             asleep: AtomicBool::new(false),
             bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             open: AtomicBool::new(true),
             promised: AtomicUsize::new(0),
+            can_wait,
         })
     }
 
     pub fn post(&self, letter: Letter) {
+        self.put(letter);
+        self.wake();
+    }
+
+    fn put(&self, letter: Letter) {
         // One that nobody reads is dropped, and with it the connection in it.
         if self.open.load(SeqCst) {
             self.letters().push(letter);
-            self.wake();
         }
     }
 
@@ -76,7 +87,7 @@ impl Mailbox {
     /// Promises a client, unless the thread has ended.
     pub fn promise(self: &Arc<Self>) -> Option<Promise> {
         self.promised.fetch_add(1, SeqCst);
-        let promise = Promise(self.clone());
+        let promise = Promise { mailbox: self.clone(), is_urgent: true };
         self.open.load(SeqCst).then_some(promise)
     }
 
@@ -119,15 +130,22 @@ impl Mailbox {
 }
 
 impl Promise {
-    /// Keeps it.
-    pub fn keep(self, member: Member) {
-        self.0.post(Letter::Adopt(Box::new(member)));
+    /// Keeps it. Waking the thread for each single client costs more than all the rest, so one that lacks nothing
+    /// waits for a moment, or until something is published.
+    pub fn keep(mut self, member: Member, lacks_nothing: bool) {
+        self.mailbox.put(Letter::Adopt(Box::new(member)));
+        if lacks_nothing {
+            self.mailbox.can_wait.notify_one();
+            self.is_urgent = false;
+        }
     }
 }
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        self.0.promised.fetch_sub(1, SeqCst);
-        self.0.wake();
+        self.mailbox.promised.fetch_sub(1, SeqCst);
+        if self.is_urgent {
+            self.mailbox.wake();
+        }
     }
 }

@@ -21,9 +21,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,11 +35,16 @@ use mailbox::{Letter, Mailbox, Promise};
 use member::Member;
 use shard::Shard;
 
+/// How long a client that lacks nothing may wait for others, to wake its thread together.
+const COMPANY_TIME: Duration = Duration::from_millis(5);
+
 /// The fan-out threads. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fanout {
     mailboxes: Arc<[Arc<Mailbox>]>,
     next: Arc<AtomicUsize>,
+    /// Told of letters that can wait for others.
+    can_wait: Arc<Notify>,
 }
 
 impl Fanout {
@@ -47,8 +53,9 @@ impl Fanout {
     /// # Errors
     /// When the system has no descriptor to give.
     pub fn new(threads: usize) -> io::Result<Self> {
-        let mailboxes = (0..threads).map(|_| Mailbox::new().map(Arc::new)).collect::<io::Result<_>>()?;
-        Ok(Self { mailboxes, next: Arc::default() })
+        let can_wait = Arc::new(Notify::new());
+        let mailboxes = (0..threads).map(|_| Mailbox::new(can_wait.clone()).map(Arc::new));
+        Ok(Self { mailboxes: mailboxes.collect::<io::Result<_>>()?, next: Arc::default(), can_wait })
     }
 
     /// Starts the threads. They end when `around.draining` is cancelled and everybody has been sent away, or when
@@ -111,10 +118,14 @@ impl Fanout {
         let leash = Leash(self);
         let fanout = &leash.0;
         loop {
-            // Both are cancel safe.
+            // All are cancel safe.
             tokio::select! {
                 () = draining.cancelled() => break,
                 Ok(()) = ticks.changed() => fanout.post(|| Letter::Tick),
+                () = fanout.can_wait.notified() => {
+                    tokio::time::sleep(COMPANY_TIME).await;
+                    fanout.wake();
+                }
             }
         }
         fanout.post(|| Letter::Drain);
@@ -157,7 +168,10 @@ struct Claim {
 
 impl Claimant for Claim {
     fn take(self: Box<Self>, connection: Bare) {
+        let is_urgent = self.subscriber.is_draining();
         let (wish, cursor) = self.subscriber.into_wish();
-        self.promise.keep(Member::new(connection, wish, cursor));
+        // Nothing after its cursor was published yet: whatever will be wakes its thread.
+        let lacks_nothing = !is_urgent && cursor == wish.live_after;
+        self.promise.keep(Member::new(connection, wish, cursor), lacks_nothing);
     }
 }

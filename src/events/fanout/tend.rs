@@ -49,7 +49,7 @@ pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise
         }
         let _ = Patience::Usual.set(&socket);
         let (wish, cursor) = subscriber.into_wish();
-        return promise.keep(Member::new(Bare { socket, fate, place }, wish, cursor));
+        return promise.keep(Member::new(Bare { socket, fate, place }, wish, cursor), false);
     }
 }
 
