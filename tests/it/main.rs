@@ -2,6 +2,7 @@
 
 mod contract;
 mod harness;
+mod http1;
 mod parser;
 mod sse;
 mod transcript;
@@ -13,6 +14,7 @@ mod executions;
 mod executor;
 mod frames;
 mod guard;
+mod handoff;
 mod imports;
 mod lists;
 mod logs;

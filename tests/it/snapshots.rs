@@ -206,6 +206,7 @@ async fn the_end_of_the_hub_does_not_wait_for_snapshots_and_cuts_none_in_a_messa
             while let Some(message) = stream.try_next().await {
                 words.push(message["event"].as_str().expect("a word").to_owned());
             }
+            assert!(stream.response.is_over(), "the answer ends in order");
             assert!(stream.parser.is_between_messages(), "a message was cut");
             words
         }));
@@ -232,21 +233,28 @@ async fn a_snapshot_that_nobody_waits_for_holds_up_nobody() {
     assert_eq!(tasks.len(), 200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_retention_has_overtaken_gets_a_new_snapshot_in_its_open_stream() {
-    let flags = ["--ring-events-max", "4", "--retain-events-max", "4"];
-    let hub = Hub::tuned(&flags, |config| config.store.retention_period_ms = 20).await;
-    let id = hub.client.create(json!({ "title": "t", "artifacts": [] })).await;
-    let mut slow = Stalled::open(&hub.client, "/api/events/stream?snapshot=true").await;
-    // More than a socket's buffers hold, so that the stream waits at an early event; each less than a page, so that
-    // it waits between two.
+/// Has retention overtake a client that does not read, while each event is as large as `bytes`.
+async fn overtake(hub: &Hub, id: &str, bytes: usize) {
     let artifacts =
-        |round: usize| (0..5).map(|n| format!("{round}-{n}-{}", "x".repeat(4000))).collect::<Vec<_>>();
+        |round: usize| (0..5).map(|n| format!("{round}-{n}-{}", "x".repeat(bytes / 5))).collect::<Vec<_>>();
     for round in 0..100 {
         let body = json!({ "artifacts": artifacts(round) });
         hub.client.with_body(Method::PATCH, &format!("/api/tasks/{id}"), body).await;
     }
     hub.client.wait_for("/api/events/status", |status| seq(&status["oldest"]) > 90).await;
+}
+
+const FORGETFUL: [&str; 4] = ["--ring-events-max", "4", "--retain-events-max", "4"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_retention_has_overtaken_gets_a_new_snapshot_in_its_open_stream() {
+    // As the body of an answer, which stops between two events when each is less than a page.
+    let flags = [&FORGETFUL[..], &["--fanout-threads", "0"]].concat();
+    let hub = Hub::tuned(&flags, |config| config.store.retention_period_ms = 20).await;
+    let id = hub.client.create(json!({ "title": "t", "artifacts": [] })).await;
+    let mut slow = Stalled::open(&hub.client, "/api/events/stream?snapshot=true").await;
+    // More than a socket's buffers hold, so that the stream waits at an early event.
+    overtake(&hub, &id, 20_000).await;
     let mut words: Vec<String> = Vec::new();
     let mut last = Value::Null;
     while last["event"] != "connected" || !words.iter().any(|word| word == "reset") {
@@ -257,4 +265,31 @@ async fn a_client_that_retention_has_overtaken_gets_a_new_snapshot_in_its_open_s
     assert_eq!(words[reset + 1..], ["snapshot", "connected"]);
     assert!(words[..reset].iter().filter(|word| *word == "task_updated").count() > 1, "{words:?}");
     assert_eq!(seq(&last["id"]), 101);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_retention_has_overtaken_in_the_middle_of_an_event_is_cut_off_and_told_when_it_is_back()
+{
+    let flags = [&FORGETFUL[..], &["--fanout-threads", "1"]].concat();
+    let hub = Hub::tuned(&flags, |config| config.store.retention_period_ms = 20).await;
+    let id = hub.client.create(json!({ "title": "t", "artifacts": [] })).await;
+    let mut slow = Stalled::open(&hub.client, "/api/events/stream?snapshot=true").await;
+    overtake(&hub, &id, 20_000).await;
+    let mut told = 0;
+    while let Some(message) = slow.try_next().await {
+        assert_ne!(message["event"], "reset");
+        told = seq(&message["id"]);
+    }
+    assert!(!slow.response.is_over(), "nobody takes what there is for all of it");
+    assert!(told > 0 && told < 90, "{told}");
+    let status =
+        hub.client.wait_for("/api/events/status?clients=true", |it| it["connected_clients"] == 0).await;
+    assert_eq!(status["recent_disconnects"][0]["reason"], "overtaken");
+
+    let epoch = status["epoch"].as_str().expect("an epoch");
+    let last_event_id = format!("{epoch}-{told}");
+    let mut back = Stream::connect(&hub.client, "?snapshot=true", Some(&last_event_id)).await;
+    for expected in ["reset", "snapshot", "connected"] {
+        assert_eq!(back.next().await["event"], expected);
+    }
 }

@@ -54,10 +54,10 @@ async fn thousands_are_sent_away_in_time_and_spread_out() {
     let mut per_second = [0; 4];
     for stream in &mut streams {
         let mut last = Value::Null;
-        // To HTTP/1.0 the end of the body is the end of the connection; a broken one would be an error.
         while let Some(message) = stream.try_next().await {
             last = message;
         }
+        assert!(stream.response.is_over(), "the answer ends in order");
         assert_eq!(last["event"], "goodbye");
         per_second[last["data"]["retry_ms"].as_u64().expect("a number") as usize / 1000 - 1] += 1;
     }
