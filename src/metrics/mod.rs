@@ -7,10 +7,13 @@ mod latency;
 
 pub use latency::Latency;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use metrics::{Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 const REQUESTS: &str = "taskhub_http_requests_total";
@@ -35,6 +38,10 @@ pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     stream_latency: Arc<Latency>,
+    /// Those that every request moves, so that none has to be looked up by its name each time.
+    in_flight: Gauge,
+    request_seconds: Histogram,
+    requests: Arc<RwLock<HashMap<(&'static str, u16), Counter>>>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -99,23 +106,36 @@ impl Metrics {
             SharedString::const_str("Time to an answer's head"),
         );
         let handle = recorder.handle();
-        Self { recorder: Arc::new(recorder), handle, stream_latency: Arc::default() }
+        Self {
+            in_flight: recorder.register_gauge(&Key::from_static_name(IN_FLIGHT), &METADATA),
+            request_seconds: recorder.register_histogram(&Key::from_static_name(REQUEST_SECONDS), &METADATA),
+            requests: Arc::default(),
+            recorder: Arc::new(recorder),
+            handle,
+            stream_latency: Arc::default(),
+        }
     }
 
     pub fn request(&self, method: &'static str, status: u16, elapsed: Duration) {
-        let labels = vec![Label::new("method", method), Label::new("status", status.to_string())];
-        let key = Key::from_parts(REQUESTS, labels);
-        self.recorder.register_counter(&key, &METADATA).increment(1);
-        let key = Key::from_static_name(REQUEST_SECONDS);
-        self.recorder.register_histogram(&key, &METADATA).record(elapsed.as_secs_f64());
+        let known = self.requests.read().unwrap_or_else(|poison| poison.into_inner());
+        match known.get(&(method, status)) {
+            Some(counter) => counter.increment(1),
+            None => {
+                drop(known);
+                let labels = vec![Label::new("method", method), Label::new("status", status.to_string())];
+                let counter = self.recorder.register_counter(&Key::from_parts(REQUESTS, labels), &METADATA);
+                counter.increment(1);
+                let mut known = self.requests.write().unwrap_or_else(|poison| poison.into_inner());
+                known.insert((method, status), counter);
+            }
+        }
+        self.request_seconds.record(elapsed.as_secs_f64());
     }
 
     /// Counts a request as in flight until what it returns is dropped.
     pub fn in_flight(&self) -> InFlight {
-        let key = Key::from_static_name(IN_FLIGHT);
-        let gauge = self.recorder.register_gauge(&key, &METADATA);
-        gauge.increment(1.0);
-        InFlight(gauge)
+        self.in_flight.increment(1.0);
+        InFlight(self.in_flight.clone())
     }
 
     pub fn streams(&self, open: u64) {
