@@ -1,0 +1,10 @@
+//! What the benches share. A crate, since each of them uses another part of it.
+
+pub mod connection;
+pub mod cores;
+pub mod figures;
+pub mod hub;
+pub mod interrupt;
+pub mod process;
+pub mod report;
+pub mod wire;
