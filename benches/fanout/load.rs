@@ -6,10 +6,10 @@ use rig::cores::Cores;
 use rig::process::Cpu;
 use rig::report::Sample;
 
-use crate::audience::{Ask, Audience, Tally};
-use crate::mark::now_ns;
-use crate::press::Press;
 use crate::servers::{Kind, Server};
+use rig::audience::{Ask, Audience, Tally};
+use rig::mark::now_ns;
+use rig::press::Press;
 
 /// Events that get what a server allocates once out of the way.
 const WARM_UP: u64 = 20;
@@ -81,7 +81,7 @@ impl Load {
         let mut audience = Audience::new()?;
         audience.publish_over(Press::open(server.address, server.way.clone())?)?;
         audience.open(1, |_| server.ask())?;
-        audience.publish_and_receive(WARM_UP, 1)?;
+        audience.publish_and_receive(WARM_UP)?;
         let alone = self.alone().publish(server, &mut audience)?;
         // Who goes on as one of them, unless they ask for something else.
         let rest = match self.reaches {
@@ -93,7 +93,7 @@ impl Load {
         };
         audience.open(rest, &mut ask)?;
         if self.reaches.is_none() {
-            audience.publish_and_receive(3, self.clients as u64)?;
+            audience.publish_and_receive(3)?;
         }
         Ok((alone, self.publish(server, &mut audience)?))
     }
@@ -127,21 +127,5 @@ impl Load {
         let tally = std::mem::take(&mut audience.tally);
         let time = Duration::from_nanos(tally.last_ns.saturating_sub(started_ns).max(1));
         Ok(Outcome { tally, cpu, time })
-    }
-}
-
-impl Audience {
-    pub fn publish(&mut self, events: u64) -> anyhow::Result<()> {
-        self.press.as_mut().map_or(Ok(()), |press| press.publish(events))
-    }
-
-    /// Publishes one after the other to `clients` that all get everything.
-    pub fn publish_and_receive(&mut self, events: u64, clients: u64) -> anyhow::Result<()> {
-        self.tally = Tally::default();
-        for count in 1..=events {
-            self.publish(1)?;
-            self.receive(count * clients)?;
-        }
-        self.acknowledged()
     }
 }

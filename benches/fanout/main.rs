@@ -31,13 +31,8 @@
 //!
 //! A run without `--bench`, which cargo adds to `cargo bench`, is a smoke run as with `--quick`.
 
-mod audience;
 mod bench;
-mod listener;
 mod load;
-mod mark;
-mod press;
-mod probe;
 mod scenarios;
 mod servers;
 

@@ -1,6 +1,6 @@
 //! `filters`: what it costs to look, for each client, whether an event is for it. The hub alone has filters.
 //!
-//! As many tasks as clients change their status. Nobody filters; or each client has a filter of its own that all
+//! As many tasks as clients change their titles. Nobody filters; or each client has a filter of its own that all
 //! events pass; or each client follows one task of its own by its assignee, so that one in so many is for it.
 
 use clap::Args;
@@ -10,11 +10,11 @@ use rig::process::need_descriptors;
 use rig::report::{Sample, Section};
 use serde_json::json;
 
-use crate::audience::Ask;
 use crate::bench::Bench;
-use crate::listener::Ids;
 use crate::load::Load;
-use crate::servers::{Kind, update_status};
+use crate::servers::{Kind, change};
+use rig::audience::Ask;
+use rig::listener::Ids;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
@@ -77,7 +77,7 @@ fn measure(
 ) -> anyhow::Result<Sample> {
     let mut server = kind.start(&bench.cores)?;
     let tasks = (0..clients).map(|number| {
-        // Its own words make the event as long as the others.
+        // As long as the other events, with the words of a task in it.
         let task = json!({
             "title": "Measure what it costs to look for what is wanted", "priority": "high",
             "assignee": format!("engineer-{number}"), "tags": ["all", format!("only-{number}")],
@@ -86,7 +86,7 @@ fn measure(
         Ok(task["id"].as_str().unwrap_or_default().to_owned())
     });
     let tasks = tasks.collect::<anyhow::Result<Vec<_>>>()?;
-    server.way = update_status(tasks);
+    server.way = change(tasks);
     // What comes one by one is written one by one, with filters and without.
     let (rate, reaches) = match filters {
         Filters::None | Filters::Pass => (50, clients as u64),

@@ -7,10 +7,10 @@ use rig::figures::count;
 use rig::process::need_descriptors;
 use rig::report::Sample;
 
-use crate::audience::Audience;
 use crate::bench::Bench;
-use crate::press::Press;
 use crate::servers::Kind;
+use rig::audience::Audience;
+use rig::press::Press;
 
 /// Clients and events that get what a server allocates once out of the way.
 const WARM_UP: usize = 20;
@@ -39,7 +39,7 @@ fn measure(bench: &Bench, kind: Kind, clients: usize) -> anyhow::Result<Sample> 
     let mut audience = Audience::new()?;
     audience.publish_over(Press::open(server.address, server.way.clone())?)?;
     audience.open(WARM_UP, |_| server.ask())?;
-    audience.publish_and_receive(WARM_UP as u64, WARM_UP as u64)?;
+    audience.publish_and_receive(WARM_UP as u64)?;
     audience.settle(PAUSE)?;
 
     let more = clients - WARM_UP;
@@ -48,7 +48,7 @@ fn measure(bench: &Bench, kind: Kind, clients: usize) -> anyhow::Result<Sample> 
     audience.settle(PAUSE)?;
     let cpu = server.process.cpu()?.since(cpu);
     let idle = server.process.resident_bytes()?;
-    audience.publish_and_receive(2, clients as u64)?;
+    audience.publish_and_receive(2)?;
     audience.settle(PAUSE)?;
     let used = server.process.resident_bytes()?;
     let each = |bytes: u64| bytes.saturating_sub(memory) as f64 / 1024.0 / more as f64;

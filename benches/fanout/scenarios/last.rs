@@ -7,11 +7,11 @@ use rig::figures::count;
 use rig::process::need_descriptors;
 use rig::report::Sample;
 
-use crate::audience::{Audience, Tally};
 use crate::bench::Bench;
-use crate::mark::now_ns;
-use crate::press::Press;
 use crate::servers::Kind;
+use rig::audience::{Audience, Tally};
+use rig::mark::now_ns;
+use rig::press::Press;
 
 /// Between two events, so that each meets a server that rests.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ fn measure(bench: &Bench, kind: Kind, clients: usize, events: u64) -> anyhow::Re
     let mut audience = Audience::new()?;
     audience.publish_over(Press::open(server.address, server.way.clone())?)?;
     audience.open(clients, |_| server.ask())?;
-    audience.publish_and_receive(2, clients as u64)?;
+    audience.publish_and_receive(2)?;
     let (mut last, mut median) = (Vec::new(), Vec::new());
     for _ in 0..events {
         audience.settle(PAUSE)?;

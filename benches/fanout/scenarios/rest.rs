@@ -5,12 +5,12 @@ use rig::figures::count;
 use rig::process::need_descriptors;
 use rig::report::Sample;
 
-use crate::audience::Audience;
 use crate::bench::Bench;
 use crate::load::Load;
-use crate::press::Press;
-use crate::probe::Probe;
 use crate::servers::Kind;
+use rig::audience::Audience;
+use rig::press::Press;
+use rig::probe::Probe;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
@@ -52,7 +52,7 @@ fn measure(bench: &Bench, kind: Kind, load: Load) -> anyhow::Result<Sample> {
     let mut audience = Audience::new()?;
     audience.publish_over(Press::open(server.address, server.way.clone())?)?;
     audience.open(load.clients, |_| server.ask())?;
-    audience.publish_and_receive(2, load.clients as u64)?;
+    audience.publish_and_receive(2)?;
     audience.ask_over(Probe::open(server.address, server.questions.clone())?)?;
     let outcome = load.publish(&server, &mut audience)?;
     drop(server);

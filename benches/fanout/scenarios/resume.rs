@@ -7,10 +7,10 @@ use rig::figures::count;
 use rig::process::need_descriptors;
 use rig::report::{Sample, Section};
 
-use crate::audience::{Ask, Audience, Tally};
 use crate::bench::Bench;
-use crate::press::Press;
 use crate::servers::{Kind, Out, start_hub};
+use rig::audience::{Ask, Audience, Tally};
+use rig::press::Press;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {

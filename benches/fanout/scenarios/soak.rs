@@ -9,10 +9,10 @@ use rig::figures::{Histogram, count, milliseconds, plain};
 use rig::process::need_descriptors;
 use rig::report::{Sample, Section};
 
-use crate::audience::{Audience, Tally};
 use crate::bench::Bench;
-use crate::press::Press;
 use crate::servers::Server;
+use rig::audience::{Audience, Tally};
+use rig::press::Press;
 
 /// Lines of the table, however long it takes.
 const LINES: u32 = 60;
@@ -55,7 +55,7 @@ impl Options {
         let mut audience = Audience::new()?;
         audience.publish_over(Press::open(server.address, server.way.clone())?)?;
         audience.open(self.clients as usize, |_| server.ask())?;
-        audience.publish_and_receive(3, self.clients.into())?;
+        audience.publish_and_receive(3)?;
         audience.tally = Tally::default();
 
         let length = Duration::from_secs_f64(self.minutes * 60.0);

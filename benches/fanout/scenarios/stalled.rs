@@ -9,11 +9,11 @@ use rig::figures::count;
 use rig::process::need_descriptors;
 use rig::report::Sample;
 
-use crate::audience::{Ask, Audience, Tally};
 use crate::bench::Bench;
 use crate::load::Load;
-use crate::press::Press;
 use crate::servers::Kind;
+use rig::audience::{Ask, Audience, Tally};
+use rig::press::Press;
 
 /// What the kernel takes for a client that does not read: the smallest it allows.
 const RECEIVE_BYTES: usize = 4096;
@@ -62,7 +62,7 @@ fn measure(bench: &Bench, kind: Kind, load: Load, stalled: usize) -> anyhow::Res
     audience.publish_over(Press::open(server.address, server.way.clone())?)?;
     audience.open(stalled, |_| Ask { receive_bytes: Some(RECEIVE_BYTES), ..server.ask() })?;
     audience.open(load.clients, |_| server.ask())?;
-    audience.publish_and_receive(3, (load.clients + stalled) as u64)?;
+    audience.publish_and_receive(3)?;
     audience.set_reading(stalled, false)?;
 
     let before = server.process.resident_bytes()?;

@@ -10,8 +10,8 @@ use anyhow::Context;
 use memchr::{memchr_iter, memmem};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use crate::mark::Mark;
-use crate::press::{Way, request};
+use rig::mark::Mark;
+use rig::press::{Way, request};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\
                       Transfer-Encoding: chunked\r\n\r\n";

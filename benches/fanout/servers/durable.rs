@@ -11,9 +11,9 @@ use rig::cores::Cores;
 use rig::process::Process;
 
 use super::{Server, await_listening, free_address};
-use crate::listener::Ids;
-use crate::mark::Mark;
-use crate::press::{Way, request};
+use rig::listener::Ids;
+use rig::mark::Mark;
+use rig::press::{Way, request};
 
 fn program() -> PathBuf {
     // Where benches/rivals/install puts it.

@@ -10,9 +10,9 @@ use rig::hub::{Hub, post};
 use serde_json::json;
 
 use super::Server;
-use crate::listener::Ids;
-use crate::mark::{MARK_BYTES, Mark};
-use crate::press::{Way, request};
+use rig::listener::Ids;
+use rig::mark::{MARK_BYTES, Mark};
+use rig::press::{Way, request};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_taskhub");
 /// Connections that publish: as many as the store commits at once.
@@ -66,14 +66,17 @@ fn announce() -> Way {
     Way { lanes: LANES, batches: false, write: Rc::new(write) }
 }
 
-/// Gives one of `tasks` after the other another status, so that each update is a change.
-pub fn update_status(tasks: Vec<String>) -> Way {
+/// Changes one of `tasks` after the other. Each change is one, in whatever order they arrive: the title has the
+/// event's mark.
+pub fn change(tasks: Vec<String>) -> Way {
     let write = move |out: &mut Vec<u8>, marks: &[Mark]| {
-        // Numbers begin with 1, tasks with `todo`.
-        let update = marks[0].seq as usize - 1;
-        let status = ["inprogress", "todo"][update / tasks.len() % 2];
-        let path = format!("/api/tasks/status/{}", tasks[update % tasks.len()]);
-        request(out, "PUT", &path, &format!(r#"{{"new_status":"{status}"}}"#));
+        let path = format!("/api/tasks/{}", tasks[marks[0].seq as usize % tasks.len()]);
+        request(
+            out,
+            "PATCH",
+            &path,
+            &format!(r#"{{"title":"Look for what is wanted {}"}}"#, marks[0].text()),
+        );
     };
     Way { lanes: LANES, batches: false, write: Rc::new(write) }
 }

@@ -17,11 +17,11 @@ use rig::cores::Cores;
 use rig::process::Process;
 use tempfile::TempDir;
 
-use crate::audience::Ask;
-use crate::listener::Ids;
-use crate::press::Way;
+use rig::audience::Ask;
+use rig::listener::Ids;
+use rig::press::Way;
 
-pub use hub::{Out, start as start_hub, update_status};
+pub use hub::{Out, change, start as start_hub};
 
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(20);

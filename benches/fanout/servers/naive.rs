@@ -15,8 +15,8 @@ use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi, OpenApiService};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::mark::Mark;
-use crate::press::{Way, request};
+use rig::mark::Mark;
+use rig::press::{Way, request};
 
 /// Events that a client may be behind by.
 const BEHIND_MAX: usize = 4096;

@@ -8,9 +8,9 @@ use rig::cores::Cores;
 use rig::process::Process;
 
 use super::{Server, await_listening, free_address};
-use crate::listener::Ids;
-use crate::mark::Mark;
-use crate::press::{Way, request};
+use rig::listener::Ids;
+use rig::mark::Mark;
+use rig::press::{Way, request};
 
 const PROGRAM: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";

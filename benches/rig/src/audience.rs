@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use crate::figures::Histogram;
+use crate::interrupt;
 use anyhow::{Context, bail, ensure};
-use rig::figures::Histogram;
-use rig::interrupt;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use socket2::{Domain, Socket, Type};
@@ -57,6 +57,7 @@ struct Client {
 }
 
 /// All streams, what they have received, and what is done beside them.
+#[expect(missing_debug_implementations, reason = "an epoll event has nothing to show")]
 pub struct Audience {
     epoll: OwnedFd,
     clients: Vec<Client>,
@@ -262,6 +263,27 @@ impl Audience {
         }
         ensure!(self.tally.delivered + self.tally.lost == events, "more came than {events}");
         Ok(())
+    }
+
+    /// Publishes `events` at once.
+    ///
+    /// # Errors
+    /// When the server has closed the connection.
+    pub fn publish(&mut self, events: u64) -> anyhow::Result<()> {
+        self.press.as_mut().map_or(Ok(()), |press| press.publish(events))
+    }
+
+    /// Publishes one after the other, to all of them.
+    ///
+    /// # Errors
+    /// As [`Audience::receive`].
+    pub fn publish_and_receive(&mut self, events: u64) -> anyhow::Result<()> {
+        self.tally = Tally::default();
+        for count in 1..=events {
+            self.publish(1)?;
+            self.receive(count * self.clients.len() as u64)?;
+        }
+        self.acknowledged()
     }
 
     /// Serves them until everything that was published is acknowledged.

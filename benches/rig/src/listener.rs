@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
+use crate::wire::{Body, Lines, seq};
 use anyhow::{Context, bail, ensure};
 use memchr::memmem::Finder;
-use rig::wire::{Body, Lines, seq};
 
 use crate::mark::Mark;
 

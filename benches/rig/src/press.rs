@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use rig::connection::Connection;
+use crate::connection::Connection;
 
 use crate::mark::{Mark, now_ns};
 
@@ -13,6 +13,7 @@ type Write = Rc<dyn Fn(&mut Vec<u8>, &[Mark])>;
 
 /// How a server is published to.
 #[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "a closure has nothing to show")]
 pub struct Way {
     /// Connections; requests go over them in turn, without waiting for answers.
     pub lanes: usize,
@@ -21,6 +22,7 @@ pub struct Way {
     pub write: Write,
 }
 
+#[expect(missing_debug_implementations, reason = "as of its way")]
 pub struct Press {
     way: Way,
     lanes: Vec<Connection>,

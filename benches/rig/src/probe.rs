@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use rig::connection::Connection;
-use rig::figures::Histogram;
+use crate::connection::Connection;
+use crate::figures::Histogram;
 
 use crate::mark::now_ns;
 
