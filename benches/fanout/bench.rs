@@ -59,6 +59,7 @@ impl Bench {
                 match measure(self, *kind) {
                     Ok(sample) => section.note(kind.name(), sample),
                     Err(error) if kind.is_ours() || interrupt::check().is_err() => {
+                        println!("Before this failed:\n\n{section}");
                         return Err(error).with_context(|| format!("{title}, {}", kind.name()));
                     }
                     Err(error) => section.excuse(kind.name(), format!("{error:#}")),

@@ -110,8 +110,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     println!("{}\n", cores.describe());
     let repetitions = cli.reps.unwrap_or(if quick { 1 } else { 5 }).into();
     let mut bench = Bench { cores, repetitions, quick, kinds, sections: Vec::new() };
-    for scenario in scenarios {
-        scenario.run(&mut bench)?;
-    }
-    cli.json.map_or(Ok(()), |file| bench.write_json(&file))
+    let measured = scenarios.into_iter().try_for_each(|scenario| scenario.run(&mut bench));
+    // What was finished before a failure is not lost.
+    cli.json.map_or(Ok(()), |file| bench.write_json(&file))?;
+    measured
 }

@@ -140,7 +140,6 @@ struct Spread {
     median: f64,
     least: f64,
     most: f64,
-    alone: bool,
 }
 
 impl Spread {
@@ -149,15 +148,16 @@ impl Spread {
         values.sort_by(f64::total_cmp);
         let middle = |at: usize| values.get(at).copied();
         let median = (middle(values.len().checked_sub(1)? / 2)? + middle(values.len() / 2)?) / 2.0;
-        Some(Self { median, least: *values.first()?, most: *values.last()?, alone: values.len() == 1 })
+        Some(Self { median, least: *values.first()?, most: *values.last()? })
     }
 }
 
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.alone {
-            true => write!(f, "{}", plain(self.median)),
-            false => write!(f, "{} ({}–{})", plain(self.median), plain(self.least), plain(self.most)),
+        let (least, most) = (plain(self.least), plain(self.most));
+        match least == most {
+            true => write!(f, "{most}"),
+            false => write!(f, "{} ({least}–{most})", plain(self.median)),
         }
     }
 }
