@@ -22,7 +22,7 @@ const GROUP: u64 = 10;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
-    /// Clients that read [default: 1000]
+    /// Clients that read [default: 200]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200_000))]
     clients: Option<u32>,
     /// Clients that do not [default: 200]
@@ -39,7 +39,7 @@ pub struct Options {
 
 impl Options {
     pub fn run(self, bench: &mut Bench) -> anyhow::Result<()> {
-        let clients = self.clients.unwrap_or(bench.usual(1000, 50)) as usize;
+        let clients = self.clients.unwrap_or(bench.usual(200, 50)) as usize;
         let stalled = self.stalled.unwrap_or(bench.usual(200, 10)) as usize;
         let events = self.events.unwrap_or(bench.usual(10_000, 500));
         let rate = self.rate.unwrap_or(2000);

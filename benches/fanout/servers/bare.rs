@@ -113,7 +113,7 @@ impl Bare {
             }
         }
         let mut asked = std::mem::take(&mut connection.asked);
-        let mut read = 0;
+        let (mut read, published) = (0, self.log.len());
         while let Some(end) = memmem::find(&asked[read..], b"\r\n\r\n") {
             let (head, body) = (&asked[read..read + end], read + end + 4);
             if head.starts_with(b"GET ") {
@@ -131,6 +131,9 @@ impl Bare {
             self.publish(lines)?;
             let publisher = self.connections[number].as_mut().context("it has just been read")?;
             publisher.socket.write_all(DONE)?;
+        }
+        if self.batched && self.log.len() > published {
+            self.fan_out();
         }
         asked.drain(..read);
         if let Some(connection) = &mut self.connections[number] {
@@ -160,9 +163,6 @@ impl Bare {
             if !self.batched {
                 self.fan_out();
             }
-        }
-        if self.batched {
-            self.fan_out();
         }
         Ok(())
     }
