@@ -2,7 +2,7 @@
 //! others that are installed (`benches/rivals/install`). All take turns, each repetition on fresh processes.
 //!
 //! ```sh
-//! cargo bench --bench fanout                            # everything: about 20 minutes
+//! cargo bench --bench fanout                            # everything: about half an hour
 //! cargo bench --bench fanout -- paced                   # one scenario, with its usual load
 //! cargo bench --bench fanout -- burst --servers bare-batched,hand-off,body --reps 9 --json burst.json
 //! cargo bench --bench fanout -- soak --minutes 60 --servers hand-off
@@ -18,7 +18,9 @@
 //! - **net user µs** is the part of that outside the kernel, by the kernel's count in steps of 10 ms: good to
 //!   about a tenth where a repetition takes some tenths of a second.
 //! - **p50, p99** run from the moment an event is published to the moment a client has read it. One clock.
-//! - **events/read** tells how many events a server puts into one write.
+//! - **events/read** is how many events a client gets at once: those of one write, or of several when it is slower
+//!   than the server. Bursts are read on one core, and where that is the limit a server writes in more pieces: of
+//!   `burst` look at the spread.
 //! - **KiB/client** is what the resident memory (VmRSS) grows by.
 //! - Figures are medians over the repetitions, with the least and the most in parentheses.
 //!

@@ -48,7 +48,15 @@ pub fn start(cores: &Cores) -> anyhow::Result<Server> {
     let file = directory.path().join("nginx.conf");
     std::fs::write(&file, config)?;
     let mut command = Command::new(PROGRAM);
-    command.arg("-e").arg("stderr").arg("-p").arg(directory.path()).arg("-c").arg(file).stdin(Stdio::null());
+    command
+        .arg("-e")
+        .arg("stderr")
+        .arg("-p")
+        .arg(directory.path())
+        .arg("-c")
+        .arg(file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     let mut process = Process::start(&mut command, cores)?;
     await_listening(&mut process, address)?;
     // It keeps what an `id:` says to itself: marks tell what is missing.
