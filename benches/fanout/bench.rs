@@ -25,6 +25,11 @@ impl Bench {
         if self.quick { quick } else { usual }
     }
 
+    /// So many events, or a fifth of them in a smoke run, which has a minute for everything.
+    pub fn events(&self, rate: u64, seconds: u64) -> u64 {
+        self.usual(rate * seconds, (rate * seconds / 5).max(1))
+    }
+
     /// The hub's two ways out, as far as they were asked for and are there.
     pub fn hubs(&self) -> Vec<Kind> {
         self.kinds.iter().copied().filter(|kind| kind.is_hub() && kind.missing().is_none()).collect()

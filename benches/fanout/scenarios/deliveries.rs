@@ -40,7 +40,13 @@ impl Paced {
     pub fn run(self, bench: &mut Bench) -> anyhow::Result<()> {
         let clients = self.clients(bench);
         let seconds = self.length.unwrap_or(bench.usual(2, 1));
-        let load = Load { clients, events: 50 * seconds, group: 1, per_second: Some(50.0), reaches: None };
+        let load = Load {
+            clients,
+            events: bench.events(50, seconds),
+            group: 1,
+            per_second: Some(50.0),
+            reaches: None,
+        };
         deliver(bench, "paced: 50 events/s", load, Kind::Bare)
     }
 }
@@ -49,7 +55,13 @@ impl Fast {
     pub fn run(self, bench: &mut Bench) -> anyhow::Result<()> {
         let clients = self.clients(bench);
         let seconds = self.length.unwrap_or(bench.usual(2, 1));
-        let load = Load { clients, events: 500 * seconds, group: 1, per_second: Some(500.0), reaches: None };
+        let load = Load {
+            clients,
+            events: bench.events(500, seconds),
+            group: 1,
+            per_second: Some(500.0),
+            reaches: None,
+        };
         deliver(bench, "fast: 500 events/s", load, Kind::BareBatched)
     }
 }
@@ -78,7 +90,13 @@ impl Saturated {
     pub fn run(self, bench: &mut Bench) -> anyhow::Result<()> {
         let clients = self.clients(bench);
         let seconds = self.length.unwrap_or(bench.usual(3, 1));
-        let load = Load { clients, events: 100 * seconds, group: 1, per_second: Some(100.0), reaches: None };
+        let load = Load {
+            clients,
+            events: bench.events(100, seconds),
+            group: 1,
+            per_second: Some(100.0),
+            reaches: None,
+        };
         deliver(bench, "saturated: 100 events/s", load, Kind::BareBatched)
     }
 }

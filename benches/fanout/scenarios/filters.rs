@@ -94,7 +94,7 @@ fn measure(
     };
     let load = Load {
         clients,
-        events: rate * seconds,
+        events: bench.events(rate, seconds),
         group: 1,
         per_second: Some(rate as f64),
         reaches: Some(reaches),

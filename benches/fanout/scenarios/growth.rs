@@ -24,7 +24,7 @@ pub struct Options {
 
 impl Options {
     pub fn run(self, bench: &mut Bench) -> anyhow::Result<()> {
-        let usual = bench.usual(vec![100, 1000, 10_000, 50_000], vec![10, 50]);
+        let usual = bench.usual(vec![100, 1000, 10_000, 50_000], vec![10]);
         let steps = if self.clients.is_empty() { usual } else { self.clients };
         let seconds = self.seconds.unwrap_or(bench.usual(2, 1));
         for clients in steps {
@@ -39,7 +39,7 @@ impl Options {
             let rate = (PER_SECOND / u64::from(clients)).clamp(1, 500);
             let load = Load {
                 clients: clients as usize,
-                events: rate * seconds,
+                events: bench.events(rate, seconds),
                 group: 1,
                 per_second: Some(rate as f64),
                 reaches: None,

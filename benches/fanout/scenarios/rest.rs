@@ -33,7 +33,7 @@ impl Options {
         need_descriptors(clients)?;
         let load = Load {
             clients,
-            events: u64::from(rate) * seconds,
+            events: bench.events(rate.into(), seconds),
             group: 1,
             per_second: Some(rate.into()),
             reaches: None,
