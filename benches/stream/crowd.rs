@@ -7,12 +7,11 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use rig::interrupt;
+use rig::wire::{Body, Message, Messages};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use socket2::{Domain, Socket, Type};
-
-use crate::interrupt;
-use crate::wire::{Body, Message, Messages};
 
 /// As much as one read may bring; several times what the hub writes at once.
 const READ_BYTES: usize = 256 << 10;

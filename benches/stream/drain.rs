@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
+use rig::figures::{Table, count, megabytes, milliseconds, seconds};
+use rig::hub::Clocks;
+use rig::process::need_descriptors;
 
 use crate::crowd::{Ask, Crowd, Reader};
-use crate::figures::{Table, count, megabytes, milliseconds, seconds};
-use crate::hub::{Clocks, Hub, need_descriptors};
+use crate::start;
 
 /// How long the hub may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,12 +31,11 @@ pub fn run(options: Options, quick: bool) -> anyhow::Result<()> {
     println!("drain: {} streams open, then SIGTERM\n", count(clients as u64));
 
     let directory = tempfile::tempdir()?;
-    let mut hub = Hub::start(directory.path(), &[])?;
-    hub.warm_up()?;
+    let mut hub = start::hub(directory.path(), &[])?;
     let opening = Instant::now();
     let mut crowd = Crowd::open(hub.address, &Ask::default(), clients, 1)?;
     crowd.connected()?;
-    let (opening, memory) = (opening.elapsed(), hub.memory_bytes()?);
+    let (opening, memory) = (opening.elapsed(), hub.private_bytes()?);
 
     let clocks = Clocks::start(&hub)?;
     let asked = Instant::now();

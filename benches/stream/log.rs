@@ -4,14 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
+use rig::interrupt;
 use taskhub::config::StoreConfig;
 use taskhub::domain::clock::Timestamp;
 use taskhub::domain::event::{EventId, NewEvent};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::{NewTask, Status, Task, TaskField};
 use taskhub::store::{Opened, Store, StoreError};
-
-use crate::interrupt;
 
 /// One event in so many is about a task of [`RARE`].
 pub const RARE_EVERY: u64 = 1000;

@@ -15,8 +15,8 @@
 //!   them, in rounds that alternate, so that noise hits all alike.
 //! - `drain`: How long does the hub take to end with many streams open? Is everybody told? Will they come back
 //!   spread out?
-//! - `fanout`: How many deliveries a second reach a crowd, and at what price each? What does a client cost that
-//!   only listens?
+//!
+//! What a delivery costs, beside other servers, is what `cargo bench --bench fanout` measures.
 //!
 //! # What a figure means
 //! - A **delivery** is one event that one client has received whole and in its place: every reader checks that
@@ -25,8 +25,7 @@
 //! - **Latency** runs from the moment the writer sends the request to the moment the reader finds the event
 //!   in what it received: HTTP, commit with fsync, fan-out to everybody before it, and the reader's own turn.
 //!   One clock for both, since both are in this process.
-//! - **CPU** is what the kernel has charged to the hub (user and system, in steps of 10 ms); `bench CPU` is the
-//!   same for this process. Both share the machine: where the two together come near the number of cores, the
+//! - **CPU** is what the kernel has charged to the hub, user and system; `bench CPU` is the same for this process. Both share the machine: where the two together come near the number of cores, the
 //!   bench holds the hub back, and the figure is a lower bound.
 //! - **Memory** is `RssAnon`: pages that belong to the hub alone. The kernel's socket buffers and the page cache
 //!   are not in it. A peak is the largest of samples 20 ms apart. Before anything is measured the hub has served
@@ -41,19 +40,16 @@
 
 mod crowd;
 mod drain;
-mod fanout;
-mod figures;
-mod hub;
-mod interrupt;
 mod log;
 mod publisher;
 mod resume;
 mod stalled;
-mod wire;
+mod start;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rig::interrupt;
 
 #[derive(Debug, Parser)]
 #[command(name = "stream", about = "Measures the stream of a real hub")]
@@ -76,8 +72,6 @@ enum Scenario {
     Stalled(stalled::Options),
     /// SIGTERM with many streams open
     Drain(drain::Options),
-    /// Many writers, many readers
-    Fanout(fanout::Options),
 }
 
 impl Scenario {
@@ -87,7 +81,6 @@ impl Scenario {
             Self::Resume(resume::Options::default()),
             Self::Stalled(stalled::Options::default()),
             Self::Drain(drain::Options::default()),
-            Self::Fanout(fanout::Options::default()),
         ]
     }
 
@@ -96,7 +89,6 @@ impl Scenario {
             Self::Resume(options) => resume::run(options, quick),
             Self::Stalled(options) => stalled::run(options, quick),
             Self::Drain(options) => drain::run(options, quick),
-            Self::Fanout(options) => fanout::run(options, quick),
         }
     }
 }

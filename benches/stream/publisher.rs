@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
 use memchr::memmem;
+use rig::wire::{number, seq, text_after};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-
-use crate::wire::{number, seq, text_after};
 
 /// Both ends of a latency are read from this clock.
 static CLOCK: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -47,7 +46,6 @@ struct Shared {
     stopped: AtomicBool,
     /// The largest seq that a writer was told.
     acknowledged: AtomicU64,
-    count: AtomicU64,
 }
 
 /// Writers at work. They stop when this is dropped.
@@ -68,11 +66,6 @@ impl Publisher {
     /// The seq of the last event that a writer knows of.
     pub fn acknowledged(&self) -> u64 {
         self.shared.acknowledged.load(Relaxed)
-    }
-
-    /// How many events were acknowledged.
-    pub fn count(&self) -> u64 {
-        self.shared.count.load(Relaxed)
     }
 
     /// Asks the writers to take their last answers and end.
@@ -183,7 +176,6 @@ impl Writers {
                 let number = event.data.u64() as usize;
                 if let Some(seq) = self.connections[number].receive()? {
                     shared.acknowledged.fetch_max(seq, Relaxed);
-                    shared.count.fetch_add(1, Relaxed);
                     self.idle.push(number);
                 }
             }

@@ -5,13 +5,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use rig::figures::{Table, count, megabytes, megabytes_rate, rate, seconds};
+use rig::hub::{Clocks, Passed};
+use rig::process::MemoryWatch;
 use taskhub::domain::event::EventId;
 
 use crate::crowd::{Ask, Crowd};
-use crate::figures::{Table, count, megabytes, megabytes_rate, rate, seconds};
-use crate::hub::{Clocks, Hub, MemoryWatch, Passed};
 use crate::log;
 use crate::publisher::{Load, Publisher};
+use crate::start;
 
 /// How long a variant may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -119,11 +121,10 @@ fn measure(
     trickle: u32,
 ) -> anyhow::Result<Outcome> {
     // Nothing may be forgotten, however long the log.
-    let hub = Hub::start(directory, &["--retain-events-max", "100000000"])?;
-    hub.warm_up()?;
+    let hub = start::hub(directory, &["--retain-events-max", "100000000"])?;
     let publisher =
         Publisher::start(hub.address, Load { connections: 4, per_second: Some(trickle), ..Load::default() });
-    let before = hub.memory_bytes()?;
+    let before = hub.private_bytes()?;
     let watch = MemoryWatch::start(&hub);
     let clocks = Clocks::start(&hub)?;
 

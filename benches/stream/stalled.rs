@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use rig::figures::{Histogram, Table, count, each, megabytes, milliseconds, seconds};
+use rig::hub::Clocks;
+use rig::process::need_descriptors;
 
 use crate::crowd::{Ask, Crowd};
-use crate::figures::{Histogram, Table, count, each, megabytes, milliseconds, seconds};
-use crate::hub::{Clocks, Hub, need_descriptors};
 use crate::publisher::{Load, Publisher, now_ns, sent_ns};
+use crate::start;
 
 /// How long those who read may take for what is left at the end of a round.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -134,13 +136,12 @@ pub fn run(options: Options, quick: bool) -> anyhow::Result<()> {
 
 fn round(reading: usize, stalled: usize, rate: u32, time: Duration) -> anyhow::Result<Sum> {
     let directory = tempfile::tempdir()?;
-    let hub = Hub::start(directory.path(), &[])?;
-    hub.warm_up()?;
+    let hub = start::hub(directory.path(), &[])?;
     let mut crowd = Crowd::open(hub.address, &Ask::default(), reading, 1)?;
     let stalled = (0..stalled).map(|_| stall(hub.address)).collect::<anyhow::Result<Vec<_>>>()?;
     crowd.connected()?;
 
-    let mut sum = Sum { before: hub.memory_bytes()?, ..Sum::default() };
+    let mut sum = Sum { before: hub.private_bytes()?, ..Sum::default() };
     let clocks = Clocks::start(&hub)?;
     let load = Load { connections: WRITERS, per_second: Some(rate), message_bytes: MESSAGE_BYTES };
     let publisher = Publisher::start(hub.address, load);
@@ -164,7 +165,7 @@ fn round(reading: usize, stalled: usize, rate: u32, time: Duration) -> anyhow::R
     ensure!(unreadable == 0, "{unreadable} events without a time in them");
     let passed = clocks.read(&hub)?;
     (sum.deliveries, sum.hub_cpu, sum.bench_cpu) = (crowd.events(), passed.hub, passed.bench);
-    sum.after = hub.memory_bytes()?;
+    sum.after = hub.private_bytes()?;
 
     let status = hub.get("/api/events/status?clients=true")?;
     let clients = status["clients"].as_array().context("no list of clients")?;

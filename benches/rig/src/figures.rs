@@ -24,6 +24,10 @@ impl Histogram {
         self.count += 1;
     }
 
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     pub fn add(&mut self, other: &Self) {
         self.buckets.resize(self.buckets.len().max(other.buckets.len()), 0);
         self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, theirs)| *mine += theirs);
@@ -67,12 +71,12 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new<const N: usize>(header: [&str; N]) -> Self {
-        Self { rows: vec![header.map(str::to_owned).into()] }
+    pub fn new<'a>(header: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { rows: vec![header.into_iter().map(str::to_owned).collect()] }
     }
 
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
     }
 }
 
@@ -128,4 +132,16 @@ pub fn milliseconds(time: Duration) -> String {
 /// CPU time for each of `number`.
 pub fn each(cpu: Duration, number: u64) -> String {
     format!("{:.2} µs", cpu.as_secs_f64() * 1e6 / (number as f64).max(1.0))
+}
+
+/// With three digits that mean something, or as many as it has before the point.
+pub fn plain(number: f64) -> String {
+    match number.abs() {
+        size if size >= 1000.0 => count(number.round() as u64),
+        size if size >= 100.0 => format!("{number:.0}"),
+        size if size >= 10.0 => format!("{number:.1}"),
+        size if size >= 1.0 => format!("{number:.2}"),
+        0.0 => "0".to_owned(),
+        _ => format!("{number:.3}"),
+    }
 }

@@ -9,7 +9,7 @@ use memchr::memmem;
 
 /// Lines out of pieces.
 #[derive(Debug, Default)]
-struct Lines {
+pub struct Lines {
     partial: Vec<u8>,
     /// Whether `partial` is a line that was handed out.
     whole: bool,
@@ -17,7 +17,7 @@ struct Lines {
 
 impl Lines {
     /// The next whole line without its `\n`; what comes after it is left in `bytes`.
-    fn next<'l, 'b: 'l>(&'l mut self, bytes: &mut &'b [u8]) -> Option<&'l [u8]> {
+    pub fn next<'l, 'b: 'l>(&'l mut self, bytes: &mut &'b [u8]) -> Option<&'l [u8]> {
         if std::mem::take(&mut self.whole) {
             self.partial.clear();
         }
@@ -47,6 +47,8 @@ enum Part {
     Data(usize),
     DataEnd,
     Trailer,
+    /// There are no chunks: all that comes is the body.
+    Rest,
     /// The terminating chunk has come: nobody can take this for a connection that broke off.
     Ended,
 }
@@ -74,6 +76,9 @@ impl Body {
                 hand_on(data)?;
                 continue;
             }
+            if self.part == Part::Rest {
+                return hand_on(bytes);
+            }
             let Some(line) = self.lines.next(&mut bytes) else {
                 return Ok(());
             };
@@ -83,10 +88,8 @@ impl Body {
                     ensure!(line.starts_with("HTTP/1.1 200"), "the stream was refused: {line}");
                     Part::Head
                 }
-                (Part::Head, "") => {
-                    ensure!(self.chunked, "the stream has no chunks");
-                    Part::Size
-                }
+                (Part::Head, "") if self.chunked => Part::Size,
+                (Part::Head, "") => Part::Rest,
                 (Part::Head, line) => {
                     self.chunked |= line.eq_ignore_ascii_case("transfer-encoding: chunked");
                     Part::Head
@@ -101,6 +104,11 @@ impl Body {
             };
         }
         Ok(())
+    }
+
+    /// Whether the head has been read: the server has answered.
+    pub fn opened(&self) -> bool {
+        !matches!(self.part, Part::StatusLine | Part::Head)
     }
 
     pub fn ended(&self) -> bool {
