@@ -35,7 +35,10 @@ pub struct ServerConfig {
     /// Name that clients may use in the Host header, besides the loopback names and the listen addresses
     #[arg(long, env = "TASKHUB_ALLOW_HOST", value_delimiter = ',', value_name = "HOST")]
     pub allow_host: Vec<String>,
-    /// Listen beyond this machine although nothing asks for a token: everybody there can run scripts here
+    /// Ask for a token even before there is one (without it: as soon as `taskhub token create` has made the first)
+    #[arg(long, env = "TASKHUB_REQUIRE_AUTH", conflicts_with = "insecure_no_auth")]
+    pub require_auth: bool,
+    /// Ask nobody for a token, although there are some or others can reach this hub: all who can may run scripts here
     #[arg(long, env = "TASKHUB_INSECURE_NO_AUTH")]
     pub insecure_no_auth: bool,
     /// Largest request body

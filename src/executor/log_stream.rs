@@ -85,11 +85,17 @@ impl LogStreams {
         }
     }
 
-    /// Follows the log of `execution`.
+    /// Follows the log of `execution`, for a client that is no longer let in when `gone` is cancelled.
     ///
     /// # Errors
     /// When the log cannot be opened.
-    pub async fn open(&self, execution: Execution, start: LogStart, format: Format) -> io::Result<LogStream> {
+    pub async fn open(
+        &self,
+        execution: Execution,
+        start: LogStart,
+        format: Format,
+        gone: CancellationToken,
+    ) -> io::Result<LogStream> {
         let cursor = match start {
             LogStart::Offset(offset) => offset,
             // What is no id lies beyond every log: its client is told so, and starts over.
@@ -110,6 +116,7 @@ impl LogStreams {
             state,
             ticks,
             draining: self.draining.clone(),
+            gone,
             cursor,
             has_begun: false,
             has_ended: false,
@@ -140,6 +147,7 @@ pub struct LogStream {
     state: watch::Receiver<LogState>,
     ticks: watch::Receiver<u64>,
     draining: CancellationToken,
+    gone: CancellationToken,
     cursor: u64,
     has_begun: bool,
     has_ended: bool,
@@ -167,6 +175,11 @@ impl LogStream {
             }
         }
         while !self.has_ended {
+            if self.gone.is_cancelled() {
+                // Without another word: a farewell would ask its client back.
+                self.has_ended = true;
+                break;
+            }
             if self.draining.is_cancelled() {
                 self.has_ended = true;
                 return Some(self.format.goodbye(LogOffset(self.cursor)));
@@ -195,7 +208,7 @@ impl LogStream {
 
     /// Waits for something new; answers a keepalive when that takes long.
     async fn wait(&mut self) -> Option<Bytes> {
-        // All three are cancel safe: they only observe.
+        // All are cancel safe: they only observe.
         tokio::select! {
             changed = self.state.changed() => {
                 // A tailer that leaves without having told an end, and not because all end, has failed.
@@ -203,6 +216,7 @@ impl LogStream {
                 None
             }
             () = self.draining.cancelled() => None,
+            () = self.gone.cancelled() => None,
             ticked = self.ticks.changed() => match ticked {
                 Ok(()) => Some(self.format.keepalive()),
                 Err(_) => {

@@ -4,11 +4,13 @@
 //! case of `service` or a question to `events`, and its answer into a reply; `problem` turns every error into
 //! one form. No status, header or JSON is known outside this room.
 
+mod access;
 mod body;
 mod compat;
 mod events;
 mod executions;
 mod guard;
+mod intake;
 mod list;
 mod pages;
 mod problem;
@@ -30,14 +32,17 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route};
 
 use tokio::sync::Semaphore;
 
+use crate::auth::Auth;
 use crate::config::ServerConfig;
 use crate::events::Events;
 use crate::executor::LogStreams;
 use crate::metrics::Metrics;
 use crate::service::Service;
 
+use access::Access;
 use compat::Compat;
-use guard::{Guard, Limits};
+use guard::{Allowed, Guard};
+use intake::{BodyLimits, Intake};
 use problem::{Code, Problem};
 
 /// What groups the operations in the documentation.
@@ -60,6 +65,7 @@ pub struct DataDir(pub PathBuf);
 /// What the routes work with.
 #[derive(Debug, Clone)]
 pub struct Rooms {
+    pub auth: Auth,
     pub service: Service,
     pub events: Events,
     pub logs: LogStreams,
@@ -69,13 +75,14 @@ pub struct Rooms {
 
 /// Every route behind every check, outermost last.
 pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
-    let limits = Limits {
-        allowed_hosts: config.allow_host.clone(),
-        body_bytes_max: config.body_bytes_max,
+    let allowed = Allowed { hosts: config.allow_host.clone() };
+    let limits = BodyLimits {
+        bytes_max: config.body_bytes_max,
         // One body at least must fit.
         bodies: Semaphore::new(config.bodies_bytes_max.max(config.body_bytes_max) as usize),
-        body_time_max: Duration::from_secs(config.request_seconds_max),
+        time_max: Duration::from_secs(config.request_seconds_max),
     };
+    let access = Access::new(rooms.auth.clone(), rooms.service);
     let metrics = rooms.metrics.clone();
     let api = Arc::new(spec::service().into_endpoint());
     pages::add_to(Route::new())
@@ -83,15 +90,17 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         .at("/health", api.clone())
         .at("/ready", api.clone())
         .at("/metrics", api)
-        .data(rooms.service)
+        .data(rooms.auth)
         .data(rooms.events)
         .data(rooms.logs)
         .data(rooms.metrics)
         .data(rooms.data_dir)
-        .with(NormalizePath::new(TrailingSlash::Trim))
         .around(complete)
         .with(Compat)
-        .with(Guard(Arc::new(limits)))
+        .with(Intake(Arc::new(limits)))
+        .with(access)
+        .with(NormalizePath::new(TrailingSlash::Trim))
+        .with(Guard(Arc::new(allowed)))
         .around(harden)
         .around(move |next, request| {
             let metrics = metrics.clone();

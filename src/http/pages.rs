@@ -55,6 +55,23 @@ assets! {
     "toast.js": SCRIPT,
 }
 
+/// Pages that are no assets.
+const PAGES: [&str; 8] = [
+    "/",
+    "/test_sse.html",
+    "/docs",
+    "/assets/swagger-ui.js",
+    "/assets/swagger-ui.css",
+    "/openapi.json",
+    "/openapi.yaml",
+    "/favicon.ico",
+];
+
+/// Whether a page is at `path`: something to look at that is the same for everybody.
+pub fn is_page(path: &str) -> bool {
+    PAGES.contains(&path) || ASSETS.iter().any(|(asset, _, _)| *asset == path)
+}
+
 /// Adds every page to `routes`.
 pub fn add_to(mut routes: Route) -> Route {
     for (path, kind, text) in ASSETS {

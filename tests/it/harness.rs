@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use taskhub::app::App;
@@ -177,6 +178,15 @@ impl Client {
     pub fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().timeout(DEADLINE).build().expect("a client");
         Self { address, http }
+    }
+
+    /// The same client with a token.
+    pub fn with_token(&self, token: &str) -> Self {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header");
+        value.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let http = reqwest::Client::builder().timeout(DEADLINE).default_headers(headers);
+        Self { address: self.address, http: http.build().expect("a client") }
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -26,3 +26,4 @@ mod start;
 mod stop;
 mod store;
 mod tasks;
+mod tokens;
