@@ -32,6 +32,7 @@ macro_rules! assets {
 }
 
 assets! {
+    "access.js": SCRIPT,
     "api.js": SCRIPT,
     "board-card.js": SCRIPT,
     "board-store.js": SCRIPT,
