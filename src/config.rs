@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
@@ -35,6 +36,10 @@ pub struct ServerConfig {
     /// Name that clients may use in the Host header, besides the loopback names and the listen addresses
     #[arg(long, env = "TASKHUB_ALLOW_HOST", value_delimiter = ',', value_name = "HOST")]
     pub allow_host: Vec<String>,
+    /// Origin whose pages may use this hub as its own do, such as `https://app.example`, or `null`; repeat, or separate
+    /// by commas, for several
+    #[arg(long, env = "TASKHUB_ALLOW_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    pub allow_origin: Vec<Origin>,
     /// Ask for a token even before there is one (without it: as soon as `taskhub token create` has made the first)
     #[arg(long, env = "TASKHUB_REQUIRE_AUTH", conflicts_with = "insecure_no_auth")]
     pub require_auth: bool,
@@ -61,6 +66,34 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_SHUTDOWN_SECONDS_MAX", default_value_t = 8, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_seconds_max: u64,
+}
+
+/// An origin as browsers write it: scheme, host and port, if it is not the scheme's own; or `null`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let odd = "expected one origin as a browser writes it, such as https://app.example or http://localhost:3000, \
+                   or null";
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._:[]".contains(c);
+        let is_origin = text.split_once("://").is_some_and(|(scheme, authority)| {
+            ["http", "https"].contains(&scheme) && !authority.is_empty() && authority.chars().all(is_plain)
+        });
+        let own_port = [("http://", ":80"), ("https://", ":443")];
+        if own_port.iter().any(|(scheme, port)| text.starts_with(scheme) && text.ends_with(port)) {
+            return Err("leave the port out when it is the scheme's own, as browsers do");
+        }
+        if is_origin || text == "null" { Ok(Self(text.to_owned())) } else { Err(odd) }
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -196,4 +229,28 @@ pub struct TelemetryConfig {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        for origin in ["https://app.example", "http://localhost:3000", "http://[::1]:8080", "null"] {
+            assert!(origin.parse::<Origin>().is_ok(), "{origin}");
+        }
+        for odd in [
+            "*",
+            "",
+            "app.example",
+            "https://",
+            "https://A.example",
+            "https://a/",
+            "https://a:443",
+            "ftp://a",
+        ] {
+            assert!(odd.parse::<Origin>().is_err(), "{odd}");
+        }
+    }
 }

@@ -11,12 +11,17 @@ use std::sync::Arc;
 use poem::http::{Method, header, uri::Authority};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
+use crate::config::Origin;
+
+use super::cors;
 use super::problem::{Code, Problem};
 
 /// What the guard lets through.
 #[derive(Debug)]
 pub struct Allowed {
     pub hosts: Vec<String>,
+    /// Whose pages may use the hub as its own do.
+    pub origins: Vec<Origin>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,14 +45,24 @@ impl<E: Endpoint<Output = Response>> Endpoint for Guarded<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        match check(&request, &self.allowed) {
-            Ok(()) => self.inner.call(request).await,
-            Err(problem) => Ok(problem.into_response()),
+        let origin = cors::allowed(request.headers(), &self.allowed.origins);
+        let is_preflight = cors::is_preflight(&request);
+        let mut response = match check(&request, &self.allowed, origin.is_some()) {
+            Ok(()) if is_preflight && origin.is_some() => cors::preflight(),
+            Ok(()) => self.inner.call(request).await?,
+            Err(problem) => problem.into_response(),
+        };
+        if let Some(origin) = origin {
+            cors::open(&mut response, origin);
         }
+        if !self.allowed.origins.is_empty() {
+            cors::vary(&mut response, is_preflight);
+        }
+        Ok(response)
     }
 }
 
-fn check(request: &Request, allowed: &Allowed) -> Result<(), Problem> {
+fn check(request: &Request, allowed: &Allowed, is_welcome: bool) -> Result<(), Problem> {
     // Not a place here: `CONNECT host:port`, `OPTIONS *`.
     if !request.uri().path().starts_with('/') {
         return Err(Problem::new(Code::RouteNotFound, "nothing is here; /docs lists what there is"));
@@ -59,8 +74,8 @@ fn check(request: &Request, allowed: &Allowed) -> Result<(), Problem> {
         return Err(Problem::new(Code::HostNotAllowed, detail));
     }
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe && is_cross_site(request, &host) {
-        let detail = "a page of another site may not change anything here";
+    if !safe && !is_welcome && is_cross_site(request, &host) {
+        let detail = "a page of another site may not change anything here; its origin can be allowed with --allow-origin";
         return Err(Problem::new(Code::CrossSite, detail));
     }
     Ok(())
@@ -119,8 +134,8 @@ mod tests {
     }
 
     fn verdict(request: Request) -> Option<Code> {
-        let allowed = Allowed { hosts: vec!["hub.example".into()] };
-        check(&request, &allowed).err().map(|problem| problem.code())
+        let allowed = Allowed { hosts: vec!["hub.example".into()], origins: Vec::new() };
+        check(&request, &allowed, false).err().map(|problem| problem.code())
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod access;
 mod body;
 mod compat;
+mod cors;
 mod events;
 mod executions;
 mod guard;
@@ -21,12 +22,14 @@ mod stream;
 mod system;
 mod tasks;
 
+pub use pages::paths as page_paths;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poem::endpoint::BoxEndpoint;
-use poem::http::{HeaderValue, Method, header};
+use poem::http::{HeaderName, HeaderValue, Method, header};
 use poem::middleware::{NormalizePath, TrailingSlash};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route};
 
@@ -75,7 +78,7 @@ pub struct Rooms {
 
 /// Every route behind every check, outermost last.
 pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
-    let allowed = Allowed { hosts: config.allow_host.clone() };
+    let allowed = Allowed { hosts: config.allow_host.clone(), origins: config.allow_origin.clone() };
     let limits = BodyLimits {
         bytes_max: config.body_bytes_max,
         // One body at least must fit.
@@ -165,14 +168,25 @@ fn refuse_unknown_parameters(request: &poem::Request) -> Result<(), Problem> {
     Err(Problem::new(Code::InvalidParameter, detail).with_field(name))
 }
 
-/// Nobody shall guess what an answer is.
+/// Keeps pages of other sites from loading an answer as a script or an image of theirs.
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Nobody shall guess what an answer is, or put it into a page of theirs.
 async fn harden<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: poem::Request,
 ) -> poem::Result<Response> {
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
-    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Pages bring a policy of their own. Whatever else is opened in a browser runs nothing.
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
     Ok(response)
 }
 

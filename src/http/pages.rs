@@ -70,7 +70,12 @@ const PAGES: [&str; 8] = [
 
 /// Whether a page is at `path`: something to look at that is the same for everybody.
 pub fn is_page(path: &str) -> bool {
-    PAGES.contains(&path) || ASSETS.iter().any(|(asset, _, _)| *asset == path)
+    paths().any(|page| page == path)
+}
+
+/// Where the pages are.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    PAGES.into_iter().chain(ASSETS.iter().map(|(path, _, _)| *path))
 }
 
 /// Adds every page to `routes`.
@@ -97,11 +102,9 @@ fn text_page(kind: &'static str, text: &'static str, policy: Option<&'static str
     make_sync(move |_| {
         let mut response = Response::builder().content_type(kind).body(text);
         let headers = response.headers_mut();
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if let Some(policy) = policy {
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }
         response
     })

@@ -54,7 +54,7 @@ impl Roles {
 }
 
 /// Waits until the hub knows the client's token, or no longer does.
-async fn until(client: &Client, status: StatusCode) {
+pub async fn until(client: &Client, status: StatusCode) {
     let asking = async {
         while client.get("/api/tasks").await.status != status {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
