@@ -218,6 +218,13 @@ impl From<StoreError> for Problem {
                 Code::StorageFull,
                 "the hub's disk is full; nothing was changed, try again once there is room",
             ),
+            StoreError::Unreachable(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the store cannot be reached");
+                Self::new(
+                    Code::Unavailable,
+                    "the hub cannot reach its database at the moment; nothing was changed, try again",
+                )
+            }
             StoreError::Closed => Self::new(Code::Unavailable, "the hub is shutting down; try again"),
             StoreError::Aborted | StoreError::Database(_) | StoreError::Corrupt(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");

@@ -48,6 +48,9 @@ pub enum StoreError {
     /// SQLite has undone the transaction by itself.
     #[error("the disk is full or failing")]
     Full,
+    /// The disk, or somebody else's lock, does not let it; later it may.
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] std::sync::Arc<rusqlite::Error>),
     #[error("the store is shutting down")]
     Closed,
     #[error("the operation was aborted by a fault in it")]
@@ -60,8 +63,16 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked,
+            ) => Self::Unreachable(std::sync::Arc::new(error)),
             _ => Self::Database(std::sync::Arc::new(error)),
         }
     }

@@ -51,6 +51,11 @@ pub enum OpenError {
     OtherVersion(PathBuf),
     #[error("{} is not a TaskHub database; move it away or name another --data-dir", .0.display())]
     Foreign(PathBuf),
+    #[error(
+        "{} is damaged; restore a copy of it, or move it away (`sqlite3 FILE .recover` saves what can be read)",
+        .0.display()
+    )]
+    Damaged(PathBuf),
     #[error("cannot bring {} to this version's schema", path.display())]
     Migration { path: PathBuf, source: refinery::Error },
     #[error("cannot open {}", path.display())]
@@ -113,7 +118,10 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, File), OpenError> {
 pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError> {
     let (conn, lock) = prepare(dir)?;
     let path = database_file(dir);
-    let database = |source: StoreError| OpenError::Database { path: path.clone(), source };
+    let database = |source: StoreError| match &source {
+        StoreError::Database(error) if is_damage(error) => OpenError::Damaged(path.clone()),
+        _ => OpenError::Database { path: path.clone(), source },
+    };
     let (epoch, head, bytes): (i64, i64, i64) = conn
         .query_row("SELECT epoch, head, bytes FROM log", (), |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -164,9 +172,13 @@ fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
         let conn = open_to_look(path)?;
         let application_id = conn.query_row("PRAGMA application_id", (), |row| row.get(0))?;
         let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
-        let version = conn
-            .query_row("SELECT max(version) FROM refinery_schema_history", (), |row| row.get(0))
-            .unwrap_or(0);
+        let version =
+            conn.query_row("SELECT max(version) FROM refinery_schema_history", (), |row| row.get(0));
+        let version = match version {
+            Err(error) if is_damage(&error) => return Err(error),
+            // There is no such table before the first migration.
+            found => found.unwrap_or(0),
+        };
         Ok((application_id, tables, version))
     };
     let (application_id, tables, found) = match look() {
@@ -174,6 +186,7 @@ fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
             return Err(OpenError::Foreign(path.to_owned()));
         }
+        Err(error) if is_damage(&error) => return Err(OpenError::Damaged(path.to_owned())),
         Err(error) => {
             return Err(OpenError::Database { path: path.to_owned(), source: error.into() });
         }
@@ -186,6 +199,10 @@ fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
     }
     Ok(Some(found))
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt)
 }
 
 fn known_schema() -> i32 {
