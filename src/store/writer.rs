@@ -178,6 +178,9 @@ impl WriterThread {
             }
             self.commit(&mut batch, &mut sink);
         }
+        // The readers' connections cannot, and what was forgotten would lie about in it. One that reads still, or a
+        // full disk, leaves it to the next hub.
+        let _ = self.empty_wal();
         drop(self.conn);
         drop(self.lock);
         if let Some(done) = closing {

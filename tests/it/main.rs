@@ -18,6 +18,7 @@ mod lists;
 mod logs;
 mod oracle;
 mod problems;
+mod secrets;
 mod slow;
 mod snapshots;
 mod sockets;
