@@ -2,11 +2,12 @@
 //!
 //! Names carry their unit; a bound ends in `_max`. Nothing here is read again after the start.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 
 /// `taskhub serve`.
 #[derive(Debug, Clone, Args)]
@@ -40,6 +41,13 @@ pub struct ServerConfig {
     /// by commas, for several
     #[arg(long, env = "TASKHUB_ALLOW_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
+    /// Network of a proxy that may say whom it speaks for, such as `10.0.0.0/8` or `127.0.0.1`; repeat, or separate by
+    /// commas, for several
+    #[arg(long, env = "TASKHUB_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR", value_parser = network)]
+    pub trusted_proxy: Vec<IpNet>,
+    /// The header in which trusted proxies say it
+    #[arg(long, env = "TASKHUB_FORWARDED_HEADER", value_enum, default_value_t)]
+    pub forwarded_header: ForwardedHeader,
     /// Ask for a token even before there is one (without it: as soon as `taskhub token create` has made the first)
     #[arg(long, env = "TASKHUB_REQUIRE_AUTH", conflicts_with = "insecure_no_auth")]
     pub require_auth: bool,
@@ -66,6 +74,22 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_SHUTDOWN_SECONDS_MAX", default_value_t = 8, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_seconds_max: u64,
+}
+
+/// Where proxies say whom they speak for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ForwardedHeader {
+    #[default]
+    XForwardedFor,
+    /// RFC 7239
+    Forwarded,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let alone = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(|_| alone())
+        .map_err(|_| "expected an address or a network, such as 127.0.0.1 or 10.0.0.0/8".to_owned())
 }
 
 /// An origin as browsers write it: scheme, host and port, if it is not the scheme's own; or `null`.

@@ -5,7 +5,8 @@
 //! scope: a route that somebody forgets to describe is closed, not open. Pages are for everybody, since a
 //! browser shows no token when it opens one; there is nothing in them.
 //!
-//! Whoever was let in goes with the request: a [`Principal`], and a [`Service`] that acts in its name.
+//! Whoever was let in goes with the request: a [`Principal`], where it comes from, and a [`Service`] that acts in its
+//! name.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::auth::{Auth, Principal, Refusal};
 use crate::domain::token::{Actor, Scope};
 use crate::service::Service;
 
+use super::forwarded::Proxies;
 use super::problem::{Code, Problem};
 use super::{pages, spec};
 
@@ -26,14 +28,15 @@ pub const TICKET: &str = "ticket";
 struct Doors {
     auth: Auth,
     service: Service,
+    proxies: Proxies,
 }
 
 #[derive(Debug, Clone)]
 pub struct Access(Arc<Doors>);
 
 impl Access {
-    pub fn new(auth: Auth, service: Service) -> Self {
-        Self(Arc::new(Doors { auth, service }))
+    pub fn new(auth: Auth, service: Service, proxies: Proxies) -> Self {
+        Self(Arc::new(Doors { auth, service, proxies }))
     }
 }
 
@@ -71,8 +74,9 @@ impl Doors {
         };
         let principal = self.identify(request).map_err(challenge)?;
         require(&principal, needed)?;
-        let address = request.remote_addr().as_socket_addr().map(|address| address.ip());
-        let actor = Actor { token: principal.name.clone(), address };
+        let client = self.proxies.client_of(request);
+        let actor = Actor { token: principal.name.clone(), address: client.0 };
+        request.extensions_mut().insert(client);
         request.extensions_mut().insert(self.service.by(actor));
         request.extensions_mut().insert(principal);
         Ok(())

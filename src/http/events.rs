@@ -25,6 +25,7 @@ use crate::service::Service;
 
 use super::Tags;
 use super::body::Body;
+use super::forwarded::ClientAddress;
 use super::list::List;
 use super::problem::problems::{BAD_REQUEST, BODY, GONE, NONE};
 use super::problem::{Code, Problem, Problems};
@@ -142,6 +143,7 @@ impl EventApi {
         &self,
         log: Data<&Events>,
         principal: Data<&Principal>,
+        client: Data<&ClientAddress>,
         request: &Request,
         /// The id of the last message you have seen.
         #[oai(name = "Last-Event-ID")]
@@ -195,7 +197,7 @@ impl EventApi {
                           as well; without them the tasks of the snapshot would go stale";
             return Err(Problem::new(Code::InvalidParameter, detail).with_field("events").into());
         }
-        let ip = request.remote_addr().as_socket_addr().map(|address| address.ip());
+        let ip = client.0.0;
         let gone = principal.gone.clone();
         let peer = Peer { ip, gone, fate: request.extensions().get::<Fate>().cloned().unwrap_or_default() };
         match log.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {

@@ -10,6 +10,7 @@ mod compat;
 mod cors;
 mod events;
 mod executions;
+mod forwarded;
 mod guard;
 mod intake;
 mod list;
@@ -44,6 +45,7 @@ use crate::service::Service;
 
 use access::Access;
 use compat::Compat;
+use forwarded::Proxies;
 use guard::{Allowed, Guard};
 use intake::{BodyLimits, Intake};
 use problem::{Code, Problem};
@@ -85,7 +87,8 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         bodies: Semaphore::new(config.bodies_bytes_max.max(config.body_bytes_max) as usize),
         time_max: Duration::from_secs(config.request_seconds_max),
     };
-    let access = Access::new(rooms.auth.clone(), rooms.service);
+    let proxies = Proxies { trusted: config.trusted_proxy.clone(), header: config.forwarded_header };
+    let access = Access::new(rooms.auth.clone(), rooms.service, proxies);
     let metrics = rooms.metrics.clone();
     let api = Arc::new(spec::service().into_endpoint());
     pages::add_to(Route::new())
