@@ -3,6 +3,7 @@
 //! Names carry their unit; a bound ends in `_max`. Nothing here is read again after the start.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -62,6 +63,13 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_BODIES_BYTES_MAX", default_value_t = 67_108_864, value_name = "BYTES",
           value_parser = clap::value_parser!(u32).range(1024..=1_073_741_824))]
     pub bodies_bytes_max: u32,
+    /// Requests that each token, or each address where no token is asked for, may send in a second (default: any number)
+    #[arg(long, env = "TASKHUB_RATE_LIMIT", value_name = "COUNT")]
+    pub rate_limit: Option<NonZeroU32>,
+    /// Streams, of events and of logs, that each of them may have open at once
+    #[arg(long, env = "TASKHUB_STREAMS_PER_CLIENT_MAX", default_value_t = 20_000, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub streams_per_client_max: u32,
     /// Time for a client to send a request's head, and again for its body
     #[arg(long, env = "TASKHUB_REQUEST_SECONDS_MAX", default_value_t = 15, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]

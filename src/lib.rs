@@ -15,7 +15,7 @@
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`exec_root`], [`metrics`], [`open_files`] and [`peer`] are leaves that everybody may use.
+//! [`config`], [`exec_root`], [`metrics`], [`open_files`], [`peer`] and [`places`] are leaves that everybody may use.
 
 pub mod app;
 pub mod auth;
@@ -30,6 +30,7 @@ pub mod http;
 pub mod metrics;
 pub mod open_files;
 pub mod peer;
+pub mod places;
 pub mod server;
 pub mod service;
 pub mod shutdown;

@@ -59,6 +59,25 @@ pub struct Actor {
     pub address: Option<IpAddr>,
 }
 
+/// Who asks, as far as limits for each client are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    Token(TokenName),
+    Address(IpAddr),
+    Unknown,
+}
+
+impl Actor {
+    /// The token counts, wherever its holder asks from.
+    pub fn caller(&self) -> Caller {
+        match (&self.token, self.address) {
+            (Some(name), _) => Caller::Token(name.clone()),
+            (None, Some(address)) => Caller::Address(address),
+            (None, None) => Caller::Unknown,
+        }
+    }
+}
+
 word_enum! {
     /// What the audit log tells of.
     AuditAction {

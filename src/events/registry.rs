@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::Timestamp;
 use crate::domain::schema::word_enum;
 use crate::peer::{Ending, Fate};
+use crate::places::Place;
 
 use super::ring::Shape;
 
@@ -44,6 +45,8 @@ pub struct Peer {
     pub fate: Fate,
     /// Cancelled when it is no longer let in: its stream ends then.
     pub gone: CancellationToken,
+    /// Its place among the streams of its client, held for as long as the stream is there.
+    pub place: Option<Arc<Place>>,
 }
 
 /// One stream.

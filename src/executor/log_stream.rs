@@ -31,6 +31,7 @@ use crate::domain::id::ExecutionId;
 use crate::domain::log::{LogEndData, LogOffset, LogOutputData, LogResetData};
 use crate::events::Events;
 use crate::events::frame::{Format, RETRY_MS};
+use crate::places;
 use crate::service::Service;
 
 use super::blocking;
@@ -52,6 +53,15 @@ pub enum LogStart {
     Offset(u64),
     /// So many lines before the end.
     Tail(usize),
+}
+
+/// How a client was let in.
+#[derive(Debug)]
+pub struct Admission {
+    /// Cancelled when it is no longer let in: its stream ends then.
+    pub gone: CancellationToken,
+    /// Held for as long as the stream is there.
+    pub place: places::Place,
 }
 
 /// All logs that are followed. Cheap to clone.
@@ -85,7 +95,7 @@ impl LogStreams {
         }
     }
 
-    /// Follows the log of `execution`, for a client that is no longer let in when `gone` is cancelled.
+    /// Follows the log of `execution`.
     ///
     /// # Errors
     /// When the log cannot be opened.
@@ -94,7 +104,7 @@ impl LogStreams {
         execution: Execution,
         start: LogStart,
         format: Format,
-        gone: CancellationToken,
+        admission: Admission,
     ) -> io::Result<LogStream> {
         let cursor = match start {
             LogStart::Offset(offset) => offset,
@@ -116,7 +126,7 @@ impl LogStreams {
             state,
             ticks,
             draining: self.draining.clone(),
-            gone,
+            admission,
             cursor,
             has_begun: false,
             has_ended: false,
@@ -147,7 +157,7 @@ pub struct LogStream {
     state: watch::Receiver<LogState>,
     ticks: watch::Receiver<u64>,
     draining: CancellationToken,
-    gone: CancellationToken,
+    admission: Admission,
     cursor: u64,
     has_begun: bool,
     has_ended: bool,
@@ -175,7 +185,7 @@ impl LogStream {
             }
         }
         while !self.has_ended {
-            if self.gone.is_cancelled() {
+            if self.admission.gone.is_cancelled() {
                 // Without another word: a farewell would ask its client back.
                 self.has_ended = true;
                 break;
@@ -216,7 +226,7 @@ impl LogStream {
                 None
             }
             () = self.draining.cancelled() => None,
-            () = self.gone.cancelled() => None,
+            () = self.admission.gone.cancelled() => None,
             ticked = self.ticks.changed() => match ticked {
                 Ok(()) => Some(self.format.keepalive()),
                 Err(_) => {

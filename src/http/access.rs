@@ -5,7 +5,7 @@
 //! scope: a route that somebody forgets to describe is closed, not open. Pages are for everybody, since a
 //! browser shows no token when it opens one; there is nothing in them.
 //!
-//! Whoever was let in goes with the request: a [`Principal`], where it comes from, and a [`Service`] that acts in its
+//! Whoever was let in goes with the request: a [`Principal`], the [`Actor`] that it is, and a [`Service`] that acts in its
 //! name.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::domain::token::{Actor, Scope};
 use crate::service::Service;
 
 use super::forwarded::Proxies;
+use super::pace::Pace;
 use super::problem::{Code, Problem};
 use super::{pages, spec};
 
@@ -29,14 +30,15 @@ struct Doors {
     auth: Auth,
     service: Service,
     proxies: Proxies,
+    pace: Option<Pace>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Access(Arc<Doors>);
 
 impl Access {
-    pub fn new(auth: Auth, service: Service, proxies: Proxies) -> Self {
-        Self(Arc::new(Doors { auth, service, proxies }))
+    pub fn new(auth: Auth, service: Service, proxies: Proxies, pace: Option<Pace>) -> Self {
+        Self(Arc::new(Doors { auth, service, proxies, pace }))
     }
 }
 
@@ -72,11 +74,17 @@ impl Doors {
             request.extensions_mut().insert(self.service.clone());
             return Ok(());
         };
-        let principal = self.identify(request).map_err(challenge)?;
+        let address = self.proxies.client_of(request);
+        let identified = self.identify(request).map_err(challenge);
+        // Whoever is refused asks, too.
+        let token = identified.as_ref().ok().and_then(|principal| principal.name.clone());
+        let actor = Actor { token, address };
+        if let Some(pace) = &self.pace {
+            pace.check(&actor.caller())?;
+        }
+        let principal = identified?;
         require(&principal, needed)?;
-        let client = self.proxies.client_of(request);
-        let actor = Actor { token: principal.name.clone(), address: client.0 };
-        request.extensions_mut().insert(client);
+        request.extensions_mut().insert(actor.clone());
         request.extensions_mut().insert(self.service.by(actor));
         request.extensions_mut().insert(principal);
         Ok(())

@@ -18,14 +18,15 @@ use crate::domain::filter::{EventFilter, FacetFilter};
 use crate::domain::id::TaskId;
 use crate::domain::task::{Priority, Status};
 use crate::domain::text::{Assignee, Tag};
+use crate::domain::token::{Actor, Caller};
 use crate::events::frame::Format;
 use crate::events::{Events, Peer, Shape, Start};
 use crate::peer::Fate;
+use crate::places::Places;
 use crate::service::Service;
 
 use super::Tags;
 use super::body::Body;
-use super::forwarded::ClientAddress;
 use super::list::List;
 use super::problem::problems::{BAD_REQUEST, BODY, GONE, NONE};
 use super::problem::{Code, Problem, Problems};
@@ -143,7 +144,8 @@ impl EventApi {
         &self,
         log: Data<&Events>,
         principal: Data<&Principal>,
-        client: Data<&ClientAddress>,
+        actor: Data<&Actor>,
+        places: Data<&Places<Caller>>,
         request: &Request,
         /// The id of the last message you have seen.
         #[oai(name = "Last-Event-ID")]
@@ -197,9 +199,14 @@ impl EventApi {
                           as well; without them the tasks of the snapshot would go stale";
             return Err(Problem::new(Code::InvalidParameter, detail).with_field("events").into());
         }
-        let ip = client.0.0;
-        let gone = principal.gone.clone();
-        let peer = Peer { ip, gone, fate: request.extensions().get::<Fate>().cloned().unwrap_or_default() };
+        let place = super::stream::place(&places, &actor)?;
+        let (ip, gone) = (actor.address, principal.gone.clone());
+        let peer = Peer {
+            ip,
+            gone,
+            place: Some(place.into()),
+            fate: request.extensions().get::<Fate>().cloned().unwrap_or_default(),
+        };
         match log.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {
             Ok(subscriber) => Ok(StreamReply::<Event>::of(format, subscriber)),
             Err(error) => {

@@ -16,9 +16,11 @@ use serde::Serialize;
 use crate::auth::Principal;
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use crate::domain::id::{ExecutionId, TaskId};
+use crate::domain::token::{Actor, Caller};
 use crate::events::frame::Format;
 use crate::executor::logs::{self, From};
-use crate::executor::{LogStart, LogStreams};
+use crate::executor::{Admission, LogStart, LogStreams};
+use crate::places::Places;
 use crate::service::{Service, ServiceError};
 use crate::store::ExecutionQuery;
 
@@ -289,6 +291,8 @@ impl ExecutionApi {
         service: Data<&Service>,
         logs: Data<&LogStreams>,
         principal: Data<&Principal>,
+        actor: Data<&Actor>,
+        places: Data<&Places<Caller>>,
         request: &Request,
         /// The task.
         task_id: Path<TaskId>,
@@ -322,7 +326,9 @@ impl ExecutionApi {
             Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)),
             Err(error) => return Err(error.into()),
         };
-        Ok(match logs.open(execution, start, format, principal.gone.clone()).await {
+        let admission =
+            Admission { gone: principal.gone.clone(), place: super::stream::place(&places, &actor)? };
+        Ok(match logs.open(execution, start, format, admission).await {
             Ok(log) => StreamReply::<LogEvent>::of(format, log),
             Err(error) => cannot_start(format, &error),
         })

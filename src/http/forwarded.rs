@@ -19,14 +19,11 @@ pub struct Proxies {
     pub header: ForwardedHeader,
 }
 
-/// The address that a request comes from, as far as it is known; goes with the request.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ClientAddress(pub Option<IpAddr>);
-
 impl Proxies {
-    pub fn client_of(&self, request: &Request) -> ClientAddress {
+    /// The address that a request comes from, as far as it is known.
+    pub fn client_of(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
-        ClientAddress(peer.map(|peer| self.behind(peer, request)))
+        peer.map(|peer| self.behind(peer, request))
     }
 
     fn behind(&self, peer: IpAddr, request: &Request) -> IpAddr {

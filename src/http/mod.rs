@@ -14,6 +14,7 @@ mod forwarded;
 mod guard;
 mod intake;
 mod list;
+mod pace;
 mod pages;
 mod problem;
 mod schema;
@@ -38,9 +39,11 @@ use tokio::sync::Semaphore;
 
 use crate::auth::Auth;
 use crate::config::ServerConfig;
+use crate::domain::token::Caller;
 use crate::events::Events;
 use crate::executor::LogStreams;
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::service::Service;
 
 use access::Access;
@@ -48,6 +51,7 @@ use compat::Compat;
 use forwarded::Proxies;
 use guard::{Allowed, Guard};
 use intake::{BodyLimits, Intake};
+use pace::Pace;
 use problem::{Code, Problem};
 
 /// What groups the operations in the documentation.
@@ -88,7 +92,7 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         time_max: Duration::from_secs(config.request_seconds_max),
     };
     let proxies = Proxies { trusted: config.trusted_proxy.clone(), header: config.forwarded_header };
-    let access = Access::new(rooms.auth.clone(), rooms.service, proxies);
+    let access = Access::new(rooms.auth.clone(), rooms.service, proxies, config.rate_limit.map(Pace::new));
     let metrics = rooms.metrics.clone();
     let api = Arc::new(spec::service().into_endpoint());
     pages::add_to(Route::new())
@@ -97,6 +101,7 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         .at("/ready", api.clone())
         .at("/metrics", api)
         .data(rooms.auth)
+        .data(Places::<Caller>::new(config.streams_per_client_max))
         .data(rooms.events)
         .data(rooms.logs)
         .data(rooms.metrics)

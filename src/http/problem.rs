@@ -38,6 +38,8 @@ word_enum! {
         TokenMissing = "token_missing",
         TokenInvalid = "token_invalid",
         ScopeMissing = "scope_missing",
+        TooManyRequests = "too_many_requests",
+        TooManyStreams = "too_many_streams",
         VersionMismatch = "version_mismatch",
         IdempotencyKeyReused = "idempotency_key_reused",
         ExecutionLive = "execution_live",
@@ -65,6 +67,7 @@ impl Code {
             Self::HostNotAllowed => StatusCode::MISDIRECTED_REQUEST,
             Self::TokenMissing | Self::TokenInvalid => StatusCode::UNAUTHORIZED,
             Self::CrossSite | Self::ScopeMissing => StatusCode::FORBIDDEN,
+            Self::TooManyRequests | Self::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
             Self::VersionMismatch => StatusCode::PRECONDITION_FAILED,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ExecutionLive | Self::ExecutionEnded | Self::NothingToRun => StatusCode::CONFLICT,
@@ -76,7 +79,7 @@ impl Code {
     }
 }
 
-/// Seconds after which a client may try again when the hub cannot write.
+/// Seconds after which a client may try again when the hub cannot write, or has no room for another stream of it.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// An error, after RFC 9457. `detail` says what to do about it.
@@ -123,6 +126,11 @@ impl Problem {
     /// Names the methods that the path does have. RFC 9110, section 15.5.6.
     pub fn with_allow(mut self, methods: String) -> Self {
         self.header = Some((header::ALLOW, methods));
+        self
+    }
+
+    pub fn with_header(mut self, name: HeaderName, value: String) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -291,7 +299,7 @@ impl IntoResponse for Problem {
         {
             headers.insert(name, value);
         }
-        if matches!(self.code, Code::StorageFull | Code::Unavailable) {
+        if matches!(self.code, Code::StorageFull | Code::Unavailable | Code::TooManyStreams) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response

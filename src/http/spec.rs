@@ -138,6 +138,7 @@ fn secure(method: &str, operation: &mut Map<String, Value>) {
     for (status, words) in [
         ("401", "A token is needed, and none that is good was sent."),
         ("403", "The token does not allow this, or a page of another site asks."),
+        ("429", "The client asks too often, or has too many streams."),
     ] {
         let mut response = responses["4XX"].clone();
         response["description"] = words.into();
@@ -148,6 +149,8 @@ fn secure(method: &str, operation: &mut Map<String, Value>) {
     for status in ["401", "403"] {
         responses[status]["headers"] = json!({ "WWW-Authenticate": challenge });
     }
+    let seconds = json!({ "description": "Seconds to wait.", "schema": { "type": "integer", "minimum": 1 } });
+    responses["429"]["headers"] = json!({ "Retry-After": seconds });
     responses.sort_keys();
 }
 

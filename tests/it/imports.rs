@@ -22,10 +22,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("open_files", &[]),
     ("peer", &[]),
+    ("places", &[]),
 ];
 
 /// Leaves: everybody may use them.
-const LEAVES: &[&str] = &["config", "exec_root", "metrics", "open_files", "peer"];
+const LEAVES: &[&str] = &["config", "exec_root", "metrics", "open_files", "peer", "places"];
 /// The roots: they may use everything.
 const ROOTS: &[&str] = &["app", "cli", "main", "lib"];
 

@@ -14,6 +14,7 @@ mod executor;
 mod frames;
 mod guard;
 mod imports;
+mod limits;
 mod lists;
 mod logs;
 mod oracle;
