@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::auth::{Asking, Auth};
+use crate::config::{Config, ServerConfig};
 use crate::events::Events;
 use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention};
 use crate::http::{self, DataDir, Rooms};
@@ -27,6 +29,7 @@ const METRICS_PERIOD: Duration = Duration::from_secs(5);
 pub struct App {
     addresses: Vec<SocketAddr>,
     data_dir: PathBuf,
+    auth: Auth,
     store: Store,
     writer: JoinHandle<()>,
     shutdown: Shutdown,
@@ -44,7 +47,13 @@ impl App {
             *root = resolved.with_context(|| format!("--exec-root {} is not a directory", root.display()))?;
         }
         let open_files_max = open_files::raise();
-        let listeners = server::bind(&config.server)?;
+        let asking = asking(&config.server);
+        let asks = match asking {
+            Asking::Never => false,
+            Asking::WithTokens => Store::has_tokens(&config.data_dir),
+            Asking::Always => true,
+        };
+        let listeners = server::bind(&config.server, asks)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         let Opened { store, writer, epoch: _, end } = Store::open(&config.data_dir, &config.store)?;
         let data_dir = config.data_dir.canonicalize().context("cannot resolve the data directory")?;
@@ -59,8 +68,12 @@ impl App {
         let writer =
             writer.start(move |committed| ring.publish(committed)).context("cannot start a thread")?;
         let service = Service::new(store.clone(), &config.executor);
+        let auth = Auth::new(asking);
+        auth.look(store.token_reader()).await.context("cannot read the tokens")?;
+        shutdown.tasks.spawn(auth.clone().follow(store.token_reader().clone(), shutdown.soft.clone()));
 
         events.start(shutdown.hard.clone(), &shutdown.tasks).context("cannot start a thread")?;
+        shutdown.tasks.spawn(expel(auth.departures(), events.clone(), shutdown.clone()));
         let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());
         shutdown.tasks.spawn(retention);
 
@@ -82,11 +95,13 @@ impl App {
 
         shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
         let logs = LogStreams::new(service.clone(), data_dir.clone(), &events, shutdown.tasks.clone());
-        let rooms = Rooms { service, events, logs, metrics, data_dir: DataDir(data_dir.clone()) };
+        let rooms =
+            Rooms { auth: auth.clone(), service, events, logs, metrics, data_dir: DataDir(data_dir.clone()) };
         server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
         Ok(Self {
             addresses,
             data_dir,
+            auth,
             store,
             writer,
             shutdown,
@@ -113,6 +128,7 @@ impl App {
             docs = format!("{base}/docs"),
             stream = format!("{base}/api/events/stream"),
             data = %self.data_dir.display(),
+            tokens = if self.auth.asks() { "asked for" } else { "not asked for" },
             "TaskHub is ready"
         );
     }
@@ -129,12 +145,31 @@ impl App {
     }
 }
 
+fn asking(config: &ServerConfig) -> Asking {
+    match (config.insecure_no_auth, config.require_auth) {
+        (true, _) => Asking::Never,
+        (false, true) => Asking::Always,
+        (false, false) => Asking::WithTokens,
+    }
+}
+
 fn base_url(address: &SocketAddr) -> String {
     // `localhost` is what people type; it is right wherever it leads here.
     let localhost = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
     match localhost.contains(&address.ip()) || address.ip().is_unspecified() {
         true => format!("http://localhost:{}", address.port()),
         false => format!("http://{address}"),
+    }
+}
+
+/// Has streams ended whose clients are no longer let in.
+async fn expel(mut departures: watch::Receiver<()>, events: Events, shutdown: Shutdown) {
+    loop {
+        // Both are cancel safe.
+        tokio::select! {
+            () = shutdown.soft.cancelled() => return,
+            Ok(()) = departures.changed() => events.expel(),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod token;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +33,8 @@ enum Command {
     Serve(Box<Config>),
     /// Print the OpenAPI specification
     Openapi,
+    /// Make, list and revoke the tokens that a hub asks for
+    Token(token::TokenArgs),
     /// Run a task on a running hub
     Exec(ExecArgs),
     /// Print the log of a task's execution
@@ -57,6 +61,7 @@ impl Cli {
             }
             // Before any runtime or log: it must be small.
             Some(Command::Shim { directory }) => return Ok(executor::shim::run(&directory)),
+            Some(Command::Token(args)) => token::run(args)?,
             Some(Command::Exec(args)) => return talk(client::exec(args)),
             Some(Command::Logs(args)) => return talk(client::logs(args)),
             Some(Command::Serve(config)) => serve(*config)?,

@@ -2,10 +2,13 @@
 //!
 //! Names carry their unit; a bound ends in `_max`. Nothing here is read again after the start.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 
 /// `taskhub serve`.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +38,21 @@ pub struct ServerConfig {
     /// Name that clients may use in the Host header, besides the loopback names and the listen addresses
     #[arg(long, env = "TASKHUB_ALLOW_HOST", value_delimiter = ',', value_name = "HOST")]
     pub allow_host: Vec<String>,
-    /// Listen beyond this machine although nothing asks for a token: everybody there can run scripts here
+    /// Origin whose pages may use this hub as its own do, such as `https://app.example`, or `null`; repeat, or separate
+    /// by commas, for several
+    #[arg(long, env = "TASKHUB_ALLOW_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    pub allow_origin: Vec<Origin>,
+    /// Network of a proxy that may say whom it speaks for, such as `10.0.0.0/8` or `127.0.0.1`; repeat, or separate by
+    /// commas, for several
+    #[arg(long, env = "TASKHUB_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR", value_parser = network)]
+    pub trusted_proxy: Vec<IpNet>,
+    /// The header in which trusted proxies say it
+    #[arg(long, env = "TASKHUB_FORWARDED_HEADER", value_enum, default_value_t)]
+    pub forwarded_header: ForwardedHeader,
+    /// Ask for a token even before there is one (without it: as soon as `taskhub token create` has made the first)
+    #[arg(long, env = "TASKHUB_REQUIRE_AUTH", conflicts_with = "insecure_no_auth")]
+    pub require_auth: bool,
+    /// Ask nobody for a token, although there are some or others can reach this hub: all who can may run scripts here
     #[arg(long, env = "TASKHUB_INSECURE_NO_AUTH")]
     pub insecure_no_auth: bool,
     /// Largest request body
@@ -46,6 +63,13 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_BODIES_BYTES_MAX", default_value_t = 67_108_864, value_name = "BYTES",
           value_parser = clap::value_parser!(u32).range(1024..=1_073_741_824))]
     pub bodies_bytes_max: u32,
+    /// Requests that each token, or each address where no token is asked for, may send in a second (default: any number)
+    #[arg(long, env = "TASKHUB_RATE_LIMIT", value_name = "COUNT")]
+    pub rate_limit: Option<NonZeroU32>,
+    /// Streams, of events and of logs, that each of them may have open at once
+    #[arg(long, env = "TASKHUB_STREAMS_PER_CLIENT_MAX", default_value_t = 20_000, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub streams_per_client_max: u32,
     /// Time for a client to send a request's head, and again for its body
     #[arg(long, env = "TASKHUB_REQUEST_SECONDS_MAX", default_value_t = 15, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -58,6 +82,50 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_SHUTDOWN_SECONDS_MAX", default_value_t = 8, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_seconds_max: u64,
+}
+
+/// Where proxies say whom they speak for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ForwardedHeader {
+    #[default]
+    XForwardedFor,
+    /// RFC 7239
+    Forwarded,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let alone = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(|_| alone())
+        .map_err(|_| "expected an address or a network, such as 127.0.0.1 or 10.0.0.0/8".to_owned())
+}
+
+/// An origin as browsers write it: scheme, host and port, if it is not the scheme's own; or `null`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let odd = "expected one origin as a browser writes it, such as https://app.example or http://localhost:3000, \
+                   or null";
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._:[]".contains(c);
+        let is_origin = text.split_once("://").is_some_and(|(scheme, authority)| {
+            ["http", "https"].contains(&scheme) && !authority.is_empty() && authority.chars().all(is_plain)
+        });
+        let own_port = [("http://", ":80"), ("https://", ":443")];
+        if own_port.iter().any(|(scheme, port)| text.starts_with(scheme) && text.ends_with(port)) {
+            return Err("leave the port out when it is the scheme's own, as browsers do");
+        }
+        if is_origin || text == "null" { Ok(Self(text.to_owned())) } else { Err(odd) }
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -210,4 +278,28 @@ pub struct TelemetryConfig {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        for origin in ["https://app.example", "http://localhost:3000", "http://[::1]:8080", "null"] {
+            assert!(origin.parse::<Origin>().is_ok(), "{origin}");
+        }
+        for odd in [
+            "*",
+            "",
+            "app.example",
+            "https://",
+            "https://A.example",
+            "https://a/",
+            "https://a:443",
+            "ftp://a",
+        ] {
+            assert!(odd.parse::<Origin>().is_err(), "{odd}");
+        }
+    }
 }

@@ -9,14 +9,17 @@
 //! | [`events`] | the stream: ring, cursors, frames, who is connected | domain, store (reading) |
 //! | [`service`] | the use cases, one transaction each | domain, store |
 //! | [`executor`] | running scripts and knowing their end | domain, service, events |
-//! | [`http`] | routes, problems, the specification, pages | domain, service, events, executor (reading), store (its queries) |
+//! | [`auth`] | who asks, and what they may do | domain, store (reading) |
+//! | [`http`] | routes, problems, the specification, pages | domain, service, events, auth, executor (reading), store (its queries) |
 //! | [`client`] | the commands that talk to a running hub, over HTTP | domain |
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`] and [`peer`] are leaves that everybody may use.
+//! [`config`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`] and [`places`] are leaves that everybody
+//! may use.
 
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -29,6 +32,7 @@ pub mod http;
 pub mod metrics;
 pub mod open_files;
 pub mod peer;
+pub mod places;
 pub mod server;
 pub mod service;
 pub mod shutdown;

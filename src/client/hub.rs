@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -44,7 +44,31 @@ pub enum HubError {
     Foreign { url: String, reason: String },
 }
 
-/// Where a hub is.
+/// A token as it goes into a header. Never shown.
+#[derive(Clone)]
+pub struct Bearer(HeaderValue);
+
+impl std::fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bearer")
+    }
+}
+
+impl FromStr for Bearer {
+    type Err = &'static str;
+
+    fn from_str(token: &str) -> Result<Self, Self::Err> {
+        let odd = "expected a token as `taskhub token create` has printed it";
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(odd);
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| odd)?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+/// Where a hub is, and what to show it.
 #[derive(Debug, Clone)]
 pub struct Hub {
     /// As it was given, for messages.
@@ -54,6 +78,7 @@ pub struct Hub {
     authority: String,
     /// What comes before `/api`, behind a proxy.
     prefix: String,
+    token: Option<Bearer>,
 }
 
 impl FromStr for Hub {
@@ -75,6 +100,7 @@ impl FromStr for Hub {
             port: authority.port_u16().unwrap_or(80),
             authority: authority.to_string(),
             prefix: uri.path().trim_end_matches('/').to_owned(),
+            token: None,
         })
     }
 }
@@ -121,6 +147,10 @@ impl Answer {
 }
 
 impl Hub {
+    pub fn with(self, token: Option<Bearer>) -> Self {
+        Self { token, ..self }
+    }
+
     /// # Errors
     /// [`HubError`]
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, HubError> {
@@ -161,7 +191,7 @@ impl Hub {
     }
 
     async fn send(&self, method: Method, path: &str, accept: &str, body: Bytes) -> Result<Answer, HubError> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.prefix))
             .header(HOST, &self.authority)
@@ -169,6 +199,9 @@ impl Hub {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| self.foreign(error))?;
+        if let Some(Bearer(token)) = &self.token {
+            request.headers_mut().insert(AUTHORIZATION, token.clone());
+        }
         let response = match timeout(ANSWER_TIME_MAX, self.exchange(request)).await {
             Ok(response) => response?,
             Err(_) => return Err(self.unreachable(&"it does not answer")),

@@ -7,7 +7,7 @@ mod follow;
 mod hub;
 mod outcome;
 
-pub use hub::{Hub, HubError};
+pub use hub::{Bearer, Hub, HubError};
 
 use std::process::ExitCode;
 
@@ -59,6 +59,15 @@ struct HubArgs {
     /// Where the hub is
     #[arg(long, env = "TASKHUB_URL", default_value = "http://localhost:8000")]
     url: Hub,
+    /// What the hub asks for, if it does (better in the variable: other users see command lines)
+    #[arg(long, env = "TASKHUB_TOKEN", hide_env_values = true)]
+    token: Option<Bearer>,
+}
+
+impl HubArgs {
+    fn hub(self) -> Hub {
+        self.url.with(self.token)
+    }
 }
 
 /// Why a command could not do what it was asked.
@@ -82,7 +91,8 @@ struct Started {
 /// # Errors
 /// [`ClientError`]
 pub async fn exec(args: ExecArgs) -> Result<ExitCode, ClientError> {
-    let ExecArgs { task_id, follow, hub: HubArgs { url: hub }, command } = args;
+    let ExecArgs { task_id, follow, hub, command } = args;
+    let hub = hub.hub();
     let request = match command.is_empty() {
         true => json!({}),
         false => json!({ "script_content": script(&command) }),
@@ -111,7 +121,8 @@ pub async fn exec(args: ExecArgs) -> Result<ExitCode, ClientError> {
 /// # Errors
 /// [`ClientError`]
 pub async fn logs(args: LogsArgs) -> Result<ExitCode, ClientError> {
-    let LogsArgs { task_id, follow, execution_id, hub: HubArgs { url: hub } } = args;
+    let LogsArgs { task_id, follow, execution_id, hub } = args;
+    let hub = hub.hub();
     let latest: Started = hub.get(&format!("/api/exec/{task_id}")).await?;
     let id = execution_id.unwrap_or(latest.id);
     if follow {

@@ -19,7 +19,7 @@ use super::execution::{Execution, ExecutionPhase};
 use super::id::{ExecutionId, TaskId};
 use super::schema::{text_type, word_enum};
 use super::task::{Priority, Status, Task, TaskField};
-use super::text::{Artifact, Assignee, NOT_BLANK_PATTERN, Tag, Title, is_blank};
+use super::text::{Artifact, Assignee, NOT_BLANK_PATTERN, Tag, Title, TokenName, is_blank};
 
 /// Longest message of an announcement, in characters.
 pub const MESSAGE_CHARS_MAX: usize = 2000;
@@ -131,6 +131,9 @@ pub struct TaskEventData {
     pub created_at: Timestamp,
     /// The fields that differ from the version before; empty for a new task.
     pub changed: Vec<TaskField>,
+    /// The name of the token that caused it; null when it was nobody's.
+    #[oai(nullable)]
+    pub actor: Option<TokenName>,
 }
 
 /// A task that is no more.
@@ -140,6 +143,9 @@ pub struct TaskDeletedData {
     pub task_id: TaskId,
     /// Its last title.
     pub title: Title,
+    /// The name of the token that caused it; null when it was nobody's.
+    #[oai(nullable)]
+    pub actor: Option<TokenName>,
 }
 
 /// A step in the life of an execution.
@@ -173,6 +179,10 @@ pub struct ExecutionEventData {
     /// A repeated attempt does not start before this; null on the first one.
     #[oai(nullable)]
     pub not_before: Option<Timestamp>,
+    /// The name of the token that asked for the execution, or, once somebody has asked it to stop, for that; null
+    /// when it was nobody's.
+    #[oai(nullable)]
+    pub actor: Option<TokenName>,
 }
 
 impl ExecutionEventData {
@@ -189,6 +199,7 @@ impl ExecutionEventData {
             attempt: execution.attempt,
             attempts_max: execution.attempts_max,
             not_before: execution.not_before,
+            actor: None,
         }
     }
 }
@@ -202,6 +213,18 @@ pub struct AnnouncementData {
     pub level: AnnouncementLevel,
     /// What to tell people, in plain text.
     pub message: Message,
+}
+
+/// What somebody tells everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct AnnouncementEventData {
+    /// How much it matters.
+    pub level: AnnouncementLevel,
+    /// What to tell people, in plain text.
+    pub message: Message,
+    /// The name of the token that caused it; null when it was nobody's.
+    #[oai(nullable)]
+    pub actor: Option<TokenName>,
 }
 
 /// The text of an announcement: 1–2,000 characters, not blank.
@@ -294,13 +317,14 @@ pub struct NewEvent {
     pub data: EventData,
 }
 
+/// Every kind has an `actor`, null until the event is [`NewEvent::signed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum EventData {
     Task(TaskEventData),
     TaskDeleted(TaskDeletedData),
     Execution(ExecutionEventData),
-    Announcement(AnnouncementData),
+    Announcement(AnnouncementEventData),
 }
 
 impl NewEvent {
@@ -334,7 +358,11 @@ impl NewEvent {
                 kind: EventKind::TaskDeleted,
                 task: Some(TaskMeta { id: task.id, before: Some(Facets::of(task)), after: None }),
             },
-            data: EventData::TaskDeleted(TaskDeletedData { task_id: task.id, title: task.title.clone() }),
+            data: EventData::TaskDeleted(TaskDeletedData {
+                task_id: task.id,
+                title: task.title.clone(),
+                actor: None,
+            }),
         }
     }
 
@@ -351,10 +379,23 @@ impl NewEvent {
     }
 
     pub fn announcement(data: AnnouncementData) -> Self {
+        let AnnouncementData { level, message } = data;
         Self {
             meta: EventMeta { kind: EventKind::Announcement, task: None },
-            data: EventData::Announcement(data),
+            data: EventData::Announcement(AnnouncementEventData { level, message, actor: None }),
         }
+    }
+
+    /// The same event, caused by `name`.
+    pub fn signed(mut self, name: TokenName) -> Self {
+        let actor = match &mut self.data {
+            EventData::Task(data) => &mut data.actor,
+            EventData::TaskDeleted(data) => &mut data.actor,
+            EventData::Execution(data) => &mut data.actor,
+            EventData::Announcement(data) => &mut data.actor,
+        };
+        *actor = Some(name);
+        self
     }
 
     /// The envelope of this event at its place in the log.
@@ -375,6 +416,7 @@ fn task_data(task: &Task, changed: Vec<TaskField>) -> TaskEventData {
         version: task.version,
         created_at: task.created_at,
         changed,
+        actor: None,
     }
 }
 
@@ -480,7 +522,7 @@ mod tests {
         assert_eq!(
             std::str::from_utf8(&body).expect("UTF-8"),
             "{\"id\":\"00000001-2\",\"event\":\"announcement\",\"data\":{\"level\":\"info\",\
-             \"message\":\"a\\r\\nb\\u2028c\\u0085\"},\"timestamp\":\"1970-01-01T00:00:00.000Z\"}"
+             \"message\":\"a\\r\\nb\\u2028c\\u0085\",\"actor\":null},\"timestamp\":\"1970-01-01T00:00:00.000Z\"}"
         );
     }
 }

@@ -26,6 +26,8 @@ pub const ENV_MAX: usize = 100;
 /// Longest name and longest value of such a variable, in characters.
 pub const ENV_NAME_CHARS_MAX: usize = 200;
 pub const ENV_VALUE_CHARS_MAX: usize = 32 << 10;
+/// The one reserved variable that a request may set: nobody else can give a script a token.
+const TOKEN_VARIABLE: &str = "TASKHUB_TOKEN";
 /// Longest time a request can ask for: 30 days.
 pub const TIMEOUT_SECONDS_MAX: u32 = 30 * 24 * 3600;
 /// Most attempts after the first.
@@ -125,7 +127,8 @@ pub struct ExecutionRequest {
     #[oai(nullable)]
     pub script_content: Option<Script>,
     /// Variables added to the script's environment, at most 100. Names: letters, digits and `_`, not
-    /// starting with a digit; `TASKHUB_…` is reserved.
+    /// starting with a digit; `TASKHUB_…` is reserved, but for `TASKHUB_TOKEN`, with which the script may report
+    /// to a hub that asks for tokens. Forgotten when the execution has ended.
     #[oai(default)]
     pub env: BTreeMap<String, String>,
     /// The directory to run in: relative to the execution's own, and made when missing; or absolute, if it lies in
@@ -161,7 +164,7 @@ impl ExecutionRequest {
                                digit, at most 200 characters";
                 return Err(Invalid::new(field(), message));
             }
-            if name.starts_with("TASKHUB_") {
+            if name.starts_with("TASKHUB_") && name != TOKEN_VARIABLE {
                 return Err(Invalid::new(field(), "names starting with TASKHUB_ are reserved"));
             }
             if value.contains('\0') || value.chars().count() > ENV_VALUE_CHARS_MAX {

@@ -15,3 +15,4 @@ pub mod page;
 pub(crate) mod schema;
 pub mod task;
 pub mod text;
+pub mod token;

@@ -93,6 +93,14 @@ text_newtype!(
 );
 
 text_newtype!(
+    /// What a token is called: one printable line without commas, 1–200 characters.
+    TokenName,
+    "token_name",
+    name,
+    name_meta("ci")
+);
+
+text_newtype!(
     /// The path of something a task produced, 1–4,096 characters. TaskHub stores it, and never opens it.
     Artifact,
     "artifact",

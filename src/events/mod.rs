@@ -130,6 +130,12 @@ impl Events {
         self.fanout.wake();
     }
 
+    /// Ends the streams of clients that are no longer let in, by their [`Peer::gone`].
+    pub fn expel(&self) {
+        // Bodies see to it themselves.
+        self.fanout.expel();
+    }
+
     /// Wakes the bodies and those who ask, all at once, so that whoever publishes need not.
     async fn tell_news(self) {
         loop {

@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::domain::clock::Timestamp;
 use crate::domain::schema::word_enum;
 use crate::peer::{Ending, Fate};
+use crate::places::Place;
 
 use super::ring::Shape;
 
@@ -18,13 +21,15 @@ word_enum! {
     /// Why a stream ended.
     ///
     /// `closed`: the client closed the connection. `reset`: the client, or something on the way, broke it off.
-    /// `timed_out`: the client took nothing for too long. `drained`: the hub said goodbye. `failed`:
+    /// `timed_out`: the client took nothing for too long. `drained`: the hub said goodbye. `revoked`: its token was
+    /// revoked or has expired, or the hub has begun to ask for one. `failed`:
     /// it could not be read on. `overtaken`: retention has removed an event that was half sent. `cut_off`: it had not ended in time when the hub stopped.
     DisconnectReason {
         Closed = "closed",
         Reset = "reset",
         TimedOut = "timed_out",
         Drained = "drained",
+        Revoked = "revoked",
         Failed = "failed",
         Overtaken = "overtaken",
         CutOff = "cut_off",
@@ -38,6 +43,10 @@ pub struct Peer {
     pub ip: Option<IpAddr>,
     /// How its connection ends.
     pub fate: Fate,
+    /// Cancelled when it is no longer let in: its stream ends then.
+    pub gone: CancellationToken,
+    /// Its place among the streams of its client, held for as long as the stream is there.
+    pub place: Option<Arc<Place>>,
 }
 
 /// One stream.
@@ -212,6 +221,11 @@ impl Registration {
         });
         state.clients.insert(client.id, client.clone());
         client
+    }
+
+    /// Cancelled when the client is no longer let in.
+    pub fn gone(&self) -> &CancellationToken {
+        &self.peer.gone
     }
 
     /// Notes that the hub ends the stream, and why.

@@ -193,6 +193,9 @@ impl Subscriber {
                     return Some(Ok(self.sent(0, bytes.into())));
                 }
             }
+            if self.registration.gone().is_cancelled() {
+                self.revoke();
+            }
             let bytes = match self.stage {
                 Stage::Ended => return None,
                 Stage::BrokenOff => {
@@ -230,6 +233,7 @@ impl Subscriber {
                 Err(error) => self.fail(&error),
             },
             () = self.around.draining.cancelled() => Some(self.goodbye()),
+            () = self.registration.gone().cancelled() => None,
             ticked = self.around.ticks.changed() => self.ticked(ticked.is_ok()),
         }
     }
@@ -291,10 +295,11 @@ impl Subscriber {
                 Some(self.sent(0, message))
             }
             Ok(Next::UpToDate) => {
-                // All three are cancel safe: they only observe.
+                // All are cancel safe: they only observe.
                 tokio::select! {
                     _ = self.around.news.changed() => None,
                     () = self.around.draining.cancelled() => None,
+                    () = self.registration.gone().cancelled() => None,
                     ticked = self.around.ticks.changed() => self.ticked(ticked.is_ok()),
                 }
             }
@@ -327,15 +332,27 @@ impl Subscriber {
         self.sent(taken.events, bytes)
     }
 
+    /// A stream whose client is no longer let in ends without another word: a farewell would ask it back.
+    fn revoke(&mut self) {
+        if matches!(self.stage, Stage::Ended | Stage::BrokenOff) {
+            return;
+        }
+        self.registration.ends(DisconnectReason::Revoked);
+        self.stage = if self.is_between_messages() { Stage::Ended } else { Stage::BrokenOff };
+    }
+
+    fn is_between_messages(&self) -> bool {
+        match &self.stage {
+            Stage::Sending(snapshot) => snapshot.is_between_messages(),
+            _ => self.handed == 0,
+        }
+    }
+
     /// A stream that cannot be read on ends: its client reconnects with the id it has.
     fn fail(&mut self, error: &dyn fmt::Display) -> Option<Bytes> {
         tracing::error!(error = %error, event.seq = self.cursor, "a stream ended: it cannot be read on");
         self.registration.ends(DisconnectReason::Failed);
-        let whole = match &self.stage {
-            Stage::Sending(snapshot) => snapshot.is_between_messages(),
-            _ => self.handed == 0,
-        };
-        self.stage = if whole { Stage::Ended } else { Stage::BrokenOff };
+        self.stage = if self.is_between_messages() { Stage::Ended } else { Stage::BrokenOff };
         None
     }
 

@@ -31,6 +31,7 @@ use crate::domain::id::ExecutionId;
 use crate::domain::log::{LogEndData, LogOffset, LogOutputData, LogResetData};
 use crate::events::Events;
 use crate::events::frame::{Format, RETRY_MS};
+use crate::places;
 use crate::service::Service;
 
 use super::blocking;
@@ -52,6 +53,15 @@ pub enum LogStart {
     Offset(u64),
     /// So many lines before the end.
     Tail(usize),
+}
+
+/// How a client was let in.
+#[derive(Debug)]
+pub struct Admission {
+    /// Cancelled when it is no longer let in: its stream ends then.
+    pub gone: CancellationToken,
+    /// Held for as long as the stream is there.
+    pub place: places::Place,
 }
 
 /// All logs that are followed. Cheap to clone.
@@ -89,7 +99,13 @@ impl LogStreams {
     ///
     /// # Errors
     /// When the log cannot be opened.
-    pub async fn open(&self, execution: Execution, start: LogStart, format: Format) -> io::Result<LogStream> {
+    pub async fn open(
+        &self,
+        execution: Execution,
+        start: LogStart,
+        format: Format,
+        admission: Admission,
+    ) -> io::Result<LogStream> {
         let cursor = match start {
             LogStart::Offset(offset) => offset,
             // What is no id lies beyond every log: its client is told so, and starts over.
@@ -110,6 +126,7 @@ impl LogStreams {
             state,
             ticks,
             draining: self.draining.clone(),
+            admission,
             cursor,
             has_begun: false,
             has_ended: false,
@@ -140,6 +157,7 @@ pub struct LogStream {
     state: watch::Receiver<LogState>,
     ticks: watch::Receiver<u64>,
     draining: CancellationToken,
+    admission: Admission,
     cursor: u64,
     has_begun: bool,
     has_ended: bool,
@@ -167,6 +185,11 @@ impl LogStream {
             }
         }
         while !self.has_ended {
+            if self.admission.gone.is_cancelled() {
+                // Without another word: a farewell would ask its client back.
+                self.has_ended = true;
+                break;
+            }
             if self.draining.is_cancelled() {
                 self.has_ended = true;
                 return Some(self.format.goodbye(LogOffset(self.cursor)));
@@ -195,7 +218,7 @@ impl LogStream {
 
     /// Waits for something new; answers a keepalive when that takes long.
     async fn wait(&mut self) -> Option<Bytes> {
-        // All three are cancel safe: they only observe.
+        // All are cancel safe: they only observe.
         tokio::select! {
             changed = self.state.changed() => {
                 // A tailer that leaves without having told an end, and not because all end, has failed.
@@ -203,6 +226,7 @@ impl LogStream {
                 None
             }
             () = self.draining.cancelled() => None,
+            () = self.admission.gone.cancelled() => None,
             ticked = self.ticks.changed() => match ticked {
                 Ok(()) => Some(self.format.keepalive()),
                 Err(_) => {

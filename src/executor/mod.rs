@@ -37,7 +37,7 @@ mod supervisor;
 mod tailer;
 mod watcher;
 
-pub use log_stream::{LogStart, LogStream, LogStreams, LogTotals};
+pub use log_stream::{Admission, LogStart, LogStream, LogStreams, LogTotals};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

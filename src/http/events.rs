@@ -11,16 +11,19 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::auth::{Auth, Principal};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{AnnouncementData, EventId, EventKind};
 use crate::domain::filter::{EventFilter, FacetFilter};
 use crate::domain::id::TaskId;
 use crate::domain::task::{Priority, Status};
 use crate::domain::text::{Assignee, Tag};
+use crate::domain::token::{Actor, Caller};
 use crate::events::frame::Format;
 use crate::events::{Events, Peer, Shape, Start};
 use crate::handoff::Offer;
 use crate::peer::Fate;
+use crate::places::Places;
 use crate::service::Service;
 
 use super::Tags;
@@ -88,6 +91,28 @@ pub enum AnnouncedReply {
     ),
 }
 
+/// Stands for your token, once. Not to be logged.
+#[derive(Object, Serialize)]
+pub struct EventTicket {
+    /// Send it as `ticket` in the query of a stream.
+    pub ticket: String,
+    /// It is refused from then on.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for EventTicket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventTicket")
+    }
+}
+
+#[derive(Debug, ApiResponse)]
+pub enum TicketReply {
+    /// A ticket was issued.
+    #[oai(status = 201)]
+    Created(Body<EventTicket>),
+}
+
 #[OpenApi(tag = "Tags::Events")]
 impl EventApi {
     /// Follow events as they happen
@@ -119,6 +144,9 @@ impl EventApi {
     async fn stream(
         &self,
         log: Data<&Events>,
+        principal: Data<&Principal>,
+        actor: Data<&Actor>,
+        places: Data<&Places<Caller>>,
         request: &Request,
         /// The id of the last message you have seen.
         #[oai(name = "Last-Event-ID")]
@@ -145,6 +173,9 @@ impl EventApi {
         /// Adds an `event:` line to every message, for `addEventListener`.
         #[oai(default)]
         named: Query<bool>,
+        /// In place of a token, for clients that cannot send headers; from `POST /api/events/tickets`.
+        #[oai(name = "ticket")]
+        _ticket: Query<Option<String>>,
     ) -> Result<StreamReply<Event>, Problems<{ BAD_REQUEST }>> {
         let format = match (accepts_ndjson(request), named.0) {
             (true, _) => Format::Ndjson,
@@ -169,8 +200,14 @@ impl EventApi {
                           as well; without them the tasks of the snapshot would go stale";
             return Err(Problem::new(Code::InvalidParameter, detail).with_field("events").into());
         }
-        let ip = request.remote_addr().as_socket_addr().map(|address| address.ip());
-        let peer = Peer { ip, fate: request.extensions().get::<Fate>().cloned().unwrap_or_default() };
+        let place = super::stream::place(&places, &actor)?;
+        let (ip, gone) = (actor.address, principal.gone.clone());
+        let peer = Peer {
+            ip,
+            gone,
+            place: Some(place.into()),
+            fate: request.extensions().get::<Fate>().cloned().unwrap_or_default(),
+        };
         match log.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {
             Ok(subscriber) => {
                 let offer = request.extensions().get::<Offer>().cloned();
@@ -253,6 +290,26 @@ impl EventApi {
         clients: Query<bool>,
     ) -> Result<Body<EventStatus>, Problems<{ BAD_REQUEST }>> {
         Ok(Body(EventStatus::of(&log, clients.0).await?))
+    }
+
+    /// Get a ticket for a stream
+    ///
+    /// A browser's `EventSource` cannot send a token, and no address should hold one. It can open
+    /// `/api/events/stream?ticket=…`, or a log's stream, with a ticket: good once, for 30 seconds, for reading. The
+    /// stream ends when the token is revoked. An `EventSource` that was cut off comes back with its used ticket, is
+    /// refused, and closes for good: then get a new one, and open another with the `last_event_id` you have seen.
+    #[oai(path = "/api/events/tickets", method = "post", operation_id = "createEventTicket")]
+    async fn ticket(
+        &self,
+        auth: Data<&Auth>,
+        principal: Data<&Principal>,
+    ) -> Result<TicketReply, Problems<NONE>> {
+        let ticket = auth.issue(&principal).map_err(|error| {
+            tracing::error!(error = %error, "the system has no randomness to give");
+            Problem::internal()
+        })?;
+        let (ticket, expires_at) = (ticket.secret.text, ticket.expires_at);
+        Ok(TicketReply::Created(Body(EventTicket { ticket, expires_at })))
     }
 
     /// Tell everybody something

@@ -13,11 +13,14 @@ use poem_openapi::registry::{
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
+use crate::auth::Principal;
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use crate::domain::id::{ExecutionId, TaskId};
+use crate::domain::token::{Actor, Caller};
 use crate::events::frame::Format;
 use crate::executor::logs::{self, From};
-use crate::executor::{LogStart, LogStreams};
+use crate::executor::{Admission, LogStart, LogStreams};
+use crate::places::Places;
 use crate::service::{Service, ServiceError};
 use crate::store::ExecutionQuery;
 
@@ -287,6 +290,9 @@ impl ExecutionApi {
         &self,
         service: Data<&Service>,
         logs: Data<&LogStreams>,
+        principal: Data<&Principal>,
+        actor: Data<&Actor>,
+        places: Data<&Places<Caller>>,
         request: &Request,
         /// The task.
         task_id: Path<TaskId>,
@@ -302,6 +308,9 @@ impl ExecutionApi {
         /// Starts so many lines before the end, as far as they lie in the last MiB.
         #[oai(validator(minimum(value = "0"), maximum(value = "10000")))]
         tail: Query<Option<u32>>,
+        /// In place of a token, for clients that cannot send headers; from `POST /api/events/tickets`.
+        #[oai(name = "ticket")]
+        _ticket: Query<Option<String>>,
     ) -> Result<StreamReply<LogEvent>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
         let format = if accepts_ndjson(request) { Format::Ndjson } else { Format::Sse };
         let header = super::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
@@ -317,7 +326,9 @@ impl ExecutionApi {
             Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)),
             Err(error) => return Err(error.into()),
         };
-        Ok(match logs.open(execution, start, format).await {
+        let admission =
+            Admission { gone: principal.gone.clone(), place: super::stream::place(&places, &actor)? };
+        Ok(match logs.open(execution, start, format, admission).await {
             Ok(log) => StreamReply::<LogEvent>::of(format, log),
             Err(error) => cannot_start(format, &error),
         })

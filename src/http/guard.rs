@@ -1,78 +1,81 @@
-//! The guard before every route: who may ask, and how much.
+//! The guard before every route: whether a web page is behind a request, and which.
 //!
 //! The hub listens on loopback without asking for a name, so a web page in the same person's browser is the
 //! attacker to think of. It can rebind its own host name to 127.0.0.1 (hence the Host check on every method)
 //! and it can post across sites (hence the Origin and Sec-Fetch-Site checks on unsafe ones, with or without a
-//! body). Bodies are read here, counted and against the clock, so that no handler meets an endless one.
+//! body).
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt;
 use poem::http::{Method, header, uri::Authority};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
-use tokio::sync::Semaphore;
 
-use super::body::is_json;
+use crate::config::Origin;
+
+use super::cors;
 use super::problem::{Code, Problem};
-
-/// A client that sends more than allowed is read on for this many times the limit before it is cut off, so
-/// that it gets to read why.
-const DRAIN_FACTOR: u64 = 16;
 
 /// What the guard lets through.
 #[derive(Debug)]
-pub struct Limits {
-    pub allowed_hosts: Vec<String>,
-    pub body_bytes_max: u32,
-    /// Bytes of bodies that may be in memory at once.
-    pub bodies: Semaphore,
-    pub body_time_max: Duration,
+pub struct Allowed {
+    pub hosts: Vec<String>,
+    /// Whose pages may use the hub as its own do.
+    pub origins: Vec<Origin>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Guard(pub Arc<Limits>);
+pub struct Guard(pub Arc<Allowed>);
 
 impl<E: Endpoint<Output = Response>> Middleware<E> for Guard {
     type Output = Guarded<E>;
 
     fn transform(&self, inner: E) -> Guarded<E> {
-        Guarded { limits: self.0.clone(), inner }
+        Guarded { allowed: self.0.clone(), inner }
     }
 }
 
 #[derive(Debug)]
 pub struct Guarded<E> {
-    limits: Arc<Limits>,
+    allowed: Arc<Allowed>,
     inner: E,
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Guarded<E> {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let checked = match check(&request, &self.limits) {
-            Ok(()) => read_body(&mut request, &self.limits).await,
-            Err(problem) => Err(problem),
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let origin = cors::allowed(request.headers(), &self.allowed.origins);
+        let is_preflight = cors::is_preflight(&request);
+        let mut response = match check(&request, &self.allowed, origin.is_some()) {
+            Ok(()) if is_preflight && origin.is_some() => cors::preflight(),
+            Ok(()) => self.inner.call(request).await?,
+            Err(problem) => problem.into_response(),
         };
-        match checked {
-            Ok(()) => self.inner.call(request).await,
-            Err(problem) => Ok(problem.into_response()),
+        if let Some(origin) = origin {
+            cors::open(&mut response, origin);
         }
+        if !self.allowed.origins.is_empty() {
+            cors::vary(&mut response, is_preflight);
+        }
+        Ok(response)
     }
 }
 
-fn check(request: &Request, limits: &Limits) -> Result<(), Problem> {
+fn check(request: &Request, allowed: &Allowed, is_welcome: bool) -> Result<(), Problem> {
+    // Not a place here: `CONNECT host:port`, `OPTIONS *`.
+    if !request.uri().path().starts_with('/') {
+        return Err(Problem::new(Code::RouteNotFound, "nothing is here; /docs lists what there is"));
+    }
     let host = host(request)?;
-    if !is_allowed(host.host(), &limits.allowed_hosts) {
+    if !is_allowed(host.host(), &allowed.hosts) {
         let detail = "the Host header names a host that this hub does not answer for; use localhost, or allow \
                       the name with --allow-host";
         return Err(Problem::new(Code::HostNotAllowed, detail));
     }
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe && is_cross_site(request, &host) {
-        let detail = "a page of another site may not change anything here";
+    if !safe && !is_welcome && is_cross_site(request, &host) {
+        let detail = "a page of another site may not change anything here; its origin can be allowed with --allow-origin";
         return Err(Problem::new(Code::CrossSite, detail));
     }
     Ok(())
@@ -122,72 +125,6 @@ fn is_cross_site(request: &Request, host: &Authority) -> bool {
         || !headers.get_all(header::ORIGIN).iter().all(own)
 }
 
-/// Replaces the body by its bytes.
-async fn read_body(request: &mut Request, limits: &Limits) -> Result<(), Problem> {
-    if is_bodiless(request) {
-        return Ok(());
-    }
-    let declared = declared_length(request);
-    // A client that waits to be invited, or would send on and on, is told before it sends.
-    let waits = request.headers().contains_key(header::EXPECT);
-    if declared.is_some_and(|length| {
-        length > u64::from(limits.body_bytes_max) * if waits { 1 } else { DRAIN_FACTOR }
-    }) {
-        return Err(too_large(limits));
-    }
-    let seconds = limits.body_time_max.as_secs();
-    let late = || Problem::new(Code::RequestTimeout, format!("the body did not arrive within {seconds} s"));
-    let body = request.take_body();
-    let reading = async {
-        // Bodies share a budget: those beyond it wait for their turn.
-        let bytes = declared.map_or(limits.body_bytes_max, |it| it.min(limits.body_bytes_max.into()) as u32);
-        let _budget = limits.bodies.acquire_many(bytes).await;
-        collect(body, limits).await
-    };
-    let bytes = tokio::time::timeout(limits.body_time_max, reading).await.map_err(|_| late())??;
-    if !bytes.is_empty() && !request.content_type().is_some_and(is_json) {
-        let detail = "send the body as JSON, with the header `Content-Type: application/json`";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
-    request.set_body(bytes);
-    Ok(())
-}
-
-fn declared_length(request: &Request) -> Option<u64> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn too_large(limits: &Limits) -> Problem {
-    let detail = format!("the body is larger than {} bytes; send less", limits.body_bytes_max);
-    Problem::new(Code::BodyTooLarge, detail)
-}
-
-async fn collect(body: poem::Body, limits: &Limits) -> Result<Vec<u8>, Problem> {
-    let bytes_max = u64::from(limits.body_bytes_max);
-    let mut chunks = body.into_bytes_stream();
-    let mut bytes = Vec::new();
-    let mut seen = 0;
-    while let Some(chunk) = chunks.next().await {
-        let chunk =
-            chunk.map_err(|_| Problem::new(Code::InvalidJson, "the body broke off; send it again"))?;
-        seen += chunk.len() as u64;
-        if seen <= bytes_max {
-            bytes.extend_from_slice(&chunk);
-        } else if seen > bytes_max * DRAIN_FACTOR {
-            break;
-        }
-    }
-    if seen > bytes_max { Err(too_large(limits)) } else { Ok(bytes) }
-}
-
-/// Whether HTTP/1 says that no body follows. RFC 9112, section 6.3.
-fn is_bodiless(request: &Request) -> bool {
-    let headers = request.headers();
-    !headers.contains_key(header::TRANSFER_ENCODING)
-        && request.version() < poem::http::Version::HTTP_2
-        && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,13 +134,8 @@ mod tests {
     }
 
     fn verdict(request: Request) -> Option<Code> {
-        let limits = Limits {
-            allowed_hosts: vec!["hub.example".into()],
-            body_bytes_max: 10,
-            bodies: Semaphore::new(10),
-            body_time_max: Duration::from_secs(1),
-        };
-        check(&request, &limits).err().map(|problem| problem.code())
+        let allowed = Allowed { hosts: vec!["hub.example".into()], origins: Vec::new() };
+        check(&request, &allowed, false).err().map(|problem| problem.code())
     }
 
     #[test]

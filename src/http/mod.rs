@@ -4,12 +4,17 @@
 //! case of `service` or a question to `events`, and its answer into a reply; `problem` turns every error into
 //! one form. No status, header or JSON is known outside this room.
 
+mod access;
 mod body;
 mod compat;
+mod cors;
 mod events;
 mod executions;
+mod forwarded;
 mod guard;
+mod intake;
 mod list;
+mod pace;
 mod pages;
 mod problem;
 mod schema;
@@ -19,25 +24,34 @@ mod stream;
 mod system;
 mod tasks;
 
+pub use pages::paths as page_paths;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poem::endpoint::BoxEndpoint;
-use poem::http::{HeaderValue, Method, header};
+use poem::http::{HeaderName, HeaderValue, Method, header};
 use poem::middleware::{NormalizePath, TrailingSlash};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route};
 
 use tokio::sync::Semaphore;
 
+use crate::auth::Auth;
 use crate::config::ServerConfig;
+use crate::domain::token::Caller;
 use crate::events::Events;
 use crate::executor::LogStreams;
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::service::Service;
 
+use access::Access;
 use compat::Compat;
-use guard::{Guard, Limits};
+use forwarded::Proxies;
+use guard::{Allowed, Guard};
+use intake::{BodyLimits, Intake};
+use pace::Pace;
 use problem::{Code, Problem};
 
 /// What groups the operations in the documentation.
@@ -60,6 +74,7 @@ pub struct DataDir(pub PathBuf);
 /// What the routes work with.
 #[derive(Debug, Clone)]
 pub struct Rooms {
+    pub auth: Auth,
     pub service: Service,
     pub events: Events,
     pub logs: LogStreams,
@@ -70,14 +85,18 @@ pub struct Rooms {
 /// Every route behind every check, outermost last. Each layer makes the future of every request larger, by about a
 /// kilobyte that has to be moved.
 pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
-    let limits = Limits {
-        allowed_hosts: config.allow_host.clone(),
-        body_bytes_max: config.body_bytes_max,
+    let allowed = Allowed { hosts: config.allow_host.clone(), origins: config.allow_origin.clone() };
+    let limits = BodyLimits {
+        bytes_max: config.body_bytes_max,
         // One body at least must fit.
         bodies: Semaphore::new(config.bodies_bytes_max.max(config.body_bytes_max) as usize),
-        body_time_max: Duration::from_secs(config.request_seconds_max),
+        time_max: Duration::from_secs(config.request_seconds_max),
     };
+    let proxies = Proxies { trusted: config.trusted_proxy.clone(), header: config.forwarded_header };
+    let access =
+        Access::new(rooms.auth.clone(), rooms.service.clone(), proxies, config.rate_limit.map(Pace::new));
     let metrics = rooms.metrics.clone();
+    let places = Places::<Caller>::new(config.streams_per_client_max);
     let api = Arc::new(spec::service().into_endpoint());
     pages::add_to(Route::new())
         .nest_no_strip("/api", api.clone())
@@ -85,19 +104,23 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         .at("/ready", api.clone())
         .at("/metrics", api)
         .before(move |mut request: poem::Request| {
-            let Rooms { service, events, logs, metrics, data_dir } = rooms.clone();
+            // The use cases come with who asks (`access.rs`).
+            let Rooms { auth, service: _, events, logs, metrics, data_dir } = rooms.clone();
             let extensions = request.extensions_mut();
-            extensions.insert(service);
+            extensions.insert(auth);
+            extensions.insert(places.clone());
             extensions.insert(events);
             extensions.insert(logs);
             extensions.insert(metrics);
             extensions.insert(data_dir);
             std::future::ready(Ok(request))
         })
-        .with(NormalizePath::new(TrailingSlash::Trim))
         .around(complete)
         .with(Compat)
-        .with(Guard(Arc::new(limits)))
+        .with(Intake(Arc::new(limits)))
+        .with(access)
+        .with(NormalizePath::new(TrailingSlash::Trim))
+        .with(Guard(Arc::new(allowed)))
         .around(move |next, request| measure(next, request, metrics.clone()))
         .boxed()
 }
@@ -161,7 +184,25 @@ fn refuse_unknown_parameters(request: &poem::Request) -> Result<(), Problem> {
     Err(Problem::new(Code::InvalidParameter, detail).with_field(name))
 }
 
-/// Counts, logs, and says what every answer says. Never the query: it may hold what is nobody's business.
+/// Keeps pages of other sites from loading an answer as a script or an image of theirs.
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// What every answer says, unless it says something else: nobody shall guess what it is, or put it into a page of
+/// theirs.
+fn harden(response: &mut Response) {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Pages bring a policy of their own. Whatever else is opened in a browser runs nothing.
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// Counts, logs and hardens. Never logs the query: it may hold what is nobody's business.
 async fn measure<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: poem::Request,
@@ -171,9 +212,7 @@ async fn measure<E: Endpoint<Output = Response>>(
     let started = Instant::now();
     let _in_flight = metrics.in_flight();
     let mut response = next.call(request).await?;
-    // Nobody shall guess what an answer is.
-    let headers = response.headers_mut();
-    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    harden(&mut response);
     let (status, elapsed) = (response.status(), started.elapsed());
     metrics.request(known(&method), status.as_u16(), elapsed);
     tracing::debug!(

@@ -32,6 +32,7 @@ macro_rules! assets {
 }
 
 assets! {
+    "access.js": SCRIPT,
     "api.js": SCRIPT,
     "board-card.js": SCRIPT,
     "board-store.js": SCRIPT,
@@ -53,6 +54,28 @@ assets! {
     "task-drawer.js": SCRIPT,
     "theme.css": CSS,
     "toast.js": SCRIPT,
+}
+
+/// Pages that are no assets.
+const PAGES: [&str; 8] = [
+    "/",
+    "/test_sse.html",
+    "/docs",
+    "/assets/swagger-ui.js",
+    "/assets/swagger-ui.css",
+    "/openapi.json",
+    "/openapi.yaml",
+    "/favicon.ico",
+];
+
+/// Whether a page is at `path`: something to look at that is the same for everybody.
+pub fn is_page(path: &str) -> bool {
+    paths().any(|page| page == path)
+}
+
+/// Where the pages are.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    PAGES.into_iter().chain(ASSETS.iter().map(|(path, _, _)| *path))
 }
 
 /// Adds every page to `routes`.
@@ -79,11 +102,9 @@ fn text_page(kind: &'static str, text: &'static str, policy: Option<&'static str
     make_sync(move |_| {
         let mut response = Response::builder().content_type(kind).body(text);
         let headers = response.headers_mut();
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if let Some(policy) = policy {
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }
         response
     })

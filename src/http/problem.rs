@@ -3,7 +3,7 @@
 //! What a client may read is written here; SQL, paths and causes go to the log.
 
 use poem::error::{ParsePathError as PoemPathError, ResponseError};
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
@@ -35,6 +35,11 @@ word_enum! {
         RangeNotSatisfiable = "range_not_satisfiable",
         HostNotAllowed = "host_not_allowed",
         CrossSite = "cross_site",
+        TokenMissing = "token_missing",
+        TokenInvalid = "token_invalid",
+        ScopeMissing = "scope_missing",
+        TooManyRequests = "too_many_requests",
+        TooManyStreams = "too_many_streams",
         VersionMismatch = "version_mismatch",
         IdempotencyKeyReused = "idempotency_key_reused",
         ExecutionLive = "execution_live",
@@ -60,7 +65,9 @@ impl Code {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::HostNotAllowed => StatusCode::MISDIRECTED_REQUEST,
-            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::TokenMissing | Self::TokenInvalid => StatusCode::UNAUTHORIZED,
+            Self::CrossSite | Self::ScopeMissing => StatusCode::FORBIDDEN,
+            Self::TooManyRequests | Self::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
             Self::VersionMismatch => StatusCode::PRECONDITION_FAILED,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ExecutionLive | Self::ExecutionEnded | Self::NothingToRun => StatusCode::CONFLICT,
@@ -72,7 +79,7 @@ impl Code {
     }
 }
 
-/// Seconds after which a client may try again when the hub cannot write.
+/// Seconds after which a client may try again when the hub cannot write, or has no room for another stream of it.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// An error, after RFC 9457. `detail` says what to do about it.
@@ -103,12 +110,12 @@ pub struct Problem {
     code: Code,
     detail: String,
     field: Option<String>,
-    allow: Option<String>,
+    header: Option<(HeaderName, String)>,
 }
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), field: None, allow: None }
+        Self { code, detail: detail.into(), field: None, header: None }
     }
 
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
@@ -118,7 +125,18 @@ impl Problem {
 
     /// Names the methods that the path does have. RFC 9110, section 15.5.6.
     pub fn with_allow(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.header = Some((header::ALLOW, methods));
+        self
+    }
+
+    pub fn with_header(mut self, name: HeaderName, value: String) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    /// Says how to show who one is. RFC 9110, section 11.6.1.
+    pub fn with_challenge(mut self, challenge: String) -> Self {
+        self.header = Some((header::WWW_AUTHENTICATE, challenge));
         self
     }
 
@@ -208,6 +226,13 @@ impl From<StoreError> for Problem {
                 Code::StorageFull,
                 "the hub's disk is full; nothing was changed, try again once there is room",
             ),
+            StoreError::Unreachable(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the store cannot be reached");
+                Self::new(
+                    Code::Unavailable,
+                    "the hub cannot reach its database at the moment; nothing was changed, try again",
+                )
+            }
             StoreError::Closed => Self::new(Code::Unavailable, "the hub is shutting down; try again"),
             StoreError::Aborted | StoreError::Database(_) | StoreError::Corrupt(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
@@ -269,10 +294,12 @@ impl IntoResponse for Problem {
             .header(header::CONTENT_TYPE, "application/problem+json")
             .body(bytes);
         let headers = response.headers_mut();
-        if let Some(allow) = self.allow.and_then(|it| HeaderValue::from_str(&it).ok()) {
-            headers.insert(header::ALLOW, allow);
+        if let Some((name, words)) = self.header
+            && let Ok(value) = HeaderValue::from_str(&words)
+        {
+            headers.insert(name, value);
         }
-        if matches!(self.code, Code::StorageFull | Code::Unavailable) {
+        if matches!(self.code, Code::StorageFull | Code::Unavailable | Code::TooManyStreams) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response

@@ -11,7 +11,7 @@ use poem_openapi::types::Type;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{
-    AnnouncementData, EventId, EventKind, ExecutionEventData, TaskDeletedData, TaskEventData,
+    AnnouncementEventData, EventId, EventKind, ExecutionEventData, TaskDeletedData, TaskEventData,
 };
 use crate::domain::log::{LogEndData, LogOffset, LogOutputData, LogResetData};
 use crate::events::control::{CheckpointData, ConnectedData, GoodbyeData, ResetData, SnapshotData};
@@ -69,7 +69,7 @@ fn event_kinds() -> Vec<Kind> {
             EventKind::ExecutionEvent.word(),
             "An execution was queued, started or ended.",
         ),
-        kind::<AnnouncementData>(
+        kind::<AnnouncementEventData>(
             "AnnouncementEvent",
             EventKind::Announcement.word(),
             "A message to everybody.",

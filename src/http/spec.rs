@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService};
 use serde_json::{Map, Value, json};
 
+use crate::domain::token::Scope;
+
 use super::events::EventApi;
 use super::executions::ExecutionApi;
 use super::system::SystemApi;
@@ -50,6 +52,13 @@ pub fn json() -> String {
 /// The document as YAML.
 pub fn yaml() -> String {
     serde_norway::to_string(&*DOCUMENT).expect("a JSON value is always YAML")
+}
+
+/// What an operation needs: a scope, or `Some(None)` when it is for everybody. `None` when no operation matches.
+pub fn access(method: &str, path: &str) -> Option<Option<Scope>> {
+    let (_, operations) = route_of(path)?;
+    let operation = operations.get(method.to_lowercase())?;
+    Some(operation[REQUIRED_SCOPE].as_str().and_then(|scope| scope.parse().ok()))
 }
 
 /// The methods that the route of `path` has, for `Allow`. `None` when no operation matches.
@@ -95,6 +104,56 @@ fn matches(template: &str, segments: &[&str]) -> bool {
         && parts.iter().zip(segments).all(|(part, it)| part.starts_with('{') || part == it)
 }
 
+/// Where an operation says what it needs: OpenAPI 3.0 has no place for the scopes of a bearer's token.
+const REQUIRED_SCOPE: &str = "x-required-scope";
+
+/// What an operation needs; `None`: nothing, it is for everybody.
+fn required_scope(method: &str, operation_id: &str) -> Option<Scope> {
+    match (method, operation_id) {
+        // Whoever starts and watches the hub has no token.
+        (_, "health" | "readiness") => None,
+        (_, "startExecution" | "stopExecution") => Some(Scope::Exec),
+        // It allows no more than to read.
+        (_, "createEventTicket") => Some(Scope::Read),
+        ("get", _) => Some(Scope::Read),
+        _ => Some(Scope::Write),
+    }
+}
+
+/// Says who may: with a token, or, where the hub asks for none, without.
+fn secure(method: &str, operation: &mut Map<String, Value>) {
+    let id = operation["operationId"].as_str().unwrap_or_default();
+    let Some(scope) = required_scope(method, id) else {
+        operation.insert("security".to_owned(), json!([]));
+        return;
+    };
+    operation.insert("security".to_owned(), json!([{ "token": [] }, {}]));
+    operation.insert(REQUIRED_SCOPE.to_owned(), json!(scope.word()));
+    let words =
+        format!("{}\n\nNeeds the scope `{scope}`.", operation["description"].as_str().unwrap_or_default());
+    operation["description"] = words.into();
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    for (status, words) in [
+        ("401", "A token is needed, and none that is good was sent."),
+        ("403", "The token does not allow this, or a page of another site asks."),
+        ("429", "The client asks too often, or has too many streams."),
+    ] {
+        let mut response = responses["4XX"].clone();
+        response["description"] = words.into();
+        responses.insert(status.to_owned(), response);
+    }
+    let challenge =
+        json!({ "description": "How to show a token (RFC 6750).", "schema": { "type": "string" } });
+    for status in ["401", "403"] {
+        responses[status]["headers"] = json!({ "WWW-Authenticate": challenge });
+    }
+    let seconds = json!({ "description": "Seconds to wait.", "schema": { "type": "integer", "minimum": 1 } });
+    responses["429"]["headers"] = json!({ "Retry-After": seconds });
+    responses.sort_keys();
+}
+
 /// What people see first when they try an operation: small, harmless, and true.
 fn examples() -> [(&'static str, Value); 8] {
     let event = |seq: u64, word: &str, data: Value| {
@@ -104,7 +163,7 @@ fn examples() -> [(&'static str, Value); 8] {
     let task = json!({
         "task_id": "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e", "title": "Write the report", "status": "inprogress",
         "priority": "high", "assignee": "alice", "tags": ["docs"], "artifacts": ["out/report.pdf"],
-        "version": 2, "changed": ["status", "priority"],
+        "version": 2, "changed": ["status", "priority"], "actor": null,
     });
     let output = json!({
         "id": "4096", "event": "log", "timestamp": "2025-06-22T10:00:00.000Z",
@@ -148,9 +207,17 @@ fn polish(mut document: Value) -> Value {
     if let Some(tags) = document["tags"].as_array_mut() {
         tags.sort_by_key(|tag| TAGS.iter().position(|name| tag["name"] == *name));
     }
+    document["components"]["securitySchemes"] = json!({ "token": {
+        "type": "http", "scheme": "bearer",
+        "description": "A token from `taskhub token create`, as `Authorization: Bearer …`. A hub that has never had \
+                        one asks for none. Scopes: `read`, `write` (includes `read`) and `exec` (includes both); \
+                        `x-required-scope` of an operation names the one it needs. To set or clear a task's `script` \
+                        needs `exec` as well. `EventSource`, which cannot send it, uses a ticket from \
+                        `POST /api/events/tickets`.",
+    } });
     if let Some(paths) = document["paths"].as_object_mut() {
-        for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-            operation["security"] = json!([]);
+        for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flatten() {
+            secure(method, operation.as_object_mut().expect("an operation is an object"));
         }
     }
     document

@@ -60,6 +60,8 @@ pub struct DisconnectCounts {
     pub timed_out: u64,
     /// The hub said goodbye.
     pub drained: u64,
+    /// Its token was revoked or has expired, or the hub has begun to ask for one.
+    pub revoked: u64,
     /// It could not be read on.
     pub failed: u64,
     /// Retention removed an event that was half sent.
@@ -239,6 +241,7 @@ impl DisconnectCounts {
             reset: count(DisconnectReason::Reset),
             timed_out: count(DisconnectReason::TimedOut),
             drained: count(DisconnectReason::Drained),
+            revoked: count(DisconnectReason::Revoked),
             failed: count(DisconnectReason::Failed),
             overtaken: count(DisconnectReason::Overtaken),
             cut_off: count(DisconnectReason::CutOff),

@@ -10,11 +10,14 @@ use poem::{Body as PoemBody, IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 
+use crate::domain::token::{Actor, Caller};
 use crate::events::Subscriber;
 use crate::events::frame::Format;
 use crate::executor::LogStream;
 use crate::handoff::Offer;
+use crate::places::{Place, Places};
 
+use super::problem::{Code, Problem};
 use super::schema::{Event, LogEvent, Message};
 
 /// When to ask again for a stream that could not be had.
@@ -99,4 +102,16 @@ pub fn accepts_ndjson(request: &Request) -> bool {
         .flat_map(|value| value.split(','))
         .map(|range| range.split(';').map(str::trim))
         .any(|mut range| range.next() == Some("application/x-ndjson") && !range.any(|it| it == "q=0"))
+}
+
+/// A place for another stream of this client.
+///
+/// # Errors
+/// A [`Problem`] when it has as many as it may.
+pub fn place(places: &Places<Caller>, actor: &Actor) -> Result<Place, Problem> {
+    places.take(actor.caller()).ok_or_else(|| {
+        let detail =
+            "this client has as many streams open as it may; close one, or ask the operator for more";
+        Problem::new(Code::TooManyStreams, detail)
+    })
 }

@@ -6,15 +6,18 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::types::ToHeader;
 use poem_openapi::{ApiResponse, OpenApi};
 
+use crate::auth::Principal;
 use crate::domain::event::EventId;
 use crate::domain::filter::FacetFilter;
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use crate::domain::task::{NewTask, Priority, Status, StatusUpdate, Task, TaskPatch};
 use crate::domain::text::{Assignee, Tag};
+use crate::domain::token::Scope;
 use crate::service::{IdempotencyKey, Precondition, Service, TaskPage};
 
 use super::Tags;
+use super::access;
 use super::body::Body;
 use super::list::List;
 use super::problem::problems::{BAD_REQUEST, BODY, CONFLICT, NOT_FOUND, PRECONDITION_FAILED, UNPROCESSABLE};
@@ -151,11 +154,12 @@ impl TaskApi {
     /// Create a task
     ///
     /// Emits `task_created`. With an `Idempotency-Key` a repetition of the same request within 24 hours
-    /// answers what the first one answered and creates nothing.
+    /// answers what the first one answered and creates nothing. A `script` needs the scope `exec`.
     #[oai(path = "/api/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
         service: Data<&Service>,
+        principal: Data<&Principal>,
         request: &Request,
         /// Your name for this request, 1–255 visible ASCII characters, so that it can be repeated safely.
         #[oai(
@@ -165,6 +169,9 @@ impl TaskApi {
         _key: Header<Option<String>>,
         body: Body<NewTask>,
     ) -> Result<TaskCreatedReply, Problems<{ BAD_REQUEST | BODY | UNPROCESSABLE }>> {
+        if body.0.script.is_some() {
+            access::require(&principal, Scope::Exec)?;
+        }
         let key = super::header_list(request, "Idempotency-Key")
             .map(|text| text.parse::<IdempotencyKey>())
             .transpose()
@@ -194,11 +201,12 @@ impl TaskApi {
     /// Change a task
     ///
     /// A JSON Merge Patch (RFC 7396): what is absent stays, `null` clears. Emits `task_updated` unless nothing
-    /// would change. `application/merge-patch+json` is accepted as well.
+    /// would change. `application/merge-patch+json` is accepted as well. A `script`, be it null, needs the scope `exec`.
     #[oai(path = "/api/tasks/:task_id", method = "patch", operation_id = "updateTask")]
     async fn update(
         &self,
         service: Data<&Service>,
+        principal: Data<&Principal>,
         request: &Request,
         /// The task.
         task_id: Path<TaskId>,
@@ -207,6 +215,9 @@ impl TaskApi {
         _if_match: Header<Option<String>>,
         body: Body<TaskPatch>,
     ) -> Result<TaskReply, Problems<{ BAD_REQUEST | NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
+        if !body.0.script.is_undefined() {
+            access::require(&principal, Scope::Exec)?;
+        }
         let expected = precondition(super::header_list(request, "If-Match").as_deref());
         Ok(reply(service.update_task(task_id.0, body.0, expected).await?))
     }

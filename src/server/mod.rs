@@ -38,17 +38,18 @@ pub enum ListenError {
     #[error("cannot listen on {address}")]
     Refused { address: SocketAddr, source: io::Error },
     #[error(
-        "{0} can be reached from other machines, and everybody there could run scripts here; listen on a \
-         loopback address, or say --insecure-no-auth"
+        "{0} can be reached from other machines, and everybody there could run scripts here; make a token with \
+         `taskhub token create`, listen on a loopback address, or say --insecure-no-auth"
     )]
     Exposed(SocketAddr),
 }
 
-/// Binds every address of the configuration, or `localhost` by IPv4 and, where the machine has it, IPv6.
+/// Binds every address of the configuration, or `localhost` by IPv4 and, where the machine has it, IPv6. One that
+/// others can reach is refused unless the hub `asks` them for a token.
 ///
 /// # Errors
 /// [`ListenError`]
-pub fn bind(config: &ServerConfig) -> Result<Vec<TcpListener>, ListenError> {
+pub fn bind(config: &ServerConfig, asks: bool) -> Result<Vec<TcpListener>, ListenError> {
     if config.listen.is_empty() {
         let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, DEFAULT_PORT));
@@ -61,12 +62,13 @@ pub fn bind(config: &ServerConfig) -> Result<Vec<TcpListener>, ListenError> {
         return Ok(listeners);
     }
     for address in &config.listen {
-        if !is_loopback(address.ip()) && !config.insecure_no_auth {
+        if is_loopback(address.ip()) || asks {
+            continue;
+        }
+        if !config.insecure_no_auth {
             return Err(ListenError::Exposed(*address));
         }
-        if !is_loopback(address.ip()) {
-            tracing::warn!(%address, "everybody who can reach this address can run scripts here");
-        }
+        tracing::warn!(%address, "everybody who can reach this address can run scripts here");
     }
     config.listen.iter().copied().map(listen).collect()
 }

@@ -18,6 +18,7 @@ use crate::domain::execution::{
 use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::task::{Status, Task, TaskPatch};
 use crate::domain::text::Script;
+use crate::domain::token::AuditAction;
 use crate::exec_root;
 use crate::store::{ExecutionPage, ExecutionQuery, Tx, View};
 
@@ -82,6 +83,7 @@ impl Service {
                     ..Execution::queued(ExecutionId::generate(), number, task_id, tx.now())
                 };
                 tx.insert_execution(&execution, &request)?;
+                audit(tx, AuditAction::ExecutionRequested, &execution)?;
                 if must_wait {
                     let queued = ExecutionPhase::Queued;
                     tx.append(&NewEvent::execution(&execution, queued, Some(&task)))?;
@@ -89,6 +91,7 @@ impl Service {
                 Ok(execution)
             })
             .await?;
+        self.log_audit(AuditAction::ExecutionRequested, &execution.session_name, &about(&execution));
         self.work.notify_one();
         Ok(execution)
     }
@@ -100,10 +103,16 @@ impl Service {
     /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Ended`],
     /// [`ServiceError::Store`]
     pub async fn stop_execution(&self, task_id: TaskId) -> Result<Execution, ServiceError> {
-        let execution = self
+        let (execution, is_new) = self
             .store
             .write(move |tx| {
                 let execution = latest(tx, task_id)?;
+                let stopping = execution.clone().stop_requested()?;
+                let is_new = !execution.stop_requested;
+                if is_new {
+                    audit(tx, AuditAction::ExecutionStopRequested, &execution)?;
+                    tx.sign_execution(execution.id)?;
+                }
                 if execution.status == ExecutionStatus::Queued {
                     let outcome = Outcome {
                         end: End::Stopped,
@@ -111,13 +120,16 @@ impl Service {
                         reason: Some("stopped before it started".into()),
                         ended_at: None,
                     };
-                    return settle(tx, execution, outcome);
+                    return Ok((settle(tx, execution, outcome)?, is_new));
                 }
-                let stopping = execution.stop_requested()?;
                 tx.update_execution(&stopping)?;
-                Ok(stopping)
+                Ok::<_, ServiceError>((stopping, is_new))
             })
             .await?;
+        if is_new {
+            let action = AuditAction::ExecutionStopRequested;
+            self.log_audit(action, &execution.session_name, &about(&execution));
+        }
         self.work.notify_one();
         self.stepped();
         Ok(execution)
@@ -185,6 +197,7 @@ impl Service {
         let claimed = self
             .store
             .write(move |tx| {
+                tx.act_as(tx.execution_actor(id)?);
                 let execution = by_id(tx, id)?.started(tx.now())?;
                 let request = tx.execution_request(id)?.unwrap_or_default();
                 let (script, input) = match request.script_content.clone() {
@@ -234,6 +247,7 @@ impl Service {
         let execution = self
             .store
             .write(move |tx| {
+                tx.act_as(tx.execution_actor(id)?);
                 let execution = by_id(tx, id)?;
                 let Some(task) = tx.task(execution.task_id)? else {
                     return settle(tx, execution, outcome);
@@ -324,6 +338,14 @@ fn refuse_beyond(config: &ExecutorConfig, request: &ExecutionRequest) -> Result<
         }
     }
     Ok(())
+}
+
+fn audit(tx: &mut Tx<'_>, action: AuditAction, execution: &Execution) -> Result<(), ServiceError> {
+    Ok(tx.audit(action, &execution.session_name, &about(execution))?)
+}
+
+fn about(execution: &Execution) -> String {
+    format!("execution {} of task {}", execution.id, execution.task_id)
 }
 
 fn record(tx: &mut Tx<'_>, execution: &Execution, phase: ExecutionPhase) -> Result<(), ServiceError> {

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::ExecutorConfig;
 use crate::domain::event::{AnnouncementData, EventId, NewEvent};
+use crate::domain::token::{Actor, AuditAction};
 use crate::store::Store;
 
 /// The use cases over one store. Cheap to clone.
@@ -36,6 +37,24 @@ impl Service {
     pub fn new(store: Store, executions: &ExecutorConfig) -> Self {
         let executions = Arc::new(executions.clone());
         Self { store, executions, work: Arc::new(Notify::new()), steps: watch::Sender::new(0) }
+    }
+
+    /// The same use cases, in the name of `actor`.
+    pub fn by(&self, actor: Actor) -> Self {
+        Self { store: self.store.acting_as(actor), ..self.clone() }
+    }
+
+    /// Repeats in the log what was committed to the audit log.
+    fn log_audit(&self, action: AuditAction, subject: &str, detail: &str) {
+        let Actor { token, address } = self.store.actor();
+        tracing::info!(
+            target: "taskhub::audit",
+            actor = token.as_ref().map(tracing::field::display),
+            address = address.map(tracing::field::display),
+            subject,
+            detail,
+            "{action}"
+        );
     }
 
     /// Rings when an execution was queued or asked to stop. One listener; a ring before it listens is kept.

@@ -58,7 +58,8 @@ impl Service {
                 let (events_before, keys_before) = (ago(i64::from(days_max) * DAY_MS), ago(KEY_MS));
                 let events = tx.expire_events(events_max, events_before, floor, ROWS_MAX)?;
                 let keys = tx.forget(keys_before, ROWS_MAX)?;
-                Ok(events >= ROWS_MAX || keys >= ROWS_MAX)
+                let audit = tx.forget_audit(events_before, ROWS_MAX)?;
+                Ok(events >= ROWS_MAX || keys >= ROWS_MAX || audit >= ROWS_MAX)
             })
             .await
     }

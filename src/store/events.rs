@@ -12,11 +12,13 @@ use super::tasks::{from_json, parsed};
 use super::writer::Tx;
 
 impl Tx<'_> {
-    /// Appends an event, encoded here and never again.
+    /// Appends an event, signed by whoever acts and encoded here and never again.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn append(&mut self, event: &NewEvent) -> Result<EventId, StoreError> {
+        let signed = self.actor().token.clone().map(|name| event.clone().signed(name));
+        let event = signed.as_ref().unwrap_or(event);
         let id = EventId::new(self.epoch, self.end.head + 1);
         let at = self.now();
         let body = event.encode(id, at);

@@ -6,6 +6,8 @@ use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 use crate::domain::clock::Timestamp;
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use crate::domain::id::{ExecutionId, TaskId};
+use crate::domain::text::TokenName;
+use crate::domain::token::Actor;
 
 use super::StoreError;
 use super::reader::View;
@@ -147,6 +149,21 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Who has asked for an execution, or, later, for its end: in whose name it goes on.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn execution_actor(&self, id: ExecutionId) -> Result<Actor, StoreError> {
+        let mut statement = self.conn.prepare_cached("SELECT actor FROM executions WHERE id = ?1")?;
+        let name: Option<Option<String>> = statement.query_row([id.uuid()], |row| row.get(0)).optional()?;
+        let token = name
+            .flatten()
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(|error| StoreError::Corrupt(format!("actor of execution {id}: {error}")))?;
+        Ok(Actor { token, address: None })
+    }
+
     /// What a live execution was asked to run; `None` once it has ended.
     ///
     /// # Errors
@@ -187,8 +204,8 @@ impl Tx<'_> {
         self.conn
             .prepare_cached(
                 "INSERT INTO executions (id, number, task_id, status, attempt, stop_requested, request, created_at,
-                    attempts_max, not_before)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    attempts_max, not_before, actor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 execution.id.uuid(),
@@ -201,7 +218,19 @@ impl Tx<'_> {
                 execution.created_at.ms(),
                 execution.attempts_max,
                 execution.not_before.map(Timestamp::ms),
+                self.actor().token.as_ref().map(TokenName::as_str),
             ])?;
+        Ok(())
+    }
+
+    /// Lets an execution go on in the name of whoever acts.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn sign_execution(&mut self, id: ExecutionId) -> Result<(), StoreError> {
+        let actor = self.actor().token.as_ref().map(TokenName::as_str);
+        let mut statement = self.conn.prepare_cached("UPDATE executions SET actor = ?2 WHERE id = ?1")?;
+        statement.execute(params![id.uuid(), actor])?;
         Ok(())
     }
 

@@ -20,23 +20,27 @@
 //! A lock around one connection: every waiter would pay for its own fsync. An async SQL library: four to
 //! ten times slower here, and the batch would still have to be built by hand.
 
+mod audit;
 mod events;
 mod executions;
 mod idempotency;
 mod open;
 mod reader;
 mod tasks;
+mod tokens;
 mod writer;
 
 pub use executions::{ExecutionPage, ExecutionQuery};
 pub use idempotency::Repetition;
 pub use open::{OpenError, Opened};
 pub use reader::{Reader, View};
+pub use tokens::{TokenBook, TokenError};
 pub use writer::{Tx, WriterThread};
 
 use thiserror::Error;
 
 use crate::config::StoreConfig;
+use crate::domain::token::Actor;
 
 /// Why the store could not do as asked. Nothing was changed, whichever it is.
 #[derive(Debug, Clone, Error)]
@@ -44,6 +48,9 @@ pub enum StoreError {
     /// SQLite has undone the transaction by itself.
     #[error("the disk is full or failing")]
     Full,
+    /// The disk, or somebody else's lock, does not let it; later it may.
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] std::sync::Arc<rusqlite::Error>),
     #[error("the store is shutting down")]
     Closed,
     #[error("the operation was aborted by a fault in it")]
@@ -56,8 +63,16 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked,
+            ) => Self::Unreachable(std::sync::Arc::new(error)),
             _ => Self::Database(std::sync::Arc::new(error)),
         }
     }
@@ -68,7 +83,10 @@ impl From<rusqlite::Error> for StoreError {
 pub struct Store {
     reader: Reader,
     log_reader: Reader,
+    token_reader: Reader,
     writer: writer::Writer,
+    /// In whose name everything is written by this clone.
+    actor: Actor,
 }
 
 impl Store {
@@ -81,9 +99,29 @@ impl Store {
         open::open(dir, config)
     }
 
+    /// Whether the hub of `dir` asks for tokens, found out without touching anything there.
+    pub fn has_tokens(dir: &std::path::Path) -> bool {
+        tokens::has_tokens(dir)
+    }
+
+    /// In whose name everything is written.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The same store, in which everything is written in the name of `actor`.
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
+    }
+
     /// The read half for the stream, with connections of its own.
     pub fn log_reader(&self) -> &Reader {
         &self.log_reader
+    }
+
+    /// The read half for looking at the tokens: a connection that waits for no search and no stream.
+    pub fn token_reader(&self) -> &Reader {
+        &self.token_reader
     }
 
     /// Passes once everything that was written before is durable, and so shows that the writer is alive.
@@ -107,7 +145,12 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.writer.write(operation).await
+        let actor = self.actor.clone();
+        let signed = move |tx: &mut Tx<'_>| {
+            tx.act_as(actor);
+            operation(tx)
+        };
+        self.writer.write(signed).await
     }
 
     /// Runs `query` over one committed state.

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::config::StoreConfig;
 use crate::domain::event::{Epoch, LogEnd};
+use crate::domain::token::Actor;
 
 use super::reader::{Reader, Shared, View};
 use super::writer::{BUSY_MS, Writer, WriterThread};
@@ -34,6 +35,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 pub enum OpenError {
     #[error("cannot use the data directory {}; name a writable one with --data-dir", path.display())]
     Directory { path: PathBuf, source: io::Error },
+    #[error("there is no TaskHub in {}; name its directory with --data-dir", .0.display())]
+    Nothing(PathBuf),
     #[error("another TaskHub is using the data directory {}; stop it, or name another with --data-dir", .0.display())]
     InUse(PathBuf),
     #[error(
@@ -41,8 +44,18 @@ pub enum OpenError {
         path.display()
     )]
     NewerSchema { path: PathBuf, found: i32, known: i32 },
+    #[error(
+        "the hub that is using {} is of another version than this program; use its own",
+        .0.display()
+    )]
+    OtherVersion(PathBuf),
     #[error("{} is not a TaskHub database; move it away or name another --data-dir", .0.display())]
     Foreign(PathBuf),
+    #[error(
+        "{} is damaged; restore a copy of it, or move it away (`sqlite3 FILE .recover` saves what can be read)",
+        .0.display()
+    )]
+    Damaged(PathBuf),
     #[error("cannot bring {} to this version's schema", path.display())]
     Migration { path: PathBuf, source: refinery::Error },
     #[error("cannot open {}", path.display())]
@@ -59,11 +72,32 @@ pub struct Opened {
     pub end: LogEnd,
 }
 
-pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError> {
+/// Where the database of a data directory is.
+pub(super) fn database_file(dir: &Path) -> PathBuf {
+    dir.join(DATABASE_FILE)
+}
+
+/// A connection for writing beside a hub that holds the lock.
+pub(super) fn beside_a_hub(dir: &Path) -> Result<Connection, OpenError> {
+    let path = database_file(dir);
+    if inspect(&path)? != Some(known_schema()) {
+        return Err(OpenError::OtherVersion(dir.to_owned()));
+    }
+    let open = || -> rusqlite::Result<Connection> {
+        let conn = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        conn.pragma_update(None, "synchronous", "FULL")?;
+        conn.pragma_update(None, "busy_timeout", BUSY_MS)?;
+        Ok(conn)
+    };
+    open().map_err(|error| OpenError::Database { path: path.clone(), source: error.into() })
+}
+
+/// Takes the lock and brings the database to this version's schema.
+pub(super) fn prepare(dir: &Path) -> Result<(Connection, File), OpenError> {
     let lock_file = dir.join(LOCK_FILE);
     let lock_was_there = lock_file.exists();
     let lock = claim(dir, &lock_file)?;
-    let path = dir.join(DATABASE_FILE);
+    let path = database_file(dir);
     let database = |source: StoreError| OpenError::Database { path: path.clone(), source };
     if let Err(refusal) = inspect(&path) {
         if !lock_was_there {
@@ -78,6 +112,16 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     migrations::migrations::runner()
         .run(&mut conn)
         .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
+    Ok((conn, lock))
+}
+
+pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError> {
+    let (conn, lock) = prepare(dir)?;
+    let path = database_file(dir);
+    let database = |source: StoreError| match &source {
+        StoreError::Database(error) if is_damage(error) => OpenError::Damaged(path.clone()),
+        _ => OpenError::Database { path: path.clone(), source },
+    };
     let (epoch, head, bytes): (i64, i64, i64) = conn
         .query_row("SELECT epoch, head, bytes FROM log", (), |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -91,8 +135,9 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     let shared = Arc::new(Shared::new(path.clone(), epoch, oldest));
     let reader = Reader::new(shared.clone(), config.readers);
     let log_reader = Reader::new(shared.clone(), config.readers);
+    let token_reader = Reader::new(shared.clone(), 1);
     let (writer, thread) = Writer::new(conn, lock, shared, config);
-    let store = Store { reader, log_reader, writer };
+    let store = Store { reader, log_reader, token_reader, writer, actor: Actor::default() };
     let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };
     Ok(Opened { store, writer: thread, epoch, end })
 }
@@ -118,18 +163,22 @@ fn claim(dir: &Path, lock_file: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Looks at an existing file before anything may change it.
-fn inspect(path: &Path) -> Result<(), OpenError> {
+/// Looks at an existing file before anything may change it, and answers its schema.
+fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     if !path.exists() {
-        return Ok(());
+        return Ok(None);
     }
     let look = || -> rusqlite::Result<(i32, i64, i32)> {
         let conn = open_to_look(path)?;
         let application_id = conn.query_row("PRAGMA application_id", (), |row| row.get(0))?;
         let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
-        let version = conn
-            .query_row("SELECT max(version) FROM refinery_schema_history", (), |row| row.get(0))
-            .unwrap_or(0);
+        let version =
+            conn.query_row("SELECT max(version) FROM refinery_schema_history", (), |row| row.get(0));
+        let version = match version {
+            Err(error) if is_damage(&error) => return Err(error),
+            // There is no such table before the first migration.
+            found => found.unwrap_or(0),
+        };
         Ok((application_id, tables, version))
     };
     let (application_id, tables, found) = match look() {
@@ -137,6 +186,7 @@ fn inspect(path: &Path) -> Result<(), OpenError> {
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
             return Err(OpenError::Foreign(path.to_owned()));
         }
+        Err(error) if is_damage(&error) => return Err(OpenError::Damaged(path.to_owned())),
         Err(error) => {
             return Err(OpenError::Database { path: path.to_owned(), source: error.into() });
         }
@@ -144,20 +194,24 @@ fn inspect(path: &Path) -> Result<(), OpenError> {
     if tables > 0 && application_id != APPLICATION_ID {
         return Err(OpenError::Foreign(path.to_owned()));
     }
-    let known = migrations::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(|migration| migration.version())
-        .max()
-        .unwrap_or(0);
+    let known = known_schema();
     if found > known {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
     }
-    Ok(())
+    Ok(Some(found))
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt)
+}
+
+fn known_schema() -> i32 {
+    let runner = migrations::migrations::runner();
+    runner.get_migrations().iter().map(|migration| migration.version()).max().unwrap_or(0)
 }
 
 /// Without a WAL beside it the file is opened as immutable, so that SQLite makes no files of its own.
-fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     if Path::new(&wal).exists() {
@@ -181,6 +235,8 @@ fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     // FULL: a commit is on disk before it is acknowledged. With group commit it costs almost nothing.
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    // What an execution was asked to run may hold secrets: forgotten means overwritten, where that costs no page more.
+    conn.pragma_update(None, "secure_delete", "FAST")?;
     // Copied into the database every 4 MiB; the writer sees to it that the file starts over.
     conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
     conn.set_prepared_statement_cache_capacity(64);

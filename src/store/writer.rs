@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::StoreConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventId, LogEnd, StoredEvent};
+use crate::domain::token::Actor;
 
 use super::StoreError;
 use super::reader::{Shared, View};
@@ -177,6 +178,9 @@ impl WriterThread {
             }
             self.commit(&mut batch, &mut sink);
         }
+        // The readers' connections cannot, and what was forgotten would lie about in it. One that reads still, or a
+        // full disk, leaves it to the next hub.
+        let _ = self.empty_wal();
         drop(self.conn);
         drop(self.lock);
         if let Some(done) = closing {
@@ -253,11 +257,13 @@ impl WriterThread {
             view: View::new(conn, self.shared.epoch),
             end,
             now: Timestamp::from_ms(last_at),
+            actor: Actor::default(),
             events: Vec::new(),
             oldest: None,
         };
         for operation in batch {
             tx.now = tx.now.max(Timestamp::now());
+            tx.actor = Actor::default();
             let (end, events, oldest) = (tx.end, tx.events.len(), tx.oldest);
             conn.prepare_cached("SAVEPOINT operation")?.execute(())?;
             let accepted = catch_unwind(AssertUnwindSafe(|| operation.run(&mut tx))).unwrap_or(false);
@@ -302,6 +308,7 @@ pub struct Tx<'a> {
     /// With what was appended so far.
     pub(super) end: LogEnd,
     now: Timestamp,
+    actor: Actor,
     pub(super) events: Vec<StoredEvent>,
     /// The oldest event that is left, when some were removed.
     pub(super) oldest: Option<u64>,
@@ -319,6 +326,16 @@ impl Tx<'_> {
     /// The time of this operation; never earlier than that of any event before it.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// In whose name this operation changes what it changes.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Makes the operation somebody's, from here on.
+    pub fn act_as(&mut self, actor: Actor) {
+        self.actor = actor;
     }
 
     /// The id of the last event so far.

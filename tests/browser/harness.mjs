@@ -15,7 +15,7 @@ const FLAGS = [
 ];
 
 /** One browser for a test file; `openPage` gives a fresh profile. */
-export function useBrowser() {
+export function useBrowser({ base = BASE } = {}) {
   let browser;
   before(async () => {
     const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -37,10 +37,10 @@ export function useBrowser() {
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("request", (request) => {
       const url = new URL(request.url());
-      if (url.protocol !== "data:" && url.protocol !== "blob:" && url.origin !== new URL(BASE).origin) strangers.push(url.href);
+      if (url.protocol !== "data:" && url.protocol !== "blob:" && url.origin !== new URL(base).origin) strangers.push(url.href);
     });
     test.after(() => context.close());
-    const response = await page.goto(BASE + address);
+    const response = await page.goto(base + address);
     assert.equal(response.status(), 200, `${address} answers 200`);
 
     const expectClean = () => {

@@ -6,7 +6,7 @@ import { api, createTask, fakeFirstStream, putStatus, screenshot, uniqueTitle, u
 
 const MONITOR = "/test_sse.html";
 const ENVELOPE_FIELDS = ["data", "event", "id", "timestamp"];
-const TASK_FIELDS = ["artifacts", "assignee", "changed", "created_at", "priority", "status", "tags", "task_id", "title", "version"];
+const TASK_FIELDS = ["actor", "artifacts", "assignee", "changed", "created_at", "priority", "status", "tags", "task_id", "title", "version"];
 
 const statusIs = (page, text) =>
   page.waitForFunction((wanted) => document.querySelector("#status").textContent === wanted, text);
@@ -47,7 +47,7 @@ describe("EventSource in Chromium", () => {
     assert.deepEqual(data, {
       task_id: task.id, title: task.title, status: "inprogress", priority: "high",
       assignee: "alice", tags: ["wire"], artifacts: ["file1.txt"],
-      created_at: task.created_at,
+      created_at: task.created_at, actor: null,
     });
     assert.equal(version, task.version + 1);
     assert.deepEqual([...changed].sort(), ["artifacts", "priority", "status"]);

@@ -28,6 +28,7 @@ async fn every_client_gets_one_task_updated_with_exactly_the_fields() {
             "task_id": id, "title": "t", "status": "inprogress", "priority": "high", "assignee": "ada",
             "tags": ["x"], "artifacts": ["a.txt"], "version": 2,
             "created_at": created.body["created_at"], "changed": ["status", "priority"],
+            "actor": null,
         });
         assert_eq!(event["data"], expected);
         let keys: Vec<_> = event.as_object().expect("an object").keys().cloned().collect();
@@ -274,7 +275,7 @@ async fn the_list_of_events_pages_filters_and_waits() {
         hub.client.post("/api/events/announcements", json!({ "level": "warning", "message": "hi" })).await;
     assert_eq!(announced.status, StatusCode::CREATED);
     let found = waiting.await.expect("no panic");
-    assert_eq!(found.body[0]["data"], json!({ "level": "warning", "message": "hi" }));
+    assert_eq!(found.body[0]["data"], json!({ "level": "warning", "message": "hi", "actor": null }));
     assert_eq!(found.body[0]["id"], announced.body["id"]);
     assert_eq!(hub.client.get(announced.header("location")).await.body, found.body);
 }

@@ -4,13 +4,11 @@
 use reqwest::header::{CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use taskhub::http::page_paths;
 use taskhub::http::spec::DOCUMENT;
 
 use crate::harness::Hub;
-
-/// Neither documented nor an operation, but served.
-const PAGES: [&str; 6] =
-    ["/", "/docs", "/test_sse.html", "/openapi.json", "/openapi.yaml", "/assets/board.js"];
+use crate::tokens::{create, until};
 
 /// A hub with one task that has a script, and every route of it.
 struct Bench {
@@ -23,15 +21,13 @@ impl Bench {
         let hub = Hub::start().await;
         let id = hub.client.create(json!({ "title": "t", "script": "true" })).await;
         let mut routes = vec![(Method::GET, "/nowhere".to_owned()), (Method::POST, "/nowhere".to_owned())];
-        for page in PAGES {
-            routes.extend([Method::GET, Method::POST].map(|method| (method, page.to_owned())));
-        }
-        for (path, operations) in DOCUMENT["paths"].as_object().expect("paths") {
-            let path = path.replace("{task_id}", &id);
-            for method in operations.as_object().expect("operations").keys() {
-                let method = method.to_uppercase().parse().expect("a method");
-                routes.push((method, path.clone()));
-            }
+        let operations = DOCUMENT["paths"].as_object().expect("paths").keys();
+        let paths = operations.map(|path| path.replace("{task_id}", &id));
+        let paths: Vec<_> = paths.chain(page_paths().map(str::to_owned)).collect();
+        assert!(paths.len() > 35, "the routes are found");
+        // With each method, whether or not the route has it: one that it gets later must not stay outside.
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            routes.extend(paths.iter().map(|path| (method.clone(), path.clone())));
         }
         Self { hub, routes }
     }
@@ -67,7 +63,6 @@ fn fitting(path: &str) -> &'static str {
 async fn every_route_refuses_a_host_that_is_not_its_own() {
     let bench = Bench::new().await;
     let before = bench.standing().await;
-    assert!(bench.routes.len() > 25, "the routes are found");
     for route in &bench.routes {
         for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80"] {
             for body in [None, Some(fitting(&route.1))] {
@@ -188,4 +183,91 @@ async fn a_name_is_answered_for_when_the_operator_allows_it() {
     };
     assert_eq!(hub.client.send(create("https://hub.example")).await.status, StatusCode::CREATED);
     assert_eq!(hub.client.send(create("https://other.example")).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_origin_that_is_named_exactly_may_use_the_hub() {
+    let flags = ["--allow-origin", "https://app.example,http://localhost:3000", "--require-auth"];
+    let hub = Hub::with(&flags).await;
+    let client = hub.client.with_token(&create(hub.directory.path(), "page", "write"));
+    until(&client, StatusCode::OK).await;
+    let value = |answer: &reqwest::Response, name: &str| {
+        answer.headers().get(name).map(|value| value.to_str().expect("ASCII").to_owned()).unwrap_or_default()
+    };
+    for origin in ["https://app.example", "http://localhost:3000"] {
+        // A browser asks first, without a token.
+        let preflight = hub.client.request(Method::OPTIONS, "/api/tasks").header(ORIGIN, origin);
+        let preflight = preflight
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type");
+        let answer = preflight.header("sec-fetch-site", "cross-site").send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        assert_eq!(value(&answer, "access-control-allow-origin"), origin);
+        assert!(value(&answer, "access-control-allow-methods").contains("PATCH"));
+        assert!(value(&answer, "access-control-allow-headers").contains("authorization"));
+        assert!(value(&answer, "vary").contains("origin"));
+
+        let create = client.request(Method::POST, "/api/tasks").header(ORIGIN, origin);
+        let create = create.header("sec-fetch-site", "cross-site").json(&json!({ "title": "t" }));
+        let answer = create.send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        assert_eq!(value(&answer, "access-control-allow-origin"), origin);
+        assert!(value(&answer, "access-control-expose-headers").contains("etag"));
+        // A refusal can be read as well; credentials are never allowed.
+        let refused = hub.client.request(Method::GET, "/api/tasks").header(ORIGIN, origin);
+        let refused = refused.send().await.expect("an answer");
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(value(&refused, "access-control-allow-origin"), origin);
+        assert_eq!(value(&refused, "access-control-allow-credentials"), "");
+    }
+    for origin in [
+        "https://app.example.evil.example",
+        "https://app.example:443",
+        "http://app.example",
+        "https://APP.example",
+        "null",
+        "https://app.example, http://localhost:3000",
+    ] {
+        for (method, status) in
+            [(Method::OPTIONS, StatusCode::METHOD_NOT_ALLOWED), (Method::POST, StatusCode::FORBIDDEN)]
+        {
+            let request = client.request(method, "/api/tasks").header(ORIGIN, origin);
+            let request =
+                request.header("access-control-request-method", "POST").json(&json!({ "title": "t" }));
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status(), status, "{origin}");
+            assert_eq!(value(&answer, "access-control-allow-origin"), "", "{origin}");
+            assert!(value(&answer, "vary").contains("origin"));
+        }
+    }
+    // Two of them are none.
+    let twice = client.request(Method::POST, "/api/tasks").json(&json!({ "title": "t" }));
+    let twice = twice.header(ORIGIN, "https://app.example").header(ORIGIN, "http://evil.example");
+    assert_eq!(client.send(twice).await.status, StatusCode::FORBIDDEN);
+
+    let hub = Hub::with(&["--allow-origin", "null"]).await;
+    let create =
+        hub.client.request(Method::POST, "/api/tasks").header(ORIGIN, "null").json(&json!({ "title": "t" }));
+    let answer = create.send().await.expect("an answer");
+    assert_eq!(
+        (answer.status(), value(&answer, "access-control-allow-origin").as_str()),
+        (StatusCode::CREATED, "null")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_opened_in_a_browser_runs_nothing_of_others_and_stands_in_no_frame() {
+    let bench = Bench::new().await;
+    for route in bench.routes.iter().filter(|(_, path)| !path.ends_with("/stream")) {
+        let answer = bench.request(route).send().await.expect("an answer");
+        let policy = answer.headers()["content-security-policy"].to_str().expect("ASCII");
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{route:?}"
+        );
+        let script = policy.split("; ").find(|it| it.starts_with("script-src"));
+        assert!(script.is_none_or(|it| it == "script-src 'self'"), "{route:?}: {policy}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{route:?}");
+        assert_eq!(answer.headers()["cross-origin-resource-policy"], "same-origin", "{route:?}");
+    }
 }

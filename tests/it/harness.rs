@@ -3,13 +3,14 @@
 //! Every hub has its own temporary directory and a port of the system's choosing. Waiting always has a
 //! deadline and something to wait for.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use taskhub::app::App;
@@ -107,16 +108,28 @@ impl HubProcess {
     }
 
     /// Starts a hub and waits until it is ready.
-    pub async fn spawn(mut command: Command) -> Self {
+    pub async fn spawn(command: Command) -> Self {
+        Self::spawn_noting(command, |_| {}).await
+    }
+
+    /// The same, with its whole log in a file.
+    pub async fn spawn_with_log(command: Command, log: &Path) -> Self {
+        let mut log = std::fs::File::create(log).expect("a file");
+        Self::spawn_noting(command, move |line| writeln!(log, "{line}").expect("written")).await
+    }
+
+    async fn spawn_noting(mut command: Command, mut note: impl FnMut(&str) + Send + 'static) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let ready = tokio::task::spawn_blocking(move || {
             let ready = lines.by_ref().find_map(|line| {
-                let line: Value = serde_json::from_str(&line.ok()?).ok()?;
+                let line = line.ok()?;
+                note(&line);
+                let line: Value = serde_json::from_str(&line).ok()?;
                 (line["message"] == "TaskHub is ready").then_some(line)
             });
             // Read on, or the hub would block on a full pipe.
-            std::thread::spawn(move || lines.for_each(drop));
+            std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note(&line)));
             ready.expect("the hub says that it is ready")
         });
         let ready = tokio::time::timeout(DEADLINE, ready).await.expect("in time").expect("no panic");
@@ -177,6 +190,15 @@ impl Client {
     pub fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().timeout(DEADLINE).build().expect("a client");
         Self { address, http }
+    }
+
+    /// The same client with a token.
+    pub fn with_token(&self, token: &str) -> Self {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header");
+        value.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let http = reqwest::Client::builder().timeout(DEADLINE).default_headers(headers);
+        Self { address: self.address, http: http.build().expect("a client") }
     }
 
     pub fn url(&self, path: &str) -> String {

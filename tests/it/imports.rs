@@ -11,7 +11,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("events", &["domain", "store"]),
     ("service", &["domain", "store"]),
     ("executor", &["domain", "service", "events"]),
-    ("http", &["domain", "store", "service", "events", "executor"]),
+    ("auth", &["domain", "store"]),
+    ("http", &["domain", "store", "service", "events", "executor", "auth"]),
     ("client", &["domain"]),
     ("server", &["shutdown"]),
     ("shutdown", &[]),
@@ -22,10 +23,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("open_files", &[]),
     ("peer", &[]),
+    ("places", &[]),
 ];
 
 /// Leaves: everybody may use them.
-const LEAVES: &[&str] = &["config", "exec_root", "handoff", "metrics", "open_files", "peer"];
+const LEAVES: &[&str] = &["config", "exec_root", "handoff", "metrics", "open_files", "peer", "places"];
 /// The roots: they may use everything.
 const ROOTS: &[&str] = &["app", "cli", "main", "lib"];
 

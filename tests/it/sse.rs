@@ -46,7 +46,7 @@ impl Stream {
 
     /// Opens any stream, whose messages fit `schema`.
     pub async fn at(client: &Client, path: &str, schema: &'static str, last_event_id: Option<&str>) -> Self {
-        let mut request = reqwest::Client::new().get(client.url(path));
+        let mut request = client.http.get(client.url(path)).timeout(Duration::MAX);
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
         }

@@ -170,6 +170,7 @@ async fn task_updated_carries_the_whole_task_whichever_field_was_named() {
         "version",
         "created_at",
         "changed",
+        "actor",
     ];
     let changes =
         [("high", json!(["status"])), ("high", json!(["description"])), ("", json!(["priority", "script"]))];

@@ -294,7 +294,7 @@ fn event(entry: &Entry) -> (NewEvent, Value) {
             "task_id": TASK, "title": fields.title, "status": "review", "priority": "high",
             "assignee": fields.assignee, "tags": fields.tags, "artifacts": fields.artifacts, "version": 7,
             "created_at": Timestamp::from_ms(0),
-            "changed": changed,
+            "changed": changed, "actor": null,
         })
     };
     let task = task(&fields);
@@ -303,11 +303,13 @@ fn event(entry: &Entry) -> (NewEvent, Value) {
             let changed = vec![TaskField::Title, TaskField::Assignee];
             (NewEvent::task_updated(&task, &task, changed), told(&["title", "assignee"]))
         }
-        Kind::Deleted => (NewEvent::task_deleted(&task), json!({ "task_id": TASK, "title": fields.title })),
+        Kind::Deleted => {
+            (NewEvent::task_deleted(&task), json!({ "task_id": TASK, "title": fields.title, "actor": null }))
+        }
         Kind::Execution => execution(entry, &task),
         Kind::Announcement => {
             let message = not_blank(entry.text(0), MESSAGE_CHARS_MAX);
-            let data = json!({ "level": "critical", "message": message });
+            let data = json!({ "level": "critical", "message": message, "actor": null });
             let message = message.parse().expect("a message");
             (NewEvent::announcement(AnnouncementData { level: AnnouncementLevel::Critical, message }), data)
         }
@@ -338,7 +340,7 @@ fn execution(entry: &Entry, task: &Task) -> (NewEvent, Value) {
     let data = json!({
         "task_id": TASK, "execution_event": "failed", "execution_id": EXECUTION,
         "session_name": entry.text(0), "log_file": entry.text(1), "exit_code": -1, "duration_ms": 5,
-        "reason": reason, "attempt": 1, "attempts_max": 1, "not_before": null,
+        "reason": reason, "attempt": 1, "attempts_max": 1, "not_before": null, "actor": null,
     });
     let queued = Execution::queued(EXECUTION.parse().expect("an id"), 1, task.id, Timestamp::from_ms(0));
     let execution = Execution {

@@ -23,6 +23,8 @@ pub enum Letter {
     Page(Option<Key>, Result<Page, StoreError>),
     /// A keepalive is due.
     Tick,
+    /// Somebody is no longer let in.
+    Expel,
     /// Everybody is to be sent away.
     Drain,
     /// Whoever is still there is to be cut off.

@@ -90,6 +90,11 @@ impl Fanout {
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
 
+    /// Has those sent away who are no longer let in.
+    pub fn expel(&self) {
+        self.post(|| Letter::Expel);
+    }
+
     /// Claims the socket of a stream for one of the threads.
     ///
     /// # Errors

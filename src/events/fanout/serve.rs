@@ -38,6 +38,10 @@ impl Shard {
 
     /// Sends a client what it lacks, for one turn.
     pub(super) fn serve(&mut self, key: Key) {
+        // Who is in the crowd goes with it.
+        if self.table.get(key).is_none_or(|member| member.state == State::Crowd) {
+            return;
+        }
         for _ in 0..TURN_PARCELS_MAX {
             if self.advance(key) == Turn::Over {
                 return;
@@ -192,6 +196,28 @@ impl Shard {
             frame::chunk(&format.control(id, "checkpoint", CheckpointData { head }))
         };
         self.say(key, bytes.freeze())
+    }
+
+    /// Ends the stream of a client that is no longer let in: without a farewell, which would ask it back, and at
+    /// once, whatever it has not taken yet.
+    pub(super) fn expel(&mut self, key: Key) {
+        let has_tail = self.tails.contains_key(&key);
+        let Some(member) = self.table.get(key) else {
+            return;
+        };
+        if !member.wish.registration.gone().is_cancelled() {
+            return;
+        }
+        let is_whole = match member.state {
+            State::Crowd => true,
+            State::Blocked => false,
+            _ => member.place.offset == 0 && !has_tail,
+        };
+        self.set_apart(key);
+        match is_whole {
+            true => drop(self.say_last(key, Bytes::new(), DisconnectReason::Revoked)),
+            false => self.end(key, |member| member.break_off(DisconnectReason::Revoked)),
+        }
     }
 
     /// Everybody is to be sent away; who is not up to date will be in its turn.

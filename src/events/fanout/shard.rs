@@ -77,6 +77,8 @@ pub struct Shard {
     talkers: Vec<Key>,
     /// How far a tick has come, while there is one.
     tick: Option<usize>,
+    /// How far the search for those has come who are no longer let in, while there is one.
+    expulsion: Option<usize>,
     /// How far the farewells have come, while they are said.
     farewell: Option<usize>,
     pub(super) is_draining: bool,
@@ -113,6 +115,7 @@ impl Shard {
             tails: HashMap::new(),
             talkers: Vec::new(),
             tick: None,
+            expulsion: None,
             farewell: None,
             is_draining: false,
             is_cut_off: false,
@@ -149,6 +152,7 @@ impl Shard {
             Letter::Page(Some(key), page) => self.take_page(key, page),
             Letter::Page(None, page) => self.take_page_for_crowd(page),
             Letter::Tick => self.tick = self.tick.or(Some(0)),
+            Letter::Expel => self.expulsion = Some(0),
             Letter::Drain => {
                 self.is_draining = true;
                 self.farewell = Some(0);
@@ -176,6 +180,8 @@ impl Shard {
             tracing::error!(error = %error, "a stream ended: its socket cannot be watched");
             return self.end(key, |member| member.break_off(DisconnectReason::Failed));
         }
+        // It may have gone on its way here.
+        self.expel(key);
         self.serve(key);
     }
 
@@ -376,10 +382,13 @@ impl Shard {
         if let Some(from) = self.tick {
             self.tick = self.sweep_from(from, Self::tick);
         }
+        if let Some(from) = self.expulsion {
+            self.expulsion = self.sweep_from(from, Self::expel);
+        }
         if let Some(from) = self.farewell {
             self.farewell = self.sweep_from(from, Self::drain);
         }
-        self.tick.is_some() || self.farewell.is_some()
+        [self.tick, self.expulsion, self.farewell].iter().any(Option::is_some)
     }
 
     fn sweep_from(&mut self, from: usize, mut each: impl FnMut(&mut Self, Key)) -> Option<usize> {

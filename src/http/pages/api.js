@@ -1,6 +1,8 @@
 // The HTTP half of TaskHub's API: one door for every request, so that errors look
 // the same everywhere. The live half is stream.js.
 
+import { askForToken, bearer, token } from "/assets/access.js";
+
 /** An RFC 9457 problem the server answered, or the network's own failure (status 0). */
 export class Problem extends Error {
   constructor(status, code, title, detail) {
@@ -20,7 +22,8 @@ export class Problem extends Error {
 }
 
 async function send(method, path, body) {
-  const request = { method, headers: { Accept: "application/json" }, cache: "no-store" };
+  const shown = token();
+  const request = { method, headers: { Accept: "application/json", ...bearer() }, cache: "no-store" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
     request.body = JSON.stringify(body);
@@ -31,6 +34,7 @@ async function send(method, path, body) {
   } catch {
     throw new Problem(0, "unreachable", "Server not reachable", "The server did not answer. Is it running?");
   }
+  if (response.status === 401 && (await askForToken(shown))) return send(method, path, body);
   if (!response.ok) throw await Problem.from(response);
   return response;
 }
@@ -50,6 +54,7 @@ export const updateStatus = (id, change) => json("PUT", `/api/tasks/status/${at(
 export const startExecution = (id) => json("POST", `/api/exec/${at(id)}`, {});
 export const stopExecution = (id) => json("POST", `/api/exec/${at(id)}/stop`);
 export const listExecutions = (query) => json("GET", `/api/executions?${new URLSearchParams(query)}`);
+export const createTicket = () => json("POST", "/api/events/tickets");
 export const readLog = (id, query) => json("GET", `/api/exec/${at(id)}/logs?${new URLSearchParams(query)}`);
 
 /**

@@ -82,7 +82,7 @@ export class BoardStore {
   }
 
   #foldTask(data, timestamp) {
-    const { task_id: id, changed = [], ...fields } = data;
+    const { task_id: id, changed = [], actor: _, ...fields } = data;
     const known = this.tasks.get(id);
     if (known && known.version >= data.version) return;
     const task = normalise({ created_at: timestamp, ...known, ...fields, id, updated_at: timestamp });

@@ -4,8 +4,12 @@
 // It gives up for ever when the answer is anything but 200: then this class opens a new
 // EventSource at the cursor of the last message, with a growing delay, unless the owner
 // asked not to (`retryRefused: false`).
+//
+// Where the hub asks for a token, each EventSource is opened with a ticket, which is good once: so one that
+// reconnects by itself is refused, and a new one takes its place at the cursor.
 
-import { Problem } from "/assets/api.js";
+import { askForToken, bearer, token } from "/assets/access.js";
+import { createTicket, Problem } from "/assets/api.js";
 
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30_000;
@@ -19,6 +23,8 @@ export class EventFeed {
   #source = null;
   #timer = 0;
   #attempts = 0;
+  #turn = 0;
+  #connecting = false;
 
   /**
    * `address(cursor)` gives the URL to open; `onMessage(envelope)` gets each message in order;
@@ -33,7 +39,7 @@ export class EventFeed {
   }
 
   get isOpen() {
-    return this.#source !== null || this.#timer !== 0;
+    return this.#source !== null || this.#timer !== 0 || this.#connecting;
   }
 
   open(cursor = null) {
@@ -49,8 +55,20 @@ export class EventFeed {
     this.onState("disconnected");
   }
 
-  #connect() {
-    const source = new EventSource(this.address(this.cursor));
+  async #connect() {
+    const turn = ++this.#turn;
+    const address = this.address(this.cursor);
+    this.#connecting = true;
+    let ticketed;
+    try {
+      ticketed = await withTicket(address);
+    } catch (problem) {
+      if (turn === this.#turn) this.#refused(address, problem);
+      return;
+    }
+    if (turn !== this.#turn) return; // closed, or opened elsewhere, meanwhile
+    this.#connecting = false;
+    const source = new EventSource(ticketed);
     this.#source = source;
     source.onopen = () => {
       this.#attempts = 0;
@@ -58,7 +76,7 @@ export class EventFeed {
     };
     source.onerror = () => {
       if (source !== this.#source) return;
-      if (source.readyState === EventSource.CLOSED) this.#refused(source.url);
+      if (source.readyState === EventSource.CLOSED) this.#refused(address);
       else this.onState("reconnecting");
     };
     source.onmessage = (message) => this.#receive(source, message);
@@ -73,21 +91,35 @@ export class EventFeed {
     this.onMessage(envelope);
   }
 
-  async #refused(url) {
+  async #refused(url, known = null) {
     this.#drop();
-    if (this.retryRefused) {
-      this.onState("reconnecting");
-      const delay = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
-      this.#timer = setTimeout(() => {
-        this.#timer = 0;
-        this.#connect();
-      }, delay);
+    const turn = this.#turn;
+    this.#connecting = true;
+    if (this.retryRefused) this.onState("reconnecting");
+    const shown = token();
+    const problem = known ?? (await whyRefused(url));
+    if (turn !== this.#turn) return;
+    if (problem?.status === 401 && (await askForToken(shown))) {
+      if (turn === this.#turn) this.#connect();
       return;
     }
-    this.onState("disconnected", await whyRefused(url));
+    if (turn !== this.#turn) return;
+    this.#connecting = false;
+    if (problem && !this.retryRefused) {
+      this.onState("disconnected", problem);
+      return;
+    }
+    this.onState("reconnecting");
+    const delay = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.#connect();
+    }, delay);
   }
 
   #drop() {
+    this.#turn += 1;
+    this.#connecting = false;
     clearTimeout(this.#timer);
     this.#timer = 0;
     this.#source?.close();
@@ -95,11 +127,19 @@ export class EventFeed {
   }
 }
 
-/** EventSource hides the answer it disliked: ask once more to read the problem. */
+async function withTicket(address) {
+  if (!token()) return address;
+  const { ticket } = await createTicket();
+  return `${address}${address.includes("?") ? "&" : "?"}ticket=${encodeURIComponent(ticket)}`;
+}
+
+/** EventSource hides the answer it disliked: ask once more to read the problem. Null when there is none any more. */
 async function whyRefused(url) {
   const giveUp = new AbortController();
   try {
-    const response = await fetch(url, { signal: giveUp.signal, headers: { Accept: "text/event-stream" } });
+    const headers = { Accept: "text/event-stream", ...bearer() };
+    const response = await fetch(url, { signal: giveUp.signal, headers });
+    if (response.ok && response.headers.get("Content-Type")?.startsWith("text/event-stream")) return null;
     if (response.ok) return new Problem(response.status, "", "Stream ended", "This address is not an event stream.");
     return await Problem.from(response);
   } catch {

@@ -41,6 +41,22 @@ async fn a_database_of_something_else_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_database_is_refused_and_left_as_it_is() {
+    let directory = directory();
+    let path = directory.path().join(DATABASE);
+    let whole = closed_database(&directory).await;
+    // The schema, and every page but that of the schema.
+    for range in [100..4096, 4096..whole.len()] {
+        let mut damaged = whole.clone();
+        damaged[range.clone()].fill(0xa5);
+        std::fs::write(&path, &damaged).expect("written");
+        let refused = open(directory.path());
+        assert!(matches!(refused, Err(OpenError::Damaged(_))), "{range:?}: {refused:?}");
+        assert!(std::fs::read(&path).expect("it is there") == damaged, "the file was changed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let directory = directory();
     let path = directory.path().join(DATABASE);

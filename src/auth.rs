@@ -1,0 +1,382 @@
+//! Who asks, and what they may do: from a token's secret, or a ticket, to a [`Principal`]. Knows no HTTP.
+//!
+//! Tokens are in memory and looked up there; the database is looked at several times a second, so that one that
+//! `taskhub token` has made or revoked counts within a second ([`Auth::follow`]). A reader of its own does that,
+//! which no search holds up.
+//!
+//! Once there has been a token the hub asks for one for ever, also when all are revoked: taking the last one
+//! back must not open the hub.
+//!
+//! # Invariants
+//! - A secret is compared by its SHA-256, in constant time, with every token there is.
+//! - Whoever is no longer allowed learns of it: [`Principal::gone`] is cancelled when its token is revoked or
+//!   expires, and that of everybody who came without one when the hub begins to ask.
+//! - When the database cannot be read, what is known stays in force, and expires as it would have.
+
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::text::TokenName;
+use crate::domain::token::{Scope, Token, TokenDigest};
+use crate::store::{Reader, StoreError};
+
+/// Between two looks at the tokens: revoked means refused within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long a ticket is good for: to be fetched and used at once.
+pub const TICKET_SECONDS: i64 = 30;
+/// Unused tickets of one token; older ones give way, so that nobody fills the memory with them.
+const TICKETS_MAX: usize = 100;
+/// Says what it is to whoever finds one, and to those who search for secrets that got lost.
+const TOKEN_PREFIX: &str = "taskhub_";
+const TICKET_PREFIX: &str = "ticket_";
+/// As much as SHA-256 keeps.
+const SECRET_BYTES: usize = 32;
+
+/// When the hub asks for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    Never,
+    /// Once there has been one.
+    WithTokens,
+    Always,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Refusal {
+    #[error("a token is needed")]
+    Missing,
+    #[error("the token is unknown, revoked or expired")]
+    Unknown,
+    #[error("the ticket is unknown, used or expired")]
+    UnknownTicket,
+}
+
+/// Somebody who was let in.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// The token's name; none where no token is asked for.
+    pub name: Option<TokenName>,
+    pub scope: Scope,
+    /// Cancelled when the principal is no longer let in.
+    pub gone: CancellationToken,
+}
+
+/// Stands for its bearer once, for [`TICKET_SECONDS`].
+#[derive(Debug)]
+pub struct Ticket {
+    pub secret: Secret,
+    pub expires_at: Timestamp,
+}
+
+/// A new secret and what is kept of it.
+pub struct Secret {
+    pub text: String,
+    pub digest: TokenDigest,
+}
+
+/// It is to be shown once, and nowhere else.
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Secret {
+    /// A new token.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn token() -> Result<Self, getrandom::Error> {
+        Self::new(TOKEN_PREFIX)
+    }
+
+    fn new(prefix: &str) -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; SECRET_BYTES];
+        getrandom::fill(&mut bytes)?;
+        let text = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes));
+        Ok(Self { digest: digest(&text), text })
+    }
+}
+
+fn digest(secret: &str) -> TokenDigest {
+    Sha256::digest(secret).into()
+}
+
+/// All who may come in. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    asking: Asking,
+    state: Arc<RwLock<State>>,
+    tickets: Arc<Mutex<Vec<Issued>>>,
+    /// Tells those who serve many at once that somebody has gone.
+    departures: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    asks: bool,
+    holders: Vec<Holder>,
+    /// What those hold on to who came without a token.
+    nobody: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Holder {
+    token: Token,
+    gone: CancellationToken,
+}
+
+/// A ticket that was not used yet.
+#[derive(Debug)]
+struct Issued {
+    digest: TokenDigest,
+    principal: Principal,
+    until: Instant,
+}
+
+impl Auth {
+    /// Nobody is known before [`Auth::look`].
+    pub fn new(asking: Asking) -> Self {
+        let state = State { asks: asking == Asking::Always, ..State::default() };
+        let (state, departures) = (Arc::new(RwLock::new(state)), watch::Sender::new(()));
+        Self { asking, state, tickets: Arc::default(), departures }
+    }
+
+    /// Changes after somebody's [`Principal::gone`] was cancelled.
+    pub fn departures(&self) -> watch::Receiver<()> {
+        self.departures.subscribe()
+    }
+
+    /// Whether a token is asked for.
+    pub fn asks(&self) -> bool {
+        self.state().asks
+    }
+
+    /// Who has this secret.
+    ///
+    /// # Errors
+    /// [`Refusal`], unless no token is asked for.
+    pub fn identify(&self, secret: Option<&str>) -> Result<Principal, Refusal> {
+        let state = self.state();
+        if !state.asks {
+            return Ok(Principal { name: None, scope: Scope::Exec, gone: state.nobody.clone() });
+        }
+        let digest = digest(secret.ok_or(Refusal::Missing)?);
+        let now = Timestamp::now();
+        let mut found = None;
+        // To the end, whatever is found.
+        for holder in &state.holders {
+            if bool::from(holder.token.digest.ct_eq(&digest)) {
+                found = Some(holder);
+            }
+        }
+        let holder = found.filter(|holder| holder.token.is_good(now)).ok_or(Refusal::Unknown)?;
+        Ok(Principal {
+            name: Some(holder.token.name.clone()),
+            scope: holder.token.scope,
+            gone: holder.gone.clone(),
+        })
+    }
+
+    /// Gives somebody a ticket.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn issue(&self, principal: &Principal) -> Result<Ticket, getrandom::Error> {
+        let secret = Secret::new(TICKET_PREFIX)?;
+        let life = Duration::from_secs(TICKET_SECONDS.unsigned_abs());
+        let issued =
+            Issued { digest: secret.digest, principal: principal.clone(), until: Instant::now() + life };
+        let mut tickets = self.tickets();
+        tickets.retain(|it| it.until > Instant::now());
+        let mut own = tickets.iter().enumerate().filter(|(_, it)| it.principal.name == principal.name);
+        if let Some((oldest, _)) = own.next()
+            && own.count() + 1 >= TICKETS_MAX
+        {
+            tickets.remove(oldest);
+        }
+        tickets.push(issued);
+        let expires_at = Timestamp::from_ms(Timestamp::now().ms() + TICKET_SECONDS * 1000);
+        Ok(Ticket { secret, expires_at })
+    }
+
+    /// Who was given this ticket, which is used up by it.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownTicket`], unless no token is asked for.
+    pub fn redeem(&self, ticket: &str) -> Result<Principal, Refusal> {
+        if !self.asks() {
+            return self.identify(None);
+        }
+        let digest = digest(ticket);
+        let mut tickets = self.tickets();
+        let place = tickets.iter().position(|it| it.digest.ct_eq(&digest).into());
+        let issued = tickets.remove(place.ok_or(Refusal::UnknownTicket)?);
+        // A token that has gone takes its tickets along, and a time without tokens is over when they are asked for.
+        match issued.until > Instant::now() && !issued.principal.gone.is_cancelled() {
+            true => Ok(issued.principal),
+            false => Err(Refusal::UnknownTicket),
+        }
+    }
+
+    /// Looks at the tokens.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn look(&self, reader: &Reader) -> Result<(), StoreError> {
+        let (tokens, any) = reader.read(|view| view.tokens()).await?;
+        self.put(tokens, any);
+        Ok(())
+    }
+
+    /// Looks at the tokens again and again, until `shutdown`.
+    pub async fn follow(self, reader: Reader, shutdown: CancellationToken) {
+        let mut ticker = tokio::time::interval(LOOK_EVERY);
+        let mut has_failed = false;
+        loop {
+            // Both are cancel safe.
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = ticker.tick() => {}
+            }
+            let looked = self.look(&reader).await;
+            if let Err(error) = &looked
+                && !has_failed
+            {
+                tracing::error!(error = error as &dyn std::error::Error, "the tokens cannot be read");
+                self.expire();
+            }
+            has_failed = looked.is_err();
+        }
+    }
+
+    /// Takes over what the database says.
+    fn put(&self, tokens: Vec<Token>, any: bool) {
+        if self.asking == Asking::Never {
+            return;
+        }
+        let now = Timestamp::now();
+        let good: Vec<Token> = tokens.into_iter().filter(|token| token.is_good(now)).collect();
+        let known = self.state();
+        if known.asks == (known.asks || any) && known.holders.iter().map(|it| &it.token).eq(&good) {
+            return;
+        }
+        drop(known);
+        let mut state = self.state.write().unwrap_or_else(|poison| poison.into_inner());
+        if any && !state.asks {
+            tracing::info!("from now on a token is asked for");
+            state.asks = true;
+            state.nobody.cancel();
+        }
+        let mut before = std::mem::take(&mut state.holders);
+        for token in good {
+            let same = before.iter().position(|holder| holder.token.digest == token.digest);
+            let gone = match same {
+                Some(place) => before.remove(place).gone,
+                None => CancellationToken::new(),
+            };
+            state.holders.push(Holder { token, gone });
+        }
+        for Holder { token, gone } in before {
+            tracing::info!(token = %token.name, "a token was revoked or has expired");
+            gone.cancel();
+        }
+        self.departures.send_replace(());
+    }
+
+    /// Lets those go whose time is over, when that is all that is known.
+    fn expire(&self) {
+        let tokens = self.state().holders.iter().map(|holder| holder.token.clone()).collect();
+        self.put(tokens, false);
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, Vec<Issued>> {
+        self.tickets.lock().unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(name: &str, scope: Scope) -> (Token, String) {
+        let secret = Secret::token().expect("random");
+        let token = Token {
+            name: name.parse().expect("a name"),
+            digest: secret.digest,
+            scope,
+            created_at: Timestamp::from_ms(0),
+            expires_at: None,
+            revoked_at: None,
+        };
+        (token, secret.text)
+    }
+
+    #[test]
+    fn nobody_is_asked_before_there_is_a_token_and_everybody_ever_after() {
+        let auth = Auth::new(Asking::WithTokens);
+        let early = auth.identify(None).expect("open");
+        assert_eq!((early.name, early.scope), (None, Scope::Exec));
+        let (ci, secret) = token("ci", Scope::Read);
+        auth.put(vec![ci], true);
+        assert!(early.gone.is_cancelled());
+        assert_eq!(auth.identify(None).err(), Some(Refusal::Missing));
+        assert_eq!(auth.identify(Some(&secret)).expect("good").scope, Scope::Read);
+        auth.put(vec![], true);
+        assert_eq!(auth.identify(Some(&secret)).err(), Some(Refusal::Unknown));
+        assert_eq!(auth.identify(None).err(), Some(Refusal::Missing));
+
+        let open = Auth::new(Asking::Never);
+        open.put(vec![token("ci", Scope::Read).0], true);
+        assert!(open.identify(None).is_ok() && open.identify(Some("x")).is_ok());
+        assert!(Auth::new(Asking::Always).identify(None).is_err());
+    }
+
+    #[test]
+    fn a_token_that_is_revoked_or_expires_is_gone_and_no_other() {
+        let auth = Auth::new(Asking::WithTokens);
+        let ((first, of_first), (mut second, of_second)) =
+            (token("first", Scope::Read), token("second", Scope::Write));
+        auth.put(vec![first.clone(), second.clone()], true);
+        let [one, other] = [&of_first, &of_second].map(|secret| auth.identify(Some(secret)).expect("good"));
+        second.expires_at = Some(Timestamp::from_ms(1));
+        auth.put(vec![first, second], true);
+        assert!(!one.gone.is_cancelled() && other.gone.is_cancelled());
+        assert_eq!(auth.identify(Some(&of_second)).err(), Some(Refusal::Unknown));
+        auth.put(vec![], true);
+        assert!(one.gone.is_cancelled());
+    }
+
+    #[test]
+    fn a_ticket_is_good_once_and_goes_with_its_token() {
+        let auth = Auth::new(Asking::WithTokens);
+        let (ci, secret) = token("ci", Scope::Read);
+        auth.put(vec![ci], true);
+        let principal = auth.identify(Some(&secret)).expect("good");
+        let ticket = auth.issue(&principal).expect("random");
+        assert_eq!(auth.redeem(&ticket.secret.text).expect("good").name, principal.name);
+        assert_eq!(auth.redeem(&ticket.secret.text).err(), Some(Refusal::UnknownTicket));
+
+        let tickets: Vec<_> = (0..=TICKETS_MAX).map(|_| auth.issue(&principal).expect("random")).collect();
+        assert!(
+            auth.redeem(&tickets[0].secret.text).is_err() && auth.redeem(&tickets[1].secret.text).is_ok()
+        );
+        auth.put(vec![], true);
+        assert_eq!(auth.redeem(&tickets[2].secret.text).err(), Some(Refusal::UnknownTicket));
+        assert_eq!(auth.identify(Some(&tickets[3].secret.text)).err(), Some(Refusal::Unknown));
+    }
+}

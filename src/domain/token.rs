@@ -1,0 +1,101 @@
+//! Tokens: who may do what, and in whose name a change is made.
+//!
+//! A token's secret is known to its holder alone; what is kept is its SHA-256.
+
+use std::net::IpAddr;
+
+use super::clock::Timestamp;
+use super::schema::word_enum;
+use super::text::TokenName;
+
+word_enum! {
+    /// What a token allows; each includes those before it.
+    ///
+    /// `read`: see everything. `write`: change tasks, and announce. `exec`: run scripts and stop them, and change
+    /// what will run.
+    Scope {
+        Read = "read",
+        Write = "write",
+        Exec = "exec",
+    }
+}
+
+impl Scope {
+    /// This and what it includes, as in `read,write`.
+    pub fn words(self) -> String {
+        let included = Self::ALL.iter().filter(|scope| **scope <= self);
+        included.map(|scope| scope.word()).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// SHA-256 of a token's secret.
+pub type TokenDigest = [u8; 32];
+
+/// A token as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub name: TokenName,
+    pub digest: TokenDigest,
+    pub scope: Scope,
+    pub created_at: Timestamp,
+    /// It is refused from then on.
+    pub expires_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Token {
+    /// Whether it allows anything.
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+/// In whose name a change is made: the hub's own when it is nobody's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Actor {
+    /// The token that was shown.
+    pub token: Option<TokenName>,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+}
+
+/// Who asks, as far as limits for each client are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    Token(TokenName),
+    Address(IpAddr),
+    Unknown,
+}
+
+impl Actor {
+    /// The token counts, wherever its holder asks from.
+    pub fn caller(&self) -> Caller {
+        match (&self.token, self.address) {
+            (Some(name), _) => Caller::Token(name.clone()),
+            (None, Some(address)) => Caller::Address(address),
+            (None, None) => Caller::Unknown,
+        }
+    }
+}
+
+word_enum! {
+    /// What the audit log tells of.
+    AuditAction {
+        ExecutionRequested = "execution_requested",
+        ExecutionStopRequested = "execution_stop_requested",
+        TokenCreated = "token_created",
+        TokenRevoked = "token_revoked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_includes_those_before_it() {
+        assert!(Scope::Read < Scope::Write && Scope::Write < Scope::Exec);
+        assert_eq!(Scope::Exec.words(), "read,write,exec");
+        assert_eq!(Scope::Read.words(), "read");
+    }
+}

@@ -1,0 +1,215 @@
+//! Access: who asks, and whether that allows what is asked. Behind the guard, before a body is read.
+//!
+//! What an operation needs is in the specification, where its clients read it (`x-required-scope`), and is looked
+//! up there. What is neither an operation nor a page needs a token, too, and for more than looking the highest
+//! scope: a route that somebody forgets to describe is closed, not open. Pages are for everybody, since a
+//! browser shows no token when it opens one; there is nothing in them.
+//!
+//! Whoever was let in goes with the request: a [`Principal`], the [`Actor`] that it is, and a [`Service`] that acts in its
+//! name.
+
+use std::sync::Arc;
+
+use poem::http::{Method, header};
+use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+
+use crate::auth::{Auth, Principal, Refusal};
+use crate::domain::token::{Actor, Scope};
+use crate::service::Service;
+
+use super::forwarded::Proxies;
+use super::pace::Pace;
+use super::problem::{Code, Problem};
+use super::{pages, spec};
+
+/// What a ticket is called in a query.
+pub const TICKET: &str = "ticket";
+
+#[derive(Debug)]
+struct Doors {
+    auth: Auth,
+    service: Service,
+    proxies: Proxies,
+    pace: Option<Pace>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Access(Arc<Doors>);
+
+impl Access {
+    pub fn new(auth: Auth, service: Service, proxies: Proxies, pace: Option<Pace>) -> Self {
+        Self(Arc::new(Doors { auth, service, proxies, pace }))
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Middleware<E> for Access {
+    type Output = Accessible<E>;
+
+    fn transform(&self, inner: E) -> Accessible<E> {
+        Accessible { doors: self.0.clone(), inner }
+    }
+}
+
+#[derive(Debug)]
+pub struct Accessible<E> {
+    doors: Arc<Doors>,
+    inner: E,
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Accessible<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        match self.doors.admit(&mut request) {
+            Ok(()) => self.inner.call(request).await,
+            Err(problem) => Ok(problem.into_response()),
+        }
+    }
+}
+
+impl Doors {
+    fn admit(&self, request: &mut Request) -> Result<(), Problem> {
+        let Some(needed) = needed_scope(request.method(), request.uri().path()) else {
+            // Nobody in particular; what is for everybody writes nothing in a name.
+            request.extensions_mut().insert(self.service.clone());
+            return Ok(());
+        };
+        let address = self.proxies.client_of(request);
+        let identified = self.identify(request).map_err(challenge);
+        // Whoever is refused asks, too.
+        let token = identified.as_ref().ok().and_then(|principal| principal.name.clone());
+        let actor = Actor { token, address };
+        if let Some(pace) = &self.pace {
+            pace.check(&actor.caller())?;
+        }
+        let principal = identified?;
+        require(&principal, needed)?;
+        request.extensions_mut().insert(actor.clone());
+        request.extensions_mut().insert(self.service.by(actor));
+        request.extensions_mut().insert(principal);
+        Ok(())
+    }
+
+    fn identify(&self, request: &Request) -> Result<Principal, Refusal> {
+        let shown = request.headers().contains_key(header::AUTHORIZATION);
+        if !shown && let Some(ticket) = ticket(request) {
+            return self.auth.redeem(&ticket);
+        }
+        match (shown, bearer(request)) {
+            (true, None) if self.auth.asks() => Err(Refusal::Unknown),
+            (_, secret) => self.auth.identify(secret),
+        }
+    }
+}
+
+/// The scope that a request needs; `None` when it is for everybody.
+fn needed_scope(method: &Method, path: &str) -> Option<Scope> {
+    let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_safe && pages::is_page(path) {
+        return None;
+    }
+    // HEAD is answered as GET.
+    let described = if method == Method::HEAD { &Method::GET } else { method };
+    match spec::access(described.as_str(), path) {
+        Some(access) => access,
+        None if is_safe => Some(Scope::Read),
+        None => Some(Scope::Exec),
+    }
+}
+
+/// Refuses whoever may not do what needs this scope.
+///
+/// # Errors
+/// A [`Problem`] that names the scope.
+pub fn require(principal: &Principal, needed: Scope) -> Result<(), Problem> {
+    if principal.scope >= needed {
+        return Ok(());
+    }
+    let name = principal.name.as_ref().map(|name| format!(" {:?}", name.as_str())).unwrap_or_default();
+    let detail = format!(
+        "this needs the scope `{needed}`, and the token{name} has `{}`; use another token, or have one made",
+        principal.scope.words()
+    );
+    let challenge = format!("Bearer realm=\"TaskHub\", error=\"insufficient_scope\", scope=\"{needed}\"");
+    Err(Problem::new(Code::ScopeMissing, detail).with_challenge(challenge))
+}
+
+/// RFC 6750, section 3.
+fn challenge(refusal: Refusal) -> Problem {
+    let realm = "Bearer realm=\"TaskHub\"";
+    match refusal {
+        Refusal::Missing => {
+            let detail = "this hub asks for a token; send it as `Authorization: Bearer …` (`taskhub token create` makes \
+                          one)";
+            Problem::new(Code::TokenMissing, detail).with_challenge(realm.to_owned())
+        }
+        Refusal::Unknown => {
+            let detail =
+                "the token is unknown, revoked or expired; send `Authorization: Bearer …` with a good one";
+            let challenge = format!("{realm}, error=\"invalid_token\"");
+            Problem::new(Code::TokenInvalid, detail).with_challenge(challenge)
+        }
+        Refusal::UnknownTicket => {
+            let detail = "the ticket is unknown, used or expired: it is good once, for 30 seconds; get a new one with \
+                          POST /api/events/tickets";
+            let challenge = format!("{realm}, error=\"invalid_token\"");
+            Problem::new(Code::TokenInvalid, detail).with_challenge(challenge)
+        }
+    }
+}
+
+/// The secret in the one `Authorization` header, if that is what is in it. RFC 6750, section 2.1.
+fn bearer(request: &Request) -> Option<&str> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+    let (only, None) = (headers.next()?, headers.next()) else {
+        return None;
+    };
+    let (scheme, secret) = only.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| secret.trim())
+}
+
+/// The ticket in the query of an operation that takes one.
+fn ticket(request: &Request) -> Option<String> {
+    let query = request.uri().query()?;
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
+    let (_, ticket) = pairs.into_iter().find(|(name, _)| name == TICKET)?;
+    let known = spec::query_parameters(Method::GET.as_str(), request.uri().path())?;
+    (matches!(*request.method(), Method::GET | Method::HEAD) && known.contains(&TICKET)).then_some(ticket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_described_is_closed() {
+        let needed = |method: Method, path: &str| needed_scope(&method, path);
+        for page in ["/", "/docs", "/assets/board.js", "/openapi.json", "/health"] {
+            assert_eq!(needed(Method::GET, page), None, "{page}");
+        }
+        assert_eq!(needed(Method::HEAD, "/api/tasks"), Some(Scope::Read));
+        assert_eq!(needed(Method::POST, "/api/tasks"), Some(Scope::Write));
+        assert_eq!(needed(Method::POST, "/api/exec/1"), Some(Scope::Exec));
+        assert_eq!(needed(Method::GET, "/nowhere"), Some(Scope::Read));
+        for route in ["/nowhere", "/", "/health", "/api/tasks/status/x/y"] {
+            assert_eq!(needed(Method::POST, route), Some(Scope::Exec), "{route}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_shows_one_token() {
+        let with = |values: &[&str]| {
+            let mut request = Request::builder();
+            for value in values {
+                request = request.header("authorization", *value);
+            }
+            let request = request.finish();
+            bearer(&request).map(str::to_owned)
+        };
+        assert_eq!(with(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(with(&["bearer  abc "]).as_deref(), Some("abc"));
+        for odd in [&[][..], &["abc"], &["Basic abc"], &["Bearer abc", "Bearer abc"], &["Bearer"]] {
+            assert_eq!(with(odd), None, "{odd:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Bodies of requests: read here, counted and against the clock, so that no handler meets an endless one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use poem::http::header;
+use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use tokio::sync::Semaphore;
+
+use super::body::is_json;
+use super::problem::{Code, Problem};
+
+/// A client that sends more than allowed is read on for this many times the limit before it is cut off, so
+/// that it gets to read why.
+const DRAIN_FACTOR: u64 = 16;
+
+/// How much is taken in.
+#[derive(Debug)]
+pub struct BodyLimits {
+    pub bytes_max: u32,
+    /// Bytes of bodies that may be in memory at once.
+    pub bodies: Semaphore,
+    pub time_max: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Intake(pub Arc<BodyLimits>);
+
+impl<E: Endpoint<Output = Response>> Middleware<E> for Intake {
+    type Output = WithBody<E>;
+
+    fn transform(&self, inner: E) -> WithBody<E> {
+        WithBody { limits: self.0.clone(), inner }
+    }
+}
+
+#[derive(Debug)]
+pub struct WithBody<E> {
+    limits: Arc<BodyLimits>,
+    inner: E,
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for WithBody<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        match read_body(&mut request, &self.limits).await {
+            Ok(()) => self.inner.call(request).await,
+            Err(problem) => Ok(problem.into_response()),
+        }
+    }
+}
+
+/// Replaces the body by its bytes.
+async fn read_body(request: &mut Request, limits: &BodyLimits) -> Result<(), Problem> {
+    if is_bodiless(request) {
+        return Ok(());
+    }
+    let declared = declared_length(request);
+    // A client that waits to be invited, or would send on and on, is told before it sends.
+    let waits = request.headers().contains_key(header::EXPECT);
+    if declared
+        .is_some_and(|length| length > u64::from(limits.bytes_max) * if waits { 1 } else { DRAIN_FACTOR })
+    {
+        return Err(too_large(limits));
+    }
+    let seconds = limits.time_max.as_secs();
+    let late = || Problem::new(Code::RequestTimeout, format!("the body did not arrive within {seconds} s"));
+    let body = request.take_body();
+    let reading = async {
+        // Bodies share a budget: those beyond it wait for their turn.
+        let bytes = declared.map_or(limits.bytes_max, |it| it.min(limits.bytes_max.into()) as u32);
+        let _budget = limits.bodies.acquire_many(bytes).await;
+        collect(body, limits).await
+    };
+    let bytes = tokio::time::timeout(limits.time_max, reading).await.map_err(|_| late())??;
+    if !bytes.is_empty() && !request.content_type().is_some_and(is_json) {
+        let detail = "send the body as JSON, with the header `Content-Type: application/json`";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    request.set_body(bytes);
+    Ok(())
+}
+
+fn declared_length(request: &Request) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(limits: &BodyLimits) -> Problem {
+    let detail = format!("the body is larger than {} bytes; send less", limits.bytes_max);
+    Problem::new(Code::BodyTooLarge, detail)
+}
+
+async fn collect(body: poem::Body, limits: &BodyLimits) -> Result<Vec<u8>, Problem> {
+    let bytes_max = u64::from(limits.bytes_max);
+    let mut chunks = body.into_bytes_stream();
+    let mut bytes = Vec::new();
+    let mut seen = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk =
+            chunk.map_err(|_| Problem::new(Code::InvalidJson, "the body broke off; send it again"))?;
+        seen += chunk.len() as u64;
+        if seen <= bytes_max {
+            bytes.extend_from_slice(&chunk);
+        } else if seen > bytes_max * DRAIN_FACTOR {
+            break;
+        }
+    }
+    if seen > bytes_max { Err(too_large(limits)) } else { Ok(bytes) }
+}
+
+/// Whether HTTP/1 says that no body follows. RFC 9112, section 6.3.
+fn is_bodiless(request: &Request) -> bool {
+    let headers = request.headers();
+    !headers.contains_key(header::TRANSFER_ENCODING)
+        && request.version() < poem::http::Version::HTTP_2
+        && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0")
+}

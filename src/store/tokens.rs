@@ -1,0 +1,169 @@
+//! Tokens: read by the hub again and again, written by `taskhub token` beside it.
+//!
+//! # The second writer
+//! A token must be made before the first start and revoked while the hub runs, on the machine itself and without
+//! a token. So the command writes to the same database: with the directory's lock when no hub holds it, and
+//! otherwise by one short transaction of its own (`BEGIN IMMEDIATE`), for which the hub's writer waits as for any
+//! lock of SQLite. It touches the tables `tokens` and `audit` alone, never the log, so whatever the hub's writer
+//! believes stays true. The hub learns of it by looking ([`View::tokens`]), several times a second.
+//!
+//! Rejected: a request to the running hub, which would need a token to make the first token.
+
+use std::fs::File;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use thiserror::Error;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::text::TokenName;
+use crate::domain::token::{Actor, AuditAction, Token, TokenDigest};
+
+use super::reader::View;
+use super::tasks::parsed;
+use super::{OpenError, StoreError, audit, open};
+
+const COLUMNS: &str = "name, sha256, scope, created_at, expires_at, revoked_at";
+
+impl View<'_> {
+    /// The tokens that were not revoked, and whether there has ever been one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn tokens(&self) -> Result<(Vec<Token>, bool), StoreError> {
+        let any = self
+            .conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM tokens)")?
+            .query_row((), |row| row.get(0))?;
+        let sql = format!("SELECT {COLUMNS} FROM tokens WHERE revoked_at IS NULL ORDER BY id");
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        Ok((statement.query_map((), token)?.collect::<rusqlite::Result<_>>()?, any))
+    }
+}
+
+/// Why a token could not be made or revoked.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    #[error("there is a token {0:?} already; choose another name, or revoke it first")]
+    NameTaken(String),
+    #[error("there is no token {0:?} that could be revoked; `taskhub token list` shows them")]
+    Unknown(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for TokenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// The tokens of a data directory, whether or not a hub is using it.
+#[derive(Debug)]
+pub struct TokenBook {
+    conn: Connection,
+    /// Held unless a hub holds it.
+    _lock: Option<File>,
+}
+
+impl TokenBook {
+    /// Opens the book in `dir`; makes the database when it is missing and `create` says so.
+    ///
+    /// # Errors
+    /// [`OpenError`], each variant with a message for the operator.
+    pub fn open(dir: &Path, create: bool) -> Result<Self, OpenError> {
+        if !create && !open::database_file(dir).exists() {
+            return Err(OpenError::Nothing(dir.to_owned()));
+        }
+        match open::prepare(dir) {
+            Ok((conn, lock)) => Ok(Self { conn, _lock: Some(lock) }),
+            Err(OpenError::InUse(_)) => Ok(Self { conn: open::beside_a_hub(dir)?, _lock: None }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All of them, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn list(&self) -> Result<Vec<Token>, StoreError> {
+        let mut statement = self.conn.prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY id"))?;
+        Ok(statement.query_map((), token)?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Enters a token.
+    ///
+    /// # Errors
+    /// [`TokenError::NameTaken`] while another one of this name is good, [`TokenError::Store`]
+    pub fn insert(&mut self, token: &Token) -> Result<(), TokenError> {
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (name, now) = (token.name.as_str(), token.created_at.ms());
+        // One that has expired gives its name up.
+        tx.execute(
+            "UPDATE tokens SET revoked_at = expires_at
+             WHERE name = ?1 AND revoked_at IS NULL AND expires_at <= ?2",
+            params![name, now],
+        )?;
+        let taken = "SELECT 1 FROM tokens WHERE name = ?1 AND revoked_at IS NULL";
+        if tx.query_row(taken, [name], |_| Ok(())).optional()?.is_some() {
+            return Err(TokenError::NameTaken(name.to_owned()));
+        }
+        tx.execute(
+            "INSERT INTO tokens (name, sha256, scope, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![name, token.digest, token.scope.word(), now, token.expires_at.map(Timestamp::ms)],
+        )?;
+        let until = token.expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {end}"));
+        let detail = format!("{} {until}", token.scope.words());
+        note(&tx, token.created_at, AuditAction::TokenCreated, name, &detail)?;
+        Ok(tx.commit()?)
+    }
+
+    /// Refuses the token of this name from now on.
+    ///
+    /// # Errors
+    /// [`TokenError::Unknown`], [`TokenError::Store`]
+    pub fn revoke(&mut self, name: &TokenName, now: Timestamp) -> Result<(), TokenError> {
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let sql = "UPDATE tokens SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL";
+        if tx.execute(sql, params![name.as_str(), now.ms()])? == 0 {
+            return Err(TokenError::Unknown(name.to_string()));
+        }
+        note(&tx, now, AuditAction::TokenRevoked, name.as_str(), "")?;
+        Ok(tx.commit()?)
+    }
+}
+
+/// By the operator, on this machine.
+fn note(
+    conn: &Connection,
+    at: Timestamp,
+    action: AuditAction,
+    name: &str,
+    detail: &str,
+) -> rusqlite::Result<()> {
+    audit::insert(conn, at, &Actor::default(), action, name, detail)
+}
+
+/// Whether the hub in `dir` asks for tokens, as far as that can be seen without touching anything.
+pub(super) fn has_tokens(dir: &Path) -> bool {
+    let path = open::database_file(dir);
+    let look = || -> rusqlite::Result<bool> {
+        let conn = open::open_to_look(&path)?;
+        conn.query_row("SELECT EXISTS (SELECT 1 FROM tokens)", (), |row| row.get(0))
+    };
+    // What cannot be read is refused when it is opened.
+    path.exists() && look().unwrap_or(false)
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+    let time =
+        |column| -> rusqlite::Result<_> { Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_ms)) };
+    Ok(Token {
+        name: parsed(row, 0)?,
+        digest: row.get::<_, TokenDigest>(1)?,
+        scope: parsed(row, 2)?,
+        created_at: Timestamp::from_ms(row.get(3)?),
+        expires_at: time(4)?,
+        revoked_at: time(5)?,
+    })
+}

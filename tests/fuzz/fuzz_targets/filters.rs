@@ -1,0 +1,83 @@
+//! Any lists, as the filter of a stream, over a task before and after a change: what passes is what the specification
+//! says, worked out in another way. `tests/fuzz/run filters -max_total_time=3600`
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use taskhub::domain::event::{EventKind, EventMeta, Facets, TaskMeta};
+use taskhub::domain::filter::{EventFilter, FacetFilter};
+use taskhub::domain::id::TaskId;
+use taskhub::domain::task::{Priority, Status};
+
+/// Takes choices from bytes; nothing when there are no more.
+struct Choices<'a>(std::slice::Iter<'a, u8>);
+
+impl Choices<'_> {
+    fn next(&mut self) -> usize {
+        self.0.next().copied().unwrap_or_default().into()
+    }
+
+    fn some<T: Copy>(&mut self, all: &[T]) -> Vec<T> {
+        let bits = self.next();
+        let chosen = all.iter().enumerate().filter(|(place, _)| bits >> place & 1 == 1);
+        chosen.map(|(_, value)| *value).collect()
+    }
+
+    fn named<T: std::str::FromStr<Err = String>>(&mut self) -> Vec<T> {
+        self.some(&["a", "b", "c"]).into_iter().map(|name| name.parse().expect("a name")).collect()
+    }
+
+    fn facets(&mut self) -> Option<Facets> {
+        (!self.next().is_multiple_of(4)).then(|| Facets {
+            status: Status::ALL[self.next() % Status::ALL.len()],
+            priority: Priority::ALL.get(self.next() % 4).copied(),
+            assignee: self.named().pop(),
+            tags: self.named(),
+        })
+    }
+}
+
+fn wants<T: PartialEq>(list: &[T], value: Option<&T>) -> bool {
+    list.is_empty() || value.is_some_and(|value| list.iter().any(|it| it == value))
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut choices = Choices(bytes.iter());
+    let ids = ["0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e", "0197f9a2-7d2f-7c6b-8e4f-3a5b9d7c2e1f"]
+        .map(|id| id.parse::<TaskId>().expect("an id"));
+    let filter = EventFilter {
+        events: choices.some(EventKind::ALL),
+        task_ids: choices.some(&ids),
+        facets: FacetFilter {
+            statuses: choices.some(Status::ALL),
+            priorities: choices.some(Priority::ALL),
+            assignees: choices.named(),
+            tags: choices.named(),
+        },
+    };
+    let kind = EventKind::ALL[choices.next() % EventKind::ALL.len()];
+    let task = (!choices.next().is_multiple_of(4)).then(|| TaskMeta {
+        id: ids[choices.next() % 2],
+        before: choices.facets(),
+        after: choices.facets(),
+    });
+
+    let FacetFilter { statuses, priorities, assignees, tags } = &filter.facets;
+    let fits = |it: &Facets| {
+        wants(statuses, Some(&it.status))
+            && wants(priorities, it.priority.as_ref())
+            && wants(assignees, it.assignee.as_ref())
+            && (tags.is_empty() || it.tags.iter().any(|tag| tags.contains(tag)))
+    };
+    let asks_nothing = statuses.len() + priorities.len() + assignees.len() + tags.len() == 0;
+    let about = match &task {
+        None => filter.task_ids.is_empty() && asks_nothing,
+        Some(task) => {
+            let states = [task.before.as_ref(), task.after.as_ref()];
+            wants(&filter.task_ids, Some(&task.id))
+                && (asks_nothing || states.into_iter().flatten().any(fits))
+        }
+    };
+    let expected = wants(&filter.events, Some(&kind)) && about;
+    assert_eq!(filter.matches(&EventMeta { kind, task }), expected, "{filter:?}");
+    assert!(!filter.is_empty() || expected, "no filter lets everything pass");
+});
