@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use crate::domain::id::{ExecutionId, TaskId};
+use crate::domain::log::LogCursor;
 use crate::events::frame::Format;
 use crate::executor::logs::{self, From};
 use crate::executor::{LogStart, LogStreams};
@@ -265,13 +266,15 @@ impl ExecutionApi {
     /// `data:`, without an `event:` line: `log` carries a piece of at most 32 KiB, and `end`, the last message,
     /// tells how the execution ended. A comment (`: keepalive`) is sent every 30 seconds.
     ///
-    /// **Ids are offsets**: the id of a message is the byte after what it carries. Resume with the id of the last
-    /// message: browsers send it as `Last-Event-ID` by themselves, others may use `last_event_id` or `offset`; the
-    /// header comes first, then `last_event_id`, then `offset`, then `tail`. Nothing is missed and nothing comes
-    /// twice, also across restarts of the hub. Ids are those of one log: name `execution_id` when you resume, or
-    /// the task's next execution may have begun meanwhile. If the log is shorter than that, or the id is
-    /// none, the first message is `reset`, and the log follows from its beginning; the status is always 200, since a
-    /// browser gives up on any other.
+    /// **Ids are offsets**: the id of a message is `{number}-{offset}`, the execution's number and the byte of its log
+    /// after what the message carries. Resume with the id of the last message: browsers send it as `Last-Event-ID` by
+    /// themselves, others may use `last_event_id`, or `execution_id` and `offset`; the header comes first, then
+    /// `last_event_id`, then `offset`, then `tail`. Nothing is missed and nothing comes twice, also across restarts of
+    /// the hub, and also when the task's next execution has begun meanwhile: without `execution_id` the stream is that of
+    /// the execution which the id names, and only without either that of the latest. A bare number of bytes is
+    /// taken as an id, too. If that log has no such place, is gone, or is not the one that `execution_id` asks
+    /// for, the first message is `reset`, and the log that is followed comes from its beginning; the status is
+    /// always 200, since a browser gives up on any other.
     ///
     /// Bytes that are UTF-8 come as `text`, in whole characters: half a character waits for its rest. Others
     /// come as `base64`. Put together they are the very bytes of the log. Of a log that reaches its limit the
@@ -290,7 +293,7 @@ impl ExecutionApi {
         request: &Request,
         /// The task.
         task_id: Path<TaskId>,
-        /// Which execution of the task; without it: the latest.
+        /// Which execution of the task; without it: the one that the id of the last message names, or else the latest.
         execution_id: Query<Option<ExecutionId>>,
         /// The id of the last message you have seen.
         #[oai(name = "Last-Event-ID")]
@@ -305,14 +308,20 @@ impl ExecutionApi {
     ) -> Result<StreamReply<LogEvent>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
         let format = if accepts_ndjson(request) { Format::Ndjson } else { Format::Sse };
         let header = super::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
-        let resume = header.or(last_event_id.0.filter(|id| !id.is_empty()));
+        let resume = header.or(last_event_id.0.filter(|id| !id.is_empty())).map(|id| id.parse().ok());
         let start = match (resume, offset.0, tail.0) {
-            (Some(id), _, _) => LogStart::After(id),
+            (Some(cursor), _, _) => LogStart::After(cursor),
             (None, Some(offset), _) => LogStart::Offset(offset),
             (None, None, Some(lines)) => LogStart::Tail(lines as usize),
             (None, None, None) => LogStart::Offset(0),
         };
-        let execution = match service.execution_of(task_id.0, execution_id.0).await {
+        let named = resume.flatten().and_then(|cursor: LogCursor| cursor.number);
+        let found = match (execution_id.0, named) {
+            // The id names the log, so that a browser, which repeats its URL, does not resume in another one.
+            (None, Some(number)) => service.numbered_execution(task_id.0, number).await,
+            (id, _) => service.execution_of(task_id.0, id).await,
+        };
+        let execution = match found {
             Ok(execution) => execution,
             Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)),
             Err(error) => return Err(error.into()),
