@@ -523,11 +523,13 @@ fn a_limit_on_memory_is_one_on_every_process_of_the_script() {
     let limits =
         ExecutorConfig { memory_bytes: Some(128 << 20), memory_bytes_max: Some(256 << 20), ..config() };
     let hub = Hub::with(directory.path(), &limits);
-    let script = "ulimit -v; (ulimit -v)";
+    // The hard limit, from the first moment on and of the watching process, too: nobody has a higher one to give.
+    let script = "(ulimit -Hv) & wait; ulimit -Sv; sed -n 's/^Max address space *\\([0-9]*\\) *\\([0-9]*\\) .*/\\1 \\2/p' /proc/$PPID/limits";
     for (request, kib) in [("{}", 131_072), (r#"{"memory_bytes_max":67108864}"#, 65_536)] {
         let task = hub.request(script, request);
         assert_eq!(hub.ends(task), (Completed, Some(0), String::new()));
-        assert_eq!(hub.log(task), format!("{kib}\n{kib}\n").into_bytes());
+        let bytes = kib * 1024;
+        assert_eq!(String::from_utf8_lossy(&hub.log(task)), format!("{kib}\n{kib}\n{bytes} {bytes}\n"));
     }
     let greedy = r#"head -c 200000000 /dev/zero | { x=$(tr '\0' x); echo ${#x}; }"#;
     let task = hub.request(greedy, "{}");
