@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::config::Config;
 use crate::events::Events;
-use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention};
+use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions};
 use crate::http::{self, DataDir, Rooms};
 use crate::metrics::Metrics;
 use crate::open_files;
@@ -82,7 +82,8 @@ impl App {
 
         shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
         let logs = LogStreams::new(service.clone(), data_dir.clone(), &events, shutdown.tasks.clone());
-        let rooms = Rooms { service, events, logs, metrics, data_dir: DataDir(data_dir.clone()) };
+        let sessions = Sessions::new(data_dir.clone(), config.executor.sessions);
+        let rooms = Rooms { service, events, logs, sessions, metrics, data_dir: DataDir(data_dir.clone()) };
         server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
         Ok(Self {
             addresses,

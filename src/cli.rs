@@ -37,7 +37,12 @@ enum Command {
     Logs(LogsArgs),
     /// Run one prepared execution; the hub calls this
     #[command(hide = true)]
-    Shim { directory: PathBuf },
+    Shim {
+        directory: PathBuf,
+        /// Show the output on the terminal that it was started on, too
+        #[arg(long)]
+        terminal: bool,
+    },
 }
 
 impl Cli {
@@ -56,7 +61,9 @@ impl Cli {
                 }
             }
             // Before any runtime or log: it must be small.
-            Some(Command::Shim { directory }) => return Ok(executor::shim::run(&directory)),
+            Some(Command::Shim { directory, terminal }) => {
+                return Ok(executor::shim::run(&directory, terminal));
+            }
             Some(Command::Exec(args)) => return talk(client::exec(args)),
             Some(Command::Logs(args)) => return talk(client::logs(args)),
             Some(Command::Serve(config)) => serve(*config)?,

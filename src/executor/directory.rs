@@ -11,6 +11,7 @@
 //! artifacts   script -> hub the paths that the script names as its results, one a line
 //! exit.json   shim -> hub   the result; appears whole and durable, or not at all
 //! shim.err    what a failing shim says, for the hub's log
+//! tmux        the socket of its tmux server, if it has one (`tmux.rs`)
 //! work/       the script's working directory
 //! ```
 //!
@@ -67,6 +68,10 @@ impl Directory {
 
     pub fn artifacts(&self) -> PathBuf {
         self.0.join("artifacts")
+    }
+
+    pub fn tmux_socket(&self) -> PathBuf {
+        self.0.join("tmux")
     }
 
     pub fn work(&self) -> PathBuf {
@@ -193,7 +198,11 @@ impl Directory {
             } else if entry.file_type()?.is_dir() {
                 fs::remove_dir_all(entry.path())?;
             } else {
-                fs::remove_file(entry.path())?;
+                match fs::remove_file(entry.path()) {
+                    // tmux removes its socket by itself.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
             }
         }
         let _ = fs::remove_dir(&self.0);

@@ -18,7 +18,7 @@ use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::log::LogCursor;
 use crate::events::frame::Format;
 use crate::executor::logs::{self, From};
-use crate::executor::{LogStart, LogStreams};
+use crate::executor::{LogStart, LogStreams, Sessions};
 use crate::service::{Service, ServiceError};
 use crate::store::ExecutionQuery;
 
@@ -51,6 +51,17 @@ pub struct ExecutionLog {
     pub text: String,
     /// Whether the execution has ended and `text` reaches the end of its log.
     pub complete: bool,
+}
+
+/// How to attach a terminal to a running execution.
+#[derive(Debug, Object, Serialize)]
+pub struct ExecutionAttachment {
+    /// The execution.
+    pub execution_id: ExecutionId,
+    /// The name of its session: `taskhub-{number}`.
+    pub session_name: String,
+    /// What to type in a shell on the hub's machine, as the user that the hub runs as.
+    pub command: String,
 }
 
 #[derive(Debug, ApiResponse)]
@@ -146,6 +157,29 @@ impl ExecutionApi {
         task_id: Path<TaskId>,
     ) -> Result<Body<Execution>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT }>> {
         Ok(Body(service.stop_execution(task_id.0).await?))
+    }
+
+    /// Get the command that attaches to a task's execution
+    ///
+    /// For a person who wants to look on, or to answer what the script asks on its terminal: while an execution runs,
+    /// the command that attaches a terminal to its tmux session. Detach with Ctrl-b d; Ctrl-C interrupts the script,
+    /// and closing the session stops the execution. On a hub whose sessions are plain processes there is nothing to
+    /// attach to (409), nor before the start and after the end.
+    #[oai(path = "/api/exec/:task_id/attach", method = "get", operation_id = "attachExecution")]
+    async fn attach(
+        &self,
+        service: Data<&Service>,
+        sessions: Data<&Sessions>,
+        /// The task.
+        task_id: Path<TaskId>,
+    ) -> Result<Body<ExecutionAttachment>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT }>> {
+        let execution = service.latest_execution(task_id.0).await?;
+        let command = sessions.attach_command(&execution).await?;
+        Ok(Body(ExecutionAttachment {
+            execution_id: execution.id,
+            session_name: execution.session_name,
+            command,
+        }))
     }
 
     /// List executions

@@ -32,7 +32,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::ServerConfig;
 use crate::events::Events;
-use crate::executor::LogStreams;
+use crate::executor::{LogStreams, Sessions};
 use crate::metrics::Metrics;
 use crate::service::Service;
 
@@ -63,6 +63,7 @@ pub struct Rooms {
     pub service: Service,
     pub events: Events,
     pub logs: LogStreams,
+    pub sessions: Sessions,
     pub metrics: Metrics,
     pub data_dir: DataDir,
 }
@@ -85,11 +86,12 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         .at("/ready", api.clone())
         .at("/metrics", api)
         .before(move |mut request: poem::Request| {
-            let Rooms { service, events, logs, metrics, data_dir } = rooms.clone();
+            let Rooms { service, events, logs, sessions, metrics, data_dir } = rooms.clone();
             let extensions = request.extensions_mut();
             extensions.insert(service);
             extensions.insert(events);
             extensions.insert(logs);
+            extensions.insert(sessions);
             extensions.insert(metrics);
             extensions.insert(data_dir);
             std::future::ready(Ok(request))

@@ -63,6 +63,44 @@ async fn what_has_ended_cannot_be_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_wants_to_attach_is_told_how_or_why_not() {
+    let attach = async |client: &Client, task: &str| client.get(&format!("/api/exec/{task}/attach")).await;
+    for (sessions, flags) in [
+        ("process", ["--executions-max=1", "--sessions=process"]),
+        ("tmux", ["--executions-max=1", "--sessions=tmux"]),
+    ] {
+        let hub = Hub::with(&flags).await;
+        let client = &hub.client;
+        let task = client.create(json!({ "title": "t", "script": "echo on; sleep 30" })).await;
+        assert_eq!(attach(client, &task).await.body["code"], "execution_not_found");
+        assert_eq!(start(client, &task, json!({})).await.status, StatusCode::OK);
+        client.wait_for(&format!("/api/exec/{task}/logs"), |it| it["text"] == "on\n").await;
+        let waiting = client.create(json!({ "title": "t", "script": "true" })).await;
+        assert_eq!(start(client, &waiting, json!({})).await.status, StatusCode::OK);
+        let told = attach(client, &waiting).await;
+        assert_eq!((told.status, &told.body["code"]), (StatusCode::CONFLICT, &json!("not_attachable")));
+
+        let told = attach(client, &task).await;
+        if sessions == "tmux" {
+            assert_eq!((told.status, &told.body["session_name"]), (StatusCode::OK, &json!("taskhub-1")));
+            let command = told.body["command"].as_str().expect("a command");
+            assert!(command.starts_with("tmux -S '/") && command.ends_with(" -t '=taskhub-1'"), "{command}");
+        } else {
+            assert_eq!((told.status, &told.body["code"]), (StatusCode::CONFLICT, &json!("not_attachable")));
+            assert!(told.body["detail"].as_str().expect("words").contains("--sessions tmux"), "{told:?}");
+        }
+        for task in [&waiting, &task] {
+            stop(client, task).await;
+            ended(client, task).await;
+            assert_eq!(attach(client, task).await.body["code"], "execution_ended");
+        }
+        let nobody = attach(client, "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e").await;
+        assert_eq!((nobody.status, &nobody.body["code"]), (StatusCode::NOT_FOUND, &json!("task_not_found")));
+        hub.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_cannot_ask_for_more_than_the_operator_allows() {
     let flags = ["--timeout-seconds-max=60", "--memory-bytes-max=100000000", "--max-executions=3"];
     let hub = Hub::with(&flags).await;

@@ -12,6 +12,7 @@ mod memory;
 mod output;
 mod script;
 mod signals;
+mod terminal;
 mod watch;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{getpid, set_child_subreaper, setsid};
+use rustix::stdio::dup2_stderr;
 use thiserror::Error;
 
 use crate::domain::clock::Timestamp;
@@ -34,6 +36,7 @@ use output::CappedLog;
 use script::Script;
 pub(super) use script::inherited as inherited_environment;
 use signals::Signals;
+use terminal::Terminal;
 
 /// A full disk must not cost the result: it is tried this often, this far apart.
 const RESULT_ATTEMPTS_MAX: u32 = 600;
@@ -56,9 +59,15 @@ enum ShimError {
     Result(#[source] io::Error),
 }
 
-/// Runs the execution prepared in `directory`. Returns when nothing of it is left running.
-pub fn run(directory: &Path) -> ExitCode {
-    match execute(&Directory::at(directory)) {
+/// Runs the execution prepared in `directory`, and shows its output on this process's terminal, too, if told to.
+/// Returns when nothing of it is left running.
+pub fn run(directory: &Path, has_terminal: bool) -> ExitCode {
+    let directory = Directory::at(directory);
+    // What this process says of itself is nothing for whoever watches the script.
+    if has_terminal && let Err(error) = redirect_errors(&directory) {
+        eprintln!("cannot leave complaints: {error}");
+    }
+    match execute(&directory, has_terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -67,7 +76,11 @@ pub fn run(directory: &Path) -> ExitCode {
     }
 }
 
-fn execute(directory: &Directory) -> Result<(), ShimError> {
+fn redirect_errors(directory: &Directory) -> io::Result<()> {
+    Ok(dup2_stderr(directory.open_errors()?)?)
+}
+
+fn execute(directory: &Directory, has_terminal: bool) -> Result<(), ShimError> {
     // Refused when it leads a session already, which is as good.
     let _ = setsid();
     let _lock: File = directory.lock().map_err(ShimError::Lock)?.ok_or(ShimError::Locked)?;
@@ -81,12 +94,19 @@ fn execute(directory: &Directory) -> Result<(), ShimError> {
     {
         eprintln!("the script may open as many files as the hub: {error}");
     }
-    let exit = watched(directory, &spec, &signals);
+    let terminal = match has_terminal.then(Terminal::open).transpose() {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            eprintln!("the output is not shown on the terminal: {error}");
+            None
+        }
+    };
+    let exit = watched(directory, &spec, &signals, terminal);
     record(directory, &exit).map_err(ShimError::Result)
 }
 
 /// From here on, whatever goes wrong is the execution's result.
-fn watched(directory: &Directory, spec: &Spec, signals: &Signals) -> Exit {
+fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Option<Terminal>) -> Exit {
     if directory.stop_requested() {
         return ended(ExitEnd::Stopped, "stopped before it started");
     }
@@ -98,7 +118,7 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals) -> Exit {
         }
     };
     let exit = match Script::start(directory, spec) {
-        Ok(script) => watch::watch(script, directory, spec, signals, &mut log),
+        Ok(script) => watch::watch(script, directory, spec, signals, &mut log, terminal),
         Err(error) => ended(ExitEnd::Failed, &format!("could not start: {error}")),
     };
     if let Err(error) = log.finish() {
