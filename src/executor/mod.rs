@@ -48,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{ExecutorConfig, SessionKind};
+use crate::open_files;
 use crate::service::Service;
 
 pub use retention::Retention;
@@ -107,6 +108,7 @@ impl Executor {
         if !settings.data_dir.is_absolute() {
             return Err(ExecutorError::Relative(settings.data_dir));
         }
+        open_files::keep_to_itself();
         if config.sessions == SessionKind::Tmux {
             tmux::check(&settings.data_dir).map_err(ExecutorError::Tmux)?;
         }

@@ -413,6 +413,36 @@ fn all_output_is_in_the_log_whatever_it_is() {
 }
 
 #[test]
+fn a_hundred_megabytes_and_a_million_lines_are_in_the_log_to_the_byte() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Hub::with(directory.path(), &ExecutorConfig { log_bytes_max: 128 << 20, ..config() });
+    let lines = hub.run("seq 1000000");
+    let bytes = hub.run("yes 'a hundred megabytes of this' | head -c 100000000; printf '\\377 the end'");
+    let at_once = hub.run("printf 'and away'");
+    assert_eq!([lines, bytes, at_once].map(|task| hub.ends(task).0), [Completed; 3]);
+    let expected: String = (1..=1_000_000).map(|line| format!("{line}\n")).collect();
+    assert!(hub.log(lines) == expected.as_bytes());
+    let mut expected = "a hundred megabytes of this\n".repeat(100_000_000 / 28 + 1).into_bytes();
+    expected.truncate(100_000_000);
+    expected.extend(b"\xff the end");
+    assert!(hub.log(bytes) == expected);
+    assert_eq!(hub.log(at_once), b"and away");
+}
+
+#[test]
+fn a_script_is_handed_its_three_files_and_no_other() {
+    in_each_kind_of_session(|_, hub| {
+        let task = hub.run("exec ls -l /proc/self/fd");
+        assert_eq!(hub.ends(task).0, Completed);
+        let log = String::from_utf8(hub.log(task)).expect("text");
+        let links: Vec<_> = log.lines().filter_map(|line| line.split_once(" -> ")).map(|it| it.1).collect();
+        let [input, output, errors, own] = links[..] else { panic!("{log}") };
+        assert_eq!((input, output), ("/dev/null", errors));
+        assert!(output.starts_with("pipe:") && own.starts_with("/proc/"), "{log}");
+    });
+}
+
+#[test]
 fn output_is_there_while_the_script_runs() {
     in_each_kind_of_session(|_, hub| {
         let task = hub.run("printf half; sleep 1000");
