@@ -27,4 +27,5 @@ mod spec;
 mod start;
 mod stop;
 mod store;
+mod survival;
 mod tasks;
