@@ -29,6 +29,7 @@ mod directory;
 mod log_piece;
 mod log_stream;
 pub mod logs;
+mod plain_file;
 mod processes;
 mod retention;
 mod session;

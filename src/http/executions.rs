@@ -1,5 +1,6 @@
 //! The operations on executions.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use poem::error::StaticFileError;
@@ -275,6 +276,10 @@ impl ExecutionApi {
         let wanted = StaticFileRequest::from_request(request, &mut RequestBody::default())
             .await
             .map_err(|_| Problem::internal())?;
+        match logs::check(&path).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(unreadable(error).into()),
+            _ => {}
+        }
         let mut response = match wanted.create_response(&path, false, false) {
             Ok(reply) => reply.with_content_type("text/plain; charset=utf-8").into_response(),
             // It is made when the execution starts.
@@ -378,6 +383,11 @@ fn log_path(data_dir: &DataDir, execution: &Execution) -> PathBuf {
 }
 
 fn unreadable(error: std::io::Error) -> Problem {
+    if error.kind() == ErrorKind::InvalidData {
+        let detail =
+            "what lies in the place of the execution's log is no log: something else has put it there";
+        return Problem::new(Code::ExecutionNotFound, detail);
+    }
     tracing::error!(error = %error, "a log cannot be read");
     Problem::internal()
 }

@@ -456,6 +456,33 @@ async fn a_log_has_one_tailer_while_it_is_watched_and_none_otherwise() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_the_place_of_a_log_is_neither_overwritten_nor_shown() {
+    let hub = Hub::start().await;
+    let (client, place) = (&hub.client, tempfile::tempdir().expect("a directory"));
+    let dear = place.path().join("dear");
+    std::fs::write(&dear, "a secret").expect("written");
+    let logs = hub.directory.path().join("logs");
+    std::os::unix::fs::symlink(&dear, logs.join("task-1.log")).expect("linked");
+    let (task, _) = run(client, "echo mine").await;
+    has_ended(client, &task).await;
+    assert_eq!(client.get(&format!("/api/exec/{task}/logs")).await.body["text"], "mine\n");
+    assert_eq!(std::fs::read_to_string(&dear).expect("there"), "a secret");
+
+    // A script puts a link in the place of its own log.
+    let script =
+        format!("rm {0}/task-2.log; ln -s {1} {0}/task-2.log; echo lost", logs.display(), dear.display());
+    let (task, _) = run(client, &script).await;
+    has_ended(client, &task).await;
+    assert_eq!(std::fs::read_to_string(&dear).expect("there"), "a secret");
+    for part in ["logs", "logs?offset=0", "logs/raw"] {
+        let answer = client.get(&format!("/api/exec/{task}/{part}")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["code"]), (404, &json!("execution_not_found")));
+    }
+    let stream = client.request(Method::GET, &path(&task, "")).send().await.expect("an answer");
+    assert!(!stream.text().await.expect("text").contains("secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_log_is_kept_alive() {
     let hub = Hub::with(&["--keepalive-seconds", "1"]).await;
     let (task, _) = run(&hub.client, "sleep 30").await;
