@@ -113,11 +113,12 @@ fn spawn(shim_program: &Path, directory: &Directory) -> io::Result<Child> {
         .spawn()
 }
 
-/// Tells the shim to stop its script. One that has not come far enough to hear the signal finds the file.
+/// Tells the shim to stop its script. One that has not come far enough to hear the signal finds the file. On a full disk
+/// there is no file, and the signal must do.
 pub(super) fn ask_to_stop(directory: &Directory) -> io::Result<()> {
-    directory.request_stop()?;
+    let noted = directory.request_stop();
     let Some(pid) = directory.pid() else {
-        return Ok(());
+        return noted;
     };
     let handle = pidfd_open(pid, PidfdFlags::empty());
     if directory.lock()?.is_some() {

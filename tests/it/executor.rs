@@ -718,6 +718,15 @@ fn an_execution_that_was_claimed_and_never_started_is_lost_and_never_started_aga
 }
 
 #[test]
+fn a_shim_that_cannot_even_complain_ends_in_order() {
+    // As on a full disk: every write to it fails.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let mut shim = std::process::Command::new(env!("CARGO_BIN_EXE_taskhub"));
+    let status = shim.args(["shim", "/nowhere"]).stderr(full).status().expect("ran");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
 fn what_cannot_be_started_fails_and_says_why() {
     for (shim_program, expected) in [("/nowhere/taskhub", "No such file"), ("/bin/false", "exit status: 1")] {
         let directory = tempfile::tempdir().expect("a directory");

@@ -15,8 +15,9 @@ mod signals;
 mod terminal;
 mod watch;
 
+use std::fmt::Display;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -38,8 +39,8 @@ pub(super) use script::inherited as inherited_environment;
 use signals::Signals;
 use terminal::Terminal;
 
-/// A full disk must not cost the result: it is tried this often, this far apart.
-const RESULT_ATTEMPTS_MAX: u32 = 600;
+/// A full disk must not cost the result: it is tried this often, this far apart. A day: by then somebody has made room.
+const RESULT_ATTEMPTS_MAX: u32 = 24 * 3600;
 const RESULT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why nothing was started and no result was left. Said on standard error, which is the file `shim.err`.
@@ -65,15 +66,20 @@ pub fn run(directory: &Path, has_terminal: bool) -> ExitCode {
     let directory = Directory::at(directory);
     // What this process says of itself is nothing for whoever watches the script.
     if has_terminal && let Err(error) = redirect_errors(&directory) {
-        eprintln!("cannot leave complaints: {error}");
+        complain(&format_args!("cannot leave complaints: {error}"));
     }
     match execute(&directory, has_terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says something on standard error if that can be. Not `eprintln!`, which panics on a full disk.
+fn complain(words: &dyn Display) {
+    let _ = writeln!(io::stderr(), "{words}");
 }
 
 fn redirect_errors(directory: &Directory) -> io::Result<()> {
@@ -92,12 +98,12 @@ fn execute(directory: &Directory, has_terminal: bool) -> Result<(), ShimError> {
     if spec.open_files_max.is_some()
         && let Err(error) = open_files::set(spec.open_files_max)
     {
-        eprintln!("the script may open as many files as the hub: {error}");
+        complain(&format_args!("the script may open as many files as the hub: {error}"));
     }
     let terminal = match has_terminal.then(Terminal::open).transpose() {
         Ok(terminal) => terminal,
         Err(error) => {
-            eprintln!("the output is not shown on the terminal: {error}");
+            complain(&format_args!("the output is not shown on the terminal: {error}"));
             None
         }
     };
@@ -122,7 +128,7 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Opti
         Err(error) => ended(ExitEnd::Failed, &format!("could not start: {error}")),
     };
     if let Err(error) = log.finish() {
-        eprintln!("the log is not complete: {error}");
+        complain(&format_args!("the log is not complete: {error}"));
     }
     exit
 }
@@ -142,7 +148,10 @@ fn record(directory: &Directory, exit: &Exit) -> io::Result<()> {
     loop {
         match directory.write_exit(exit) {
             Err(error) if attempt < RESULT_ATTEMPTS_MAX && directory.path().exists() => {
-                eprintln!("cannot leave the result yet: {error}");
+                // Once, or it would fill what is to become free.
+                if attempt == 1 {
+                    complain(&format_args!("cannot leave the result yet: {error}"));
+                }
                 attempt += 1;
                 thread::sleep(RESULT_PAUSE);
             }

@@ -23,6 +23,7 @@ use crate::domain::clock::Timestamp;
 use super::super::contract::{Exit, ExitEnd, Spec};
 use super::super::directory::Directory;
 use super::super::processes::{self, Process};
+use super::complain;
 use super::output::CappedLog;
 use super::script::Script;
 use super::signals::{Signals, named};
@@ -49,7 +50,7 @@ pub(super) fn watch(
     if let Some(terminal) = &terminal
         && let Err(error) = terminal.hand_over(script.main)
     {
-        eprintln!("what is typed does not reach the script: {error}");
+        complain(&format_args!("what is typed does not reach the script: {error}"));
     }
     let deadline = Instant::now() + Duration::from_secs(spec.timeout_seconds.into());
     let mut watch = Watch {
