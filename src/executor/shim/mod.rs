@@ -127,10 +127,11 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Opti
         Ok(script) => watch::watch(script, directory, spec, signals, &mut log, terminal),
         Err(error) => ended(ExitEnd::Failed, &format!("could not start: {error}")),
     };
-    if let Err(error) = log.finish() {
-        complain(&format_args!("the log is not complete: {error}"));
+    match log.finish() {
+        Ok(()) => exit,
+        // On a disk that is still full the log itself cannot say so.
+        Err(error) => exit.remarked(&format!("its log is not complete: {error}")),
     }
-    exit
 }
 
 fn ended(end: ExitEnd, reason: &str) -> Exit {

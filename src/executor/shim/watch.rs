@@ -69,7 +69,7 @@ pub(super) fn watch(
     }
 
     let status = watch.main.status.unwrap_or_default();
-    let (end, mut reason) = match cause {
+    let (end, reason) = match cause {
         Cause::Exit => status.verdict(),
         Cause::Timeout => {
             let reason = format!("did not end within {} s", spec.timeout_seconds);
@@ -83,16 +83,16 @@ pub(super) fn watch(
             (ExitEnd::Stopped, Some(reason))
         }
     };
-    if !is_clean {
-        let remark = "some of its processes could not be killed";
-        reason = Some(reason.map_or(remark.to_owned(), |reason| format!("{reason}; {remark}")));
-    }
-    Exit {
+    let exit = Exit {
         end,
         exit_code: status.exit_code,
         signal: status.signal,
         reason,
         ended_at_ms: Timestamp::now().ms(),
+    };
+    match is_clean {
+        true => exit,
+        false => exit.remarked("some of its processes could not be killed"),
     }
 }
 
