@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::app::App;
 use crate::client::{self, ClientError, ExecArgs, LogsArgs};
 use crate::config::Config;
-use crate::{executor, http, shutdown, telemetry};
+use crate::{http, shutdown, telemetry};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -35,14 +34,6 @@ enum Command {
     Exec(ExecArgs),
     /// Print the log of a task's execution
     Logs(LogsArgs),
-    /// Run one prepared execution; the hub calls this
-    #[command(hide = true)]
-    Shim {
-        directory: PathBuf,
-        /// Show the output on the terminal that it was started on, too
-        #[arg(long)]
-        terminal: bool,
-    },
 }
 
 impl Cli {
@@ -59,10 +50,6 @@ impl Cli {
                     Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
                     written => written?,
                 }
-            }
-            // Before any runtime or log: it must be small.
-            Some(Command::Shim { directory, terminal }) => {
-                return Ok(executor::shim::run(&directory, terminal));
             }
             Some(Command::Exec(args)) => return talk(client::exec(args)),
             Some(Command::Logs(args)) => return talk(client::logs(args)),

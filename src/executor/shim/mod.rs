@@ -15,10 +15,11 @@ mod signals;
 mod terminal;
 mod watch;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -58,6 +59,15 @@ enum ShimError {
     Spec(#[source] io::Error),
     #[error("cannot leave the result: {0}")]
     Result(#[source] io::Error),
+}
+
+/// The arguments of [`run`], if this is how the program was called: `taskhub shim [--terminal] DIR`. By hand, since a
+/// parser of all commands is most of what a shim would otherwise execute and keep.
+pub fn called(arguments: impl Iterator<Item = OsString>) -> Option<(PathBuf, bool)> {
+    let mut arguments = arguments.skip(1).peekable();
+    arguments.next_if(|word| word == "shim")?;
+    let has_terminal = arguments.next_if(|word| word == "--terminal").is_some();
+    Some((arguments.next()?.into(), has_terminal)).filter(|_| arguments.next().is_none())
 }
 
 /// Runs the execution prepared in `directory`, and shows its output on this process's terminal, too, if told to.
@@ -158,5 +168,23 @@ fn record(directory: &Directory, exit: &Exit) -> io::Result<()> {
             }
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hubs_own_call_makes_a_shim() {
+        let call = |words: &[&str]| called(words.iter().map(OsString::from));
+        assert_eq!(call(&["taskhub", "shim", "/d"]), Some(("/d".into(), false)));
+        assert_eq!(call(&["/d", "shim", "--terminal", "/d/7"]), Some(("/d/7".into(), true)));
+        for words in
+            [&["taskhub"][..], &["taskhub", "shim"], &["taskhub", "serve", "shim", "/d"], &["shim", "/d"]]
+        {
+            assert_eq!(call(words), None, "{words:?}");
+        }
+        assert_eq!(call(&["taskhub", "shim", "/d", "/e"]), None);
     }
 }
