@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Hub};
+use crate::harness::{Answer, Client, Hub, HubProcess};
 
 async fn start(client: &Client, task: &str, request: Value) -> Answer {
     client.post(&format!("/api/exec/{task}"), request).await
@@ -97,6 +97,30 @@ async fn who_wants_to_attach_is_told_how_or_why_not() {
         let nobody = attach(client, "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e").await;
         assert_eq!((nobody.status, &nobody.body["code"]), (StatusCode::NOT_FOUND, &json!("task_not_found")));
         hub.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_hub_is_in_no_environment_log_or_event_and_one_of_a_request_in_no_event() {
+    for sessions in ["process", "tmux"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = HubProcess::command(directory.path(), "127.0.0.1:0");
+        command.args(["--sessions", sessions]).env("HUB_TOKEN", "s3cret-of-the-hub");
+        let hub = HubProcess::spawn(command).await;
+        let client = &hub.client;
+        // Its own environment, and its shim's.
+        let script = "tr '\\0' '\\n' </proc/$$/environ; tr '\\0' '\\n' </proc/$PPID/environ; env >&2; exit 3";
+        let task = client.create(json!({ "title": "t", "script": script })).await;
+        let request = json!({ "env": { "GIVEN": "s3cret-of-the-request" } });
+        assert_eq!(start(client, &task, request).await.status, StatusCode::OK);
+        let execution = ended(client, &task).await;
+        assert_eq!(execution["exit_code"], 3);
+        let log = client.get(&format!("/api/exec/{task}/logs?tail=10000")).await.body["text"].to_string();
+        assert!(log.contains("GIVEN=s3cret-of-the-request") && log.contains("TASKHUB_SESSION"), "{log}");
+        assert!(!log.contains("s3cret-of-the-hub") && !log.contains("HUB_TOKEN"), "{log}");
+        let told = format!("{execution} {:?}", history(client, &task).await);
+        assert!(told.contains("exit code 3") && !told.contains("s3cret"), "{told}");
+        assert_eq!(hub.terminate().await, Some(0));
     }
 }
 
