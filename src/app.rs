@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::auth::{Asking, Auth};
 use crate::config::{Config, ServerConfig};
 use crate::events::Events;
-use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention};
+use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions};
 use crate::http::{self, DataDir, Rooms};
 use crate::metrics::Metrics;
 use crate::open_files;
@@ -95,8 +95,9 @@ impl App {
 
         shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
         let logs = LogStreams::new(service.clone(), data_dir.clone(), &events, shutdown.tasks.clone());
-        let rooms =
-            Rooms { auth: auth.clone(), service, events, logs, metrics, data_dir: DataDir(data_dir.clone()) };
+        let sessions = Sessions::new(data_dir.clone(), config.executor.sessions);
+        let data = DataDir(data_dir.clone());
+        let rooms = Rooms { auth: auth.clone(), service, events, logs, sessions, metrics, data_dir: data };
         server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
         Ok(Self {
             addresses,

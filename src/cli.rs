@@ -2,7 +2,6 @@
 
 mod token;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::app::App;
 use crate::client::{self, ClientError, ExecArgs, LogsArgs};
 use crate::config::Config;
-use crate::{executor, http, shutdown, telemetry};
+use crate::{http, shutdown, telemetry};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -39,9 +38,6 @@ enum Command {
     Exec(ExecArgs),
     /// Print the log of a task's execution
     Logs(LogsArgs),
-    /// Run one prepared execution; the hub calls this
-    #[command(hide = true)]
-    Shim { directory: PathBuf },
 }
 
 impl Cli {
@@ -59,8 +55,6 @@ impl Cli {
                     written => written?,
                 }
             }
-            // Before any runtime or log: it must be small.
-            Some(Command::Shim { directory }) => return Ok(executor::shim::run(&directory)),
             Some(Command::Token(args)) => token::run(args)?,
             Some(Command::Exec(args)) => return talk(client::exec(args)),
             Some(Command::Logs(args)) => return talk(client::logs(args)),

@@ -212,6 +212,9 @@ pub struct ExecutorConfig {
     /// Status that a task is set to when its script has succeeded, unless somebody has changed it meanwhile
     #[arg(long, env = "TASKHUB_EXEC_DONE_STATUS", value_enum, default_value_t = DoneStatus::Review)]
     pub exec_done_status: DoneStatus,
+    /// Where scripts run: as plain processes, or each in a tmux session of its own, in which a person can attach
+    #[arg(long, env = "TASKHUB_SESSIONS", value_enum, default_value_t = SessionKind::Process)]
+    pub sessions: SessionKind,
     /// Time an execution may take when its request names none
     #[arg(long, env = "TASKHUB_TIMEOUT_SECONDS", default_value_t = 86_400, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
@@ -239,6 +242,13 @@ pub struct ExecutorConfig {
     /// The program that runs as `PROGRAM shim` beside each script (default: this one)
     #[arg(long, env = "TASKHUB_SHIM_PROGRAM", hide = true)]
     pub shim_program: Option<PathBuf>,
+}
+
+/// What an execution's session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SessionKind {
+    Process,
+    Tmux,
 }
 
 /// Where a task goes when its script has succeeded.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use taskhub::cli::Cli;
+use taskhub::executor::shim;
 use tikv_jemallocator::Jemalloc;
 
 /// A crowd that connects leaves holes behind in the memory that it shared with what stays: 1.6 KiB a client with the
@@ -12,6 +13,10 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
+    // Before the command line is parsed, any runtime and any log: there is one for each script, and it must be small.
+    if let Some((directory, has_terminal)) = shim::called(std::env::args_os()) {
+        return shim::run(&directory, has_terminal);
+    }
     match Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncWriteExt, Stdout};
 use tokio::time::{Instant, sleep};
 
 use crate::domain::id::{ExecutionId, TaskId};
-use crate::domain::log::LogOffset;
+use crate::domain::log::LogCursor;
 
 use super::hub::{Hub, HubError};
 use super::outcome::End;
@@ -46,7 +46,7 @@ impl Output {
 
 #[derive(Debug, Deserialize)]
 struct Message {
-    id: LogOffset,
+    id: LogCursor,
     event: String,
     data: Value,
 }
@@ -151,7 +151,8 @@ impl Follower {
 
     /// Takes one message; answers a step when it is the last one.
     async fn take(&mut self, line: &[u8]) -> Result<Option<Step>, ClientError> {
-        let Message { id: LogOffset(offset), event, data } = self.parsed(serde_json::from_slice(line))?;
+        let Message { id: LogCursor { offset, .. }, event, data } =
+            self.parsed(serde_json::from_slice(line))?;
         match event.as_str() {
             "log" => {
                 let piece: Piece = self.parsed(serde_json::from_value(data))?;

@@ -28,6 +28,8 @@ pub const ENV_NAME_CHARS_MAX: usize = 200;
 pub const ENV_VALUE_CHARS_MAX: usize = 32 << 10;
 /// The one reserved variable that a request may set: nobody else can give a script a token.
 const TOKEN_VARIABLE: &str = "TASKHUB_TOKEN";
+/// Longest variable in bytes, with its `=` and NUL: Linux starts no program with a longer one (MAX_ARG_STRLEN).
+const ENV_VARIABLE_BYTES_MAX: usize = 128 << 10;
 /// Longest time a request can ask for: 30 days.
 pub const TIMEOUT_SECONDS_MAX: u32 = 30 * 24 * 3600;
 /// Most attempts after the first.
@@ -169,6 +171,10 @@ impl ExecutionRequest {
             }
             if value.contains('\0') || value.chars().count() > ENV_VALUE_CHARS_MAX {
                 let message = format!("must hold no NUL and at most {ENV_VALUE_CHARS_MAX} characters");
+                return Err(Invalid::new(field(), message));
+            }
+            if name.len() + value.len() + 2 > ENV_VARIABLE_BYTES_MAX {
+                let message = format!("must hold at most {ENV_VARIABLE_BYTES_MAX} bytes, its name included");
                 return Err(Invalid::new(field(), message));
             }
         }
@@ -461,6 +467,7 @@ mod tests {
             r#"{"env":{"A=B":"x"}}"#,
             r#"{"env":{"TASKHUB_URL":"x"}}"#,
             r#"{"env":{"A":"\u0000"}}"#,
+            &format!(r#"{{"env":{{"A":"{}"}}}}"#, "\u{1F600}".repeat(ENV_VALUE_CHARS_MAX)),
             r#"{"timeout_seconds":0}"#,
             r#"{"retries":11}"#,
             r#"{"retry_delay_seconds":3601}"#,

@@ -11,44 +11,66 @@ use super::execution::{Execution, ExecutionStatus};
 use super::id::{ExecutionId, TaskId};
 use super::schema::text_type;
 
-/// A place in a log, in bytes from its start, and the cursor of a client that has seen everything before it. In
-/// messages it is a string, as every id is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LogOffset(pub u64);
+/// A place in the log of one execution, and the cursor of a client that has seen everything before it:
+/// `{number}-{offset}`, the execution's number and bytes from the start of its log. It names its log, so a client that
+/// comes back with it can only go on in that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogCursor {
+    /// Of the execution. `None` was written by somebody who counted bytes and named the execution elsewhere; the hub
+    /// always says it.
+    pub number: Option<i64>,
+    /// In bytes.
+    pub offset: u64,
+}
 
-impl LogOffset {
+impl LogCursor {
+    pub fn new(number: i64, offset: u64) -> Self {
+        Self { number: Some(number), offset }
+    }
+
     fn meta() -> MetaSchema {
         MetaSchema {
-            pattern: Some("^(0|[1-9][0-9]{0,18})$".into()),
-            example: Some("4096".into()),
+            pattern: Some("^[1-9][0-9]{0,18}-(0|[1-9][0-9]{0,18})$".into()),
+            example: Some("7-4096".into()),
             ..MetaSchema::new("string")
         }
     }
 }
 
-impl fmt::Display for LogOffset {
+impl fmt::Display for LogCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self.number {
+            Some(number) => write!(f, "{number}-{}", self.offset),
+            None => self.offset.fmt(f),
+        }
     }
 }
 
-impl FromStr for LogOffset {
+impl FromStr for LogCursor {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_canonical =
-            text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-        let number = text.parse().ok().filter(|number| *number <= i64::MAX as u64);
-        number
-            .filter(|_| is_canonical)
-            .map(Self)
-            .ok_or_else(|| "expected a number of bytes such as 4096".to_owned())
+        let parsed = match text.split_once('-') {
+            Some((number, offset)) => plain(number)
+                .filter(|number| *number > 0)
+                .zip(plain(offset))
+                .map(|(number, offset)| Self { number: Some(number), offset: offset.unsigned_abs() }),
+            None => plain(text).map(|offset| Self { number: None, offset: offset.unsigned_abs() }),
+        };
+        parsed
+            .ok_or_else(|| "expected an execution's number and a number of bytes, such as 7-4096".to_owned())
     }
 }
 
-text_type!(LogOffset, "log_offset");
+/// A number in its one spelling.
+fn plain(text: &str) -> Option<i64> {
+    let is_canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| is_canonical)
+}
 
-/// A piece of a log: all bytes from `offset` up to the id of the message. Either `text` or `base64` holds them.
+text_type!(LogCursor, "log_cursor");
+
+/// A piece of a log: all bytes from `offset` up to the one that the id of the message names. Either `text` or `base64` holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 pub struct LogOutputData {
     /// The execution that wrote it.
@@ -63,7 +85,7 @@ pub struct LogOutputData {
     pub base64: Option<String>,
 }
 
-/// The log is shorter than where the client stood. It follows from its beginning: forget what you have of it.
+/// The client stood nowhere in this log. It follows from its beginning: forget what you have.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 pub struct LogResetData {
     /// The execution that is followed.
@@ -113,11 +135,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_has_one_spelling() {
-        assert_eq!("0".parse(), Ok(LogOffset(0)));
-        assert_eq!("4096".parse(), Ok(LogOffset(4096)));
+    fn a_cursor_has_one_spelling() {
+        assert_eq!("7-0".parse(), Ok(LogCursor::new(7, 0)));
+        assert_eq!("4096".parse(), Ok(LogCursor { number: None, offset: 4096 }));
+        for cursor in ["7-4096", "9223372036854775807-9223372036854775807", "0"] {
+            assert_eq!(cursor.parse::<LogCursor>().expect("a cursor").to_string(), cursor);
+        }
         for odd in ["", "00", "01", "-1", "+1", " 1", "1.0", "0x1", "9223372036854775808", "7c1e9a42-1"] {
-            assert!(odd.parse::<LogOffset>().is_err(), "{odd:?}");
+            assert!(odd.parse::<LogCursor>().is_err(), "{odd:?}");
+        }
+        for odd in ["-", "7-", "0-1", "07-1", "7-01", "7--1", "7-1-1", "7-+1", "7-9223372036854775808"] {
+            assert!(odd.parse::<LogCursor>().is_err(), "{odd:?}");
         }
     }
 }

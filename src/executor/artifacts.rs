@@ -3,14 +3,12 @@
 //! The script owns the file and may have made anything of it; nothing of that may hold up or fail the end of its
 //! execution. So only so much is read, from an ordinary file only, and what is no path is counted.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
 use crate::domain::execution::NamedArtifacts;
+
+use super::plain_file;
 
 /// More than a task can hold, in whatever characters.
 const BYTES_MAX: u64 = 1 << 20;
@@ -18,15 +16,7 @@ const BYTES_MAX: u64 = 1 << 20;
 /// # Errors
 /// When it cannot be read; [`io::ErrorKind::NotFound`] when it is not there.
 pub(super) fn read(path: &Path) -> io::Result<NamedArtifacts> {
-    // A pipe must not be waited for, nor a link followed.
-    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut bytes = Vec::new();
-    file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    let is_cut = bytes.len() as u64 > BYTES_MAX;
+    let (bytes, is_cut) = plain_file::read(path, BYTES_MAX)?;
     Ok(named(&bytes, is_cut))
 }
 

@@ -65,6 +65,12 @@ pub(super) struct Exit {
 }
 
 impl Exit {
+    /// Says something more about the end.
+    pub fn remarked(self, remark: &str) -> Self {
+        let reason = self.reason.map_or(remark.to_owned(), |reason| format!("{reason}; {remark}"));
+        Self { reason: Some(reason), ..self }
+    }
+
     pub fn outcome(self) -> Outcome {
         Outcome {
             end: match self.end {

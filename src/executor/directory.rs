@@ -11,6 +11,7 @@
 //! artifacts   script -> hub the paths that the script names as its results, one a line
 //! exit.json   shim -> hub   the result; appears whole and durable, or not at all
 //! shim.err    what a failing shim says, for the hub's log
+//! tmux        the socket of its tmux server, if it has one (`tmux.rs`)
 //! work/       the script's working directory
 //! ```
 //!
@@ -23,11 +24,15 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use rustix::process::Pid;
 
 use super::contract::{Exit, Spec};
+use super::plain_file;
 
 const WORK: &str = "work";
+/// More than what a shim writes: a script could have put anything in its place.
+const SMALL_BYTES_MAX: u64 = 64 << 10;
 /// As much of `shim.err` as is worth a line in the hub's log.
 const COMPLAINT_BYTES_MAX: u64 = 2048;
 
@@ -69,6 +74,10 @@ impl Directory {
         self.0.join("artifacts")
     }
 
+    pub fn tmux_socket(&self) -> PathBuf {
+        self.0.join("tmux")
+    }
+
     pub fn work(&self) -> PathBuf {
         self.0.join(WORK)
     }
@@ -78,11 +87,15 @@ impl Directory {
     /// # Errors
     /// [`ErrorKind::ResourceBusy`] when a shim still lives there; otherwise whatever the disk said.
     pub fn prepare(&self, script: &str, stdin: Option<&[u8]>, spec: &Spec) -> io::Result<()> {
-        if self.0.exists() {
-            if self.lock()?.is_none() {
-                return Err(ErrorKind::ResourceBusy.into());
+        match self.0.symlink_metadata() {
+            Ok(it) if it.is_dir() => {
+                if self.lock()?.is_none() {
+                    return Err(ErrorKind::ResourceBusy.into());
+                }
+                fs::remove_dir_all(&self.0)?;
             }
-            fs::remove_dir_all(&self.0)?;
+            Ok(_) => fs::remove_file(&self.0)?,
+            Err(_) => {}
         }
         make_private(&self.work())?;
         create(&self.script(), 0o700)?.write_all(script.as_bytes())?;
@@ -105,6 +118,7 @@ impl Directory {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(self.0.join("lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
@@ -135,8 +149,8 @@ impl Directory {
     /// The shim's process id, if it has come far enough to be told to stop. Only to be trusted while the
     /// lock is held.
     pub fn pid(&self) -> Option<Pid> {
-        let text = fs::read_to_string(self.0.join("pid")).ok()?;
-        text.parse().ok().and_then(Pid::from_raw)
+        let (text, _) = plain_file::read(&self.0.join("pid"), SMALL_BYTES_MAX).ok()?;
+        String::from_utf8(text).ok()?.parse().ok().and_then(Pid::from_raw)
     }
 
     pub fn request_stop(&self) -> io::Result<()> {
@@ -153,7 +167,7 @@ impl Directory {
 
     /// The end of what the shim complained about, if anything.
     pub fn errors(&self) -> Option<String> {
-        let mut file = File::open(self.0.join("shim.err")).ok()?;
+        let mut file = plain_file::open(&self.0.join("shim.err")).ok()?;
         let size = file.metadata().ok()?.len();
         let start = size.saturating_sub(COMPLAINT_BYTES_MAX);
         file.seek(SeekFrom::Start(start)).ok()?;
@@ -176,11 +190,16 @@ impl Directory {
     /// # Errors
     /// [`ErrorKind::NotFound`] while there is no result.
     pub fn read_exit(&self) -> io::Result<Exit> {
-        Ok(serde_json::from_slice(&fs::read(self.0.join("exit.json"))?)?)
+        let (json, _) = plain_file::read(&self.0.join("exit.json"), SMALL_BYTES_MAX)?;
+        Ok(serde_json::from_slice(&json)?)
     }
 
     /// Removes everything but a `work` that holds something.
     pub fn clean(&self) -> io::Result<()> {
+        // Whatever a script has put in its place: nothing is cleaned elsewhere.
+        if self.0.symlink_metadata().is_ok_and(|it| !it.is_dir()) {
+            return fs::remove_file(&self.0);
+        }
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             entries => entries?,
@@ -193,7 +212,11 @@ impl Directory {
             } else if entry.file_type()?.is_dir() {
                 fs::remove_dir_all(entry.path())?;
             } else {
-                fs::remove_file(entry.path())?;
+                match fs::remove_file(entry.path()) {
+                    // tmux removes its socket by itself.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
             }
         }
         let _ = fs::remove_dir(&self.0);
@@ -217,8 +240,9 @@ pub(super) fn sweep(data_dir: &Path, live: &HashSet<i64>) -> io::Result<()> {
     Ok(())
 }
 
+/// A new file, in place of whatever lies there.
 fn create(path: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)
+    plain_file::create(path, mode)
 }
 
 #[cfg(test)]
@@ -301,6 +325,40 @@ mod tests {
         directory.clean().expect("cleaned");
         assert!(!directory.path().exists());
         directory.clean().expect("nothing to do");
+    }
+
+    #[test]
+    fn nothing_is_cleaned_or_overwritten_behind_a_link() {
+        let (data, directory) = prepared();
+        let elsewhere = data.path().join("elsewhere");
+        fs::create_dir(&elsewhere).expect("made");
+        fs::write(elsewhere.join("dear"), "to me").expect("written");
+        let swap = |directory: &Directory| {
+            fs::remove_dir_all(directory.path()).expect("removed");
+            std::os::unix::fs::symlink(&elsewhere, directory.path()).expect("linked");
+        };
+        swap(&directory);
+        directory.clean().expect("cleaned");
+        assert!(!directory.path().exists());
+        directory.prepare("true", None, &spec()).expect("prepared");
+        swap(&directory);
+        directory.prepare("true", None, &spec()).expect("prepared");
+        assert!(!directory.path().is_symlink());
+
+        for name in ["stop", "exit.json.new"] {
+            std::os::unix::fs::symlink(elsewhere.join("dear"), directory.path().join(name)).expect("linked");
+        }
+        directory.request_stop().expect("asked");
+        let exit =
+            Exit { end: ExitEnd::Completed, exit_code: Some(0), signal: None, reason: None, ended_at_ms: 5 };
+        directory.write_exit(&exit).expect("written");
+        assert_eq!(fs::read_to_string(elsewhere.join("dear")).expect("there"), "to me");
+        for name in ["exit.json", "pid", "shim.err"] {
+            let path = directory.path().join(name);
+            let _ = fs::remove_file(&path);
+            rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).expect("made");
+        }
+        assert!(directory.read_exit().is_err() && directory.pid().is_none() && directory.errors().is_none());
     }
 
     #[test]

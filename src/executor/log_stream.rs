@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! loop: something after the cursor  -> a piece of it
-//!       the log is shorter          -> reset, and on from its beginning
+//!       no such place in this log   -> reset, and on from its beginning
 //!       nothing, and it has ended   -> the outcome, and the end of the stream
 //!       nothing yet                 -> wait for the tailer, the keepalive tick, or the hub's end
 //! ```
 //!
-//! Ids are offsets, and a log only ever grows: whoever comes back with the id of the last message has missed
-//! nothing and gets nothing twice, from this hub or the next. That holds for a log at its limit, too. The shim
+//! Ids are offsets with the number of their execution, and a log only ever grows: whoever comes back with the id of the
+//! last message gets the log of that execution, has missed nothing and gets nothing twice, from this hub or the
+//! next, even if its task has been executed again meanwhile. That holds for a log at its limit, too. The shim
 //! never changes what it has written: a watcher sees the beginning of a flood and the mark, then nothing
 //! while the flood goes on, and at the end the second mark and the last bytes (`shim/output.rs`).
 //!
@@ -28,7 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::execution::Execution;
 use crate::domain::id::ExecutionId;
-use crate::domain::log::{LogEndData, LogOffset, LogOutputData, LogResetData};
+use crate::domain::log::{LogCursor, LogEndData, LogOutputData, LogResetData};
 use crate::events::Events;
 use crate::events::frame::{Format, RETRY_MS};
 use crate::places;
@@ -47,8 +48,9 @@ const TAIL_BYTES_MAX: usize = 1 << 20;
 /// Where a client wants to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogStart {
-    /// With the byte after what it has seen: the id of its last message.
-    After(String),
+    /// With the byte after what it has seen: the id of its last message. `None`: it sent one that is none, or one of
+    /// another log.
+    After(Option<LogCursor>),
     /// So many bytes from the start.
     Offset(u64),
     /// So many lines before the end.
@@ -108,20 +110,26 @@ impl LogStreams {
     ) -> io::Result<LogStream> {
         let cursor = match start {
             LogStart::Offset(offset) => offset,
-            // What is no id lies beyond every log: its client is told so, and starts over.
-            LogStart::After(id) => id.parse().map_or(u64::MAX, |LogOffset(offset)| offset),
+            LogStart::After(Some(LogCursor { number, offset }))
+                if number.is_none_or(|number| number == execution.number) =>
+            {
+                offset
+            }
+            // Beyond every log: its client is told so, and starts over.
+            LogStart::After(_) => u64::MAX,
             LogStart::Tail(lines) => {
                 let path = self.data_dir.join(&execution.log_file);
                 logs::read_page(&path, From::Tail(lines), TAIL_BYTES_MAX, false).await?.offset
             }
         };
-        let execution_id = execution.id;
+        let (execution_id, number) = (execution.id, execution.number);
         let state = self.tailers.watch(execution).await?;
         let mut ticks = self.ticks.clone();
         ticks.mark_unchanged();
         self.watchers.fetch_add(1, Relaxed);
         Ok(LogStream {
             execution_id,
+            number,
             format,
             state,
             ticks,
@@ -153,6 +161,7 @@ impl Drop for Place {
 #[derive(Debug)]
 pub struct LogStream {
     execution_id: ExecutionId,
+    number: i64,
     format: Format,
     state: watch::Receiver<LogState>,
     ticks: watch::Receiver<u64>,
@@ -192,7 +201,7 @@ impl LogStream {
             }
             if self.draining.is_cancelled() {
                 self.has_ended = true;
-                return Some(self.format.goodbye(LogOffset(self.cursor)));
+                return Some(self.format.goodbye(self.id()));
             }
             // Armed before looking: what is written from here on wakes the wait below.
             let LogState { file, end, .. } = self.state.borrow_and_update().clone();
@@ -237,6 +246,11 @@ impl LogStream {
         }
     }
 
+    /// Of whoever has seen everything before the cursor.
+    fn id(&self) -> LogCursor {
+        LogCursor::new(self.number, self.cursor)
+    }
+
     fn hand_over(&mut self, Piece { length, content }: Piece) -> Bytes {
         let (text, base64) = match content {
             Content::Text(text) => (Some(text), None),
@@ -245,20 +259,20 @@ impl LogStream {
         let data = LogOutputData { execution_id: self.execution_id, offset: self.cursor, text, base64 };
         self.cursor += length as u64;
         self.ticks.mark_unchanged();
-        self.format.control(LogOffset(self.cursor), "log", data)
+        self.format.control(self.id(), "log", data)
     }
 
     fn reset(&mut self, size: u64) -> Bytes {
         self.cursor = 0;
         let data = LogResetData { execution_id: self.execution_id, size };
-        self.format.control(LogOffset(0), "reset", data)
+        self.format.control(self.id(), "reset", data)
     }
 
     fn end(&mut self, execution: &Execution, size: u64) -> Bytes {
         self.has_ended = true;
         let mut bytes = BytesMut::from(self.format.retry(END_RETRY_MS));
         let data = LogEndData::of(execution, size);
-        bytes.extend_from_slice(&self.format.control(LogOffset(self.cursor), "end", data));
+        bytes.extend_from_slice(&self.format.control(self.id(), "end", data));
         bytes.freeze()
     }
 }

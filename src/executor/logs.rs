@@ -4,12 +4,10 @@
 //! what is not. A character that the page's end would cut in two is left to the next page. Paths are made
 //! from an execution's number alone.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::blocking;
+use super::{blocking, plain_file};
 
 /// The longest UTF-8 character: a page of fewer bytes might never get past one.
 const PAGE_BYTES_MIN: u64 = 4;
@@ -42,7 +40,16 @@ pub(super) fn all(data_dir: &Path) -> PathBuf {
 
 /// Makes an empty log, in place of what an earlier database may have left under this number.
 pub(super) fn create(path: &Path) -> io::Result<()> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map(drop)
+    plain_file::create(path, 0o600).map(drop)
+}
+
+/// Refuses what is no log: a script may have put something else in its place.
+///
+/// # Errors
+/// [`ErrorKind::InvalidData`] for that, [`ErrorKind::NotFound`] before the start, or whatever the disk said.
+pub async fn check(path: &Path) -> io::Result<()> {
+    let path = path.to_owned();
+    blocking(move || plain_file::open(&path).map(drop)).await
 }
 
 /// Reads at most `bytes_max` bytes. A log that is not there yet is an empty one.
@@ -58,7 +65,7 @@ pub async fn read_page(path: &Path, from: From, bytes_max: usize, complete: bool
 }
 
 fn read(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<LogPage> {
-    let mut file = match File::open(path) {
+    let mut file = match plain_file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(page(0, 0, &[])),
         Err(error) => return Err(error),

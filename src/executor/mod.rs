@@ -29,12 +29,14 @@ mod directory;
 mod log_piece;
 mod log_stream;
 pub mod logs;
+mod plain_file;
 mod processes;
 mod retention;
 mod session;
 pub mod shim;
 mod supervisor;
 mod tailer;
+mod tmux;
 mod watcher;
 
 pub use log_stream::{Admission, LogStart, LogStream, LogStreams, LogTotals};
@@ -46,10 +48,12 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::ExecutorConfig;
+use crate::config::{ExecutorConfig, SessionKind};
+use crate::open_files;
 use crate::service::Service;
 
 pub use retention::Retention;
+pub use session::{NotAttachable, Sessions};
 use supervisor::Supervisor;
 
 /// What the executor must know about the hub it belongs to.
@@ -72,6 +76,8 @@ pub enum ExecutorError {
     Directory { path: PathBuf, source: std::io::Error },
     #[error("the data directory {} is not an absolute path", .0.display())]
     Relative(PathBuf),
+    #[error("cannot use --sessions tmux: {0}")]
+    Tmux(String),
 }
 
 /// What every watcher of an execution needs.
@@ -92,7 +98,7 @@ impl Executor {
     /// that run at that moment go on running; the next hub finds them. To be called within a runtime.
     ///
     /// # Errors
-    /// [`ExecutorError`] when its directories cannot be made.
+    /// [`ExecutorError`] when its directories cannot be made, or its sessions could not be.
     pub fn start(
         service: Service,
         config: &ExecutorConfig,
@@ -102,6 +108,10 @@ impl Executor {
     ) -> Result<(), ExecutorError> {
         if !settings.data_dir.is_absolute() {
             return Err(ExecutorError::Relative(settings.data_dir));
+        }
+        open_files::keep_to_itself();
+        if config.sessions == SessionKind::Tmux {
+            tmux::check(&settings.data_dir).map_err(ExecutorError::Tmux)?;
         }
         make(&logs::all(&settings.data_dir))?;
         make(&directory::all(&settings.data_dir))?;

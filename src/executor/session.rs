@@ -1,6 +1,7 @@
 //! Starting a shim, telling it to stop, and noticing that it has gone.
 //!
-//! A shim that this hub started is its child; the end of one that an earlier hub started shows in its lock.
+//! A shim that this hub started as a plain process is its child; the end of one that an earlier hub or tmux started shows
+//! in its lock.
 //! A process id read from a file proves nothing by itself: it is believed only if the lock is still held
 //! *after* a pidfd was opened for it.
 //!
@@ -9,24 +10,94 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::path::Path;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, test_kill_process,
+};
+use thiserror::Error;
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
-use super::blocking;
+use crate::config::SessionKind;
+use crate::domain::execution::{Execution, ExecutionStatus};
+
 use super::directory::Directory;
-use super::shim;
+use super::{blocking, shim, tmux};
 
 /// Between two looks at the lock of a shim that is not a child: so late may its end be noticed.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
-/// Starts a shim for a prepared directory. It lives on when the hub ends or drops the handle. Its
-/// environment is that of the script, less what the request asked for: a script can read its parent's.
-pub(super) fn spawn(shim_program: &Path, directory: &Directory) -> io::Result<Child> {
+/// Time for a shim in tmux to come as far as reading its specification, on a machine that is busy. One that comes later
+/// finds the lock taken.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(30);
+const BEGIN_PAUSE: Duration = Duration::from_millis(5);
+
+/// A shim that was started.
+pub(super) enum Session {
+    Process(Child),
+    Tmux {
+        directory: Directory,
+        /// Its process, or why tmux named none.
+        shim: io::Result<Option<Pid>>,
+    },
+}
+
+/// What this hub saw of a shim's end.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Process(ExitStatus),
+    /// It has begun or never will. Why, if tmux said so.
+    Tmux(Option<io::Error>),
+    /// An earlier hub started it.
+    Unseen,
+}
+
+impl Session {
+    /// Waits for as much of its end as can be seen from here; the rest shows in the lock.
+    pub async fn ended(self) -> Ended {
+        match self {
+            Self::Process(mut child) => child.wait().await.map_or(Ended::Unseen, Ended::Process),
+            Self::Tmux { shim: Err(error), .. } => Ended::Tmux(Some(error)),
+            Self::Tmux { directory, shim: Ok(pid) } => {
+                let until = Instant::now() + BEGIN_PATIENCE;
+                // The number may be a stranger's by then: that is waited for in vain, but not for ever.
+                while directory.is_untouched()
+                    && pid.is_some_and(|pid| test_kill_process(pid).is_ok())
+                    && Instant::now() < until
+                {
+                    tokio::time::sleep(BEGIN_PAUSE).await;
+                }
+                Ended::Tmux(None)
+            }
+        }
+    }
+}
+
+/// Starts a shim for a prepared directory. It lives on when the hub ends or drops the answer.
+///
+/// # Errors
+/// When nothing was started for certain.
+pub(super) async fn start(
+    kind: SessionKind,
+    shim_program: &Path,
+    directory: Directory,
+    name: &str,
+) -> io::Result<Session> {
+    match kind {
+        SessionKind::Process => Ok(Session::Process(spawn(shim_program, &directory)?)),
+        SessionKind::Tmux => {
+            let shim = tmux::begin(shim_program, &directory, name).await;
+            Ok(Session::Tmux { directory, shim })
+        }
+    }
+}
+
+/// Its environment is that of the script, less what the request asked for: a script can read its parent's.
+fn spawn(shim_program: &Path, directory: &Directory) -> io::Result<Child> {
     let errors = directory.open_errors()?;
     Command::new(shim_program)
         .arg0("taskhub")
@@ -42,11 +113,12 @@ pub(super) fn spawn(shim_program: &Path, directory: &Directory) -> io::Result<Ch
         .spawn()
 }
 
-/// Tells the shim to stop its script. One that has not come far enough to hear the signal finds the file.
+/// Tells the shim to stop its script. One that has not come far enough to hear the signal finds the file. On a full disk
+/// there is no file, and the signal must do.
 pub(super) fn ask_to_stop(directory: &Directory) -> io::Result<()> {
-    directory.request_stop()?;
+    let noted = directory.request_stop();
     let Some(pid) = directory.pid() else {
-        return Ok(());
+        return noted;
     };
     let handle = pidfd_open(pid, PidfdFlags::empty());
     if directory.lock()?.is_some() {
@@ -75,6 +147,60 @@ pub(super) async fn gone(directory: &Directory) -> io::Result<Option<File>> {
             Ok(None) => tokio::time::sleep(LOCK_PAUSE).await,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The sessions of executions, for those who want to look into one.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    data_dir: PathBuf,
+    kind: SessionKind,
+}
+
+/// Why nobody can attach to an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotAttachable {
+    #[error("the execution has ended: {0}")]
+    Ended(ExecutionStatus),
+    #[error("the execution is queued and has no session yet")]
+    Queued,
+    #[error("the execution's session is just beginning or ending")]
+    Changing,
+    #[error("the execution runs as a plain process, without a session to attach to")]
+    PlainProcess,
+}
+
+impl Sessions {
+    /// `data_dir` is absolute: what is answered can be typed anywhere.
+    pub fn new(data_dir: PathBuf, kind: SessionKind) -> Self {
+        Self { data_dir, kind }
+    }
+
+    /// The command that attaches a terminal to a running execution. Whatever the sessions of this hub are, an earlier
+    /// one may have started it in another kind.
+    ///
+    /// # Errors
+    /// [`NotAttachable`]
+    pub async fn attach_command(&self, execution: &Execution) -> Result<String, NotAttachable> {
+        match execution.status {
+            ExecutionStatus::Running => {}
+            ExecutionStatus::Queued => return Err(NotAttachable::Queued),
+            ended => return Err(NotAttachable::Ended(ended)),
+        }
+        let directory = Directory::of(&self.data_dir, execution.number);
+        let name = execution.session_name.clone();
+        let found = blocking(move || {
+            let command = tmux::attach_command(&directory, &name);
+            // Who has left its number holds the lock until its end: looking at it keeps nobody from taking it.
+            let runs = directory.pid().is_some() && directory.lock()?.is_none();
+            Ok((command, runs))
+        });
+        match (found.await, self.kind) {
+            (Ok((Some(command), _)), _) => Ok(command),
+            // Its shim is at work, without a socket.
+            (Ok((None, true)), _) | (_, SessionKind::Process) => Err(NotAttachable::PlainProcess),
+            (_, SessionKind::Tmux) => Err(NotAttachable::Changing),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::domain::execution::{Execution, ExecutionStatus};
 use crate::domain::id::ExecutionId;
 use crate::service::Service;
 
-use super::blocking;
+use super::{blocking, plain_file};
 
 /// Between two looks at a log that is watched: so late may output arrive.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
@@ -149,7 +149,7 @@ impl Tailer {
         let found = blocking(move || {
             let file = match open {
                 Some(file) => file,
-                None => match File::open(path) {
+                None => match plain_file::open(&path) {
                     Ok(file) => Arc::new(file),
                     Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                     Err(error) => return Err(error),

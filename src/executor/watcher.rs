@@ -6,12 +6,10 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::process::Child;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +19,8 @@ use crate::service::{Claimed, ServiceError};
 
 use super::contract::Spec;
 use super::directory::Directory;
-use super::{Context, artifacts, blocking, logs, processes, session};
+use super::session::{Ended, Session};
+use super::{Context, artifacts, blocking, logs, processes, session, tmux};
 
 /// Between two attempts to write to a store that fails.
 const STORE_PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -70,10 +69,10 @@ impl Watcher {
             }
         };
         match self.start(claimed).await {
-            Ok(mut child) => {
+            Ok(session) => {
                 tracing::info!(execution.id = %self.id, execution.number = self.number, "execution started");
-                if let Some(status) = self.wait(child.wait()).await {
-                    self.conclude(status.ok()).await;
+                if let Some(ended) = self.wait(session.ended()).await {
+                    self.conclude(ended).await;
                 }
             }
             Err(error) => {
@@ -86,12 +85,13 @@ impl Watcher {
     /// Finds an execution again that an earlier hub started, or was about to.
     pub async fn recover(self) {
         tracing::info!(execution.id = %self.id, execution.number = self.number, "execution found running");
-        self.conclude(None).await;
+        self.conclude(Ended::Unseen).await;
     }
 
-    async fn start(&self, claimed: Claimed) -> io::Result<Child> {
+    async fn start(&self, claimed: Claimed) -> io::Result<Session> {
         let Claimed { execution, script, request, input } = claimed;
         let config = &self.context.config;
+        let name = execution.session_name.clone();
         let spec = Spec {
             task_id: execution.task_id,
             execution_id: execution.id,
@@ -121,7 +121,8 @@ impl Watcher {
             directory.prepare(script.as_str(), stdin.as_deref(), &spec)
         })
         .await?;
-        session::spawn(&self.context.settings.shim_program, &self.directory)
+        let program = &self.context.settings.shim_program;
+        session::start(config.sessions, program, self.directory.clone(), &name).await
     }
 
     /// Waits for an end, passing on a stop meanwhile. `None` when the hub shuts down first.
@@ -144,9 +145,8 @@ impl Watcher {
         }
     }
 
-    /// Waits until its shim is gone, finds out what became of the execution, and settles it. `ended` is how
-    /// the shim ended, if it was a child of this hub.
-    async fn conclude(&self, ended: Option<ExitStatus>) {
+    /// Waits until its shim is gone, finds out what became of the execution, and settles it.
+    async fn conclude(&self, ended: Ended) {
         let Some(lock) = self.wait(session::gone(&self.directory)).await else {
             return;
         };
@@ -195,6 +195,7 @@ impl Watcher {
     }
 
     async fn clean(&self) {
+        tmux::end(&self.directory).await;
         let directory = self.directory.clone();
         if let Err(error) = blocking(move || directory.clean()).await {
             tracing::warn!(execution.id = %self.id, %error, "could not clean up behind an execution");
@@ -211,7 +212,7 @@ impl Watcher {
 }
 
 /// What became of an execution whose shim is gone. Without a result, whatever is left of it is killed.
-fn verdict(directory: &Directory, id: ExecutionId, ended: Option<ExitStatus>) -> io::Result<Outcome> {
+fn verdict(directory: &Directory, id: ExecutionId, ended: Ended) -> io::Result<Outcome> {
     match directory.read_exit() {
         Ok(exit) => return Ok(exit.outcome()),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -220,18 +221,21 @@ fn verdict(directory: &Directory, id: ExecutionId, ended: Option<ExitStatus>) ->
         Err(error) => return Err(error),
     }
     let complaint = directory.errors().unwrap_or_default();
-    tracing::warn!(execution.id = %id, shim.status = ?ended, shim.errors = complaint, "a shim left no result");
-    Ok(match ended {
-        Some(status) if directory.is_untouched() => failed(&format!("its shim ended with {status}")),
-        Some(status) => {
-            kill_rest(id)?;
-            lost(format!("the process that watched over it ended with {status}"))
+    tracing::warn!(execution.id = %id, shim.ended = ?ended, shim.errors = complaint, "a shim left no result");
+    if directory.is_untouched() {
+        match &ended {
+            Ended::Process(status) => return Ok(failed(&format!("its shim ended with {status}"))),
+            Ended::Tmux(Some(error)) => return Ok(failed(error)),
+            Ended::Tmux(None) => return Ok(failed(&"its shim ended before it had begun")),
+            Ended::Unseen => {}
         }
-        None => {
-            kill_rest(id)?;
-            lost("the process that watched over it ended, and the hub was not there to see it".into())
-        }
-    })
+    }
+    kill_rest(id)?;
+    Ok(lost(match ended {
+        Ended::Process(status) => format!("the process that watched over it ended with {status}"),
+        Ended::Tmux(_) => "the process that watched over it ended without a result".into(),
+        Ended::Unseen => "the process that watched over it ended, and the hub was not there to see it".into(),
+    }))
 }
 
 /// What the script named, whatever became of it: it is there.

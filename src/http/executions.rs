@@ -1,5 +1,6 @@
 //! The operations on executions.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use poem::error::StaticFileError;
@@ -16,10 +17,11 @@ use serde::Serialize;
 use crate::auth::Principal;
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use crate::domain::id::{ExecutionId, TaskId};
+use crate::domain::log::LogCursor;
 use crate::domain::token::{Actor, Caller};
 use crate::events::frame::Format;
 use crate::executor::logs::{self, From};
-use crate::executor::{Admission, LogStart, LogStreams};
+use crate::executor::{Admission, LogStart, LogStreams, Sessions};
 use crate::places::Places;
 use crate::service::{Service, ServiceError};
 use crate::store::ExecutionQuery;
@@ -53,6 +55,17 @@ pub struct ExecutionLog {
     pub text: String,
     /// Whether the execution has ended and `text` reaches the end of its log.
     pub complete: bool,
+}
+
+/// How to attach a terminal to a running execution.
+#[derive(Debug, Object, Serialize)]
+pub struct ExecutionAttachment {
+    /// The execution.
+    pub execution_id: ExecutionId,
+    /// The name of its session: `taskhub-{number}`.
+    pub session_name: String,
+    /// What to type in a shell on the hub's machine, as the user that the hub runs as.
+    pub command: String,
 }
 
 #[derive(Debug, ApiResponse)]
@@ -150,6 +163,29 @@ impl ExecutionApi {
         Ok(Body(service.stop_execution(task_id.0).await?))
     }
 
+    /// Get the command that attaches to a task's execution
+    ///
+    /// For a person who wants to look on, or to answer what the script asks on its terminal: while an execution runs,
+    /// the command that attaches a terminal to its tmux session. Detach with Ctrl-b d; Ctrl-C interrupts the script,
+    /// and closing the session stops the execution. On a hub whose sessions are plain processes there is nothing to
+    /// attach to (409), nor before the start and after the end.
+    #[oai(path = "/api/exec/:task_id/attach", method = "get", operation_id = "attachExecution")]
+    async fn attach(
+        &self,
+        service: Data<&Service>,
+        sessions: Data<&Sessions>,
+        /// The task.
+        task_id: Path<TaskId>,
+    ) -> Result<Body<ExecutionAttachment>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT }>> {
+        let execution = service.latest_execution(task_id.0).await?;
+        let command = sessions.attach_command(&execution).await?;
+        Ok(Body(ExecutionAttachment {
+            execution_id: execution.id,
+            session_name: execution.session_name,
+            command,
+        }))
+    }
+
     /// List executions
     ///
     /// Newest first. Follow `Link` for more.
@@ -243,6 +279,10 @@ impl ExecutionApi {
         let wanted = StaticFileRequest::from_request(request, &mut RequestBody::default())
             .await
             .map_err(|_| Problem::internal())?;
+        match logs::check(&path).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(unreadable(error).into()),
+            _ => {}
+        }
         let mut response = match wanted.create_response(&path, false, false) {
             Ok(reply) => reply.with_content_type("text/plain; charset=utf-8").into_response(),
             // It is made when the execution starts.
@@ -268,13 +308,15 @@ impl ExecutionApi {
     /// `data:`, without an `event:` line: `log` carries a piece of at most 32 KiB, and `end`, the last message,
     /// tells how the execution ended. A comment (`: keepalive`) is sent every 30 seconds.
     ///
-    /// **Ids are offsets**: the id of a message is the byte after what it carries. Resume with the id of the last
-    /// message: browsers send it as `Last-Event-ID` by themselves, others may use `last_event_id` or `offset`; the
-    /// header comes first, then `last_event_id`, then `offset`, then `tail`. Nothing is missed and nothing comes
-    /// twice, also across restarts of the hub. Ids are those of one log: name `execution_id` when you resume, or
-    /// the task's next execution may have begun meanwhile. If the log is shorter than that, or the id is
-    /// none, the first message is `reset`, and the log follows from its beginning; the status is always 200, since a
-    /// browser gives up on any other.
+    /// **Ids are offsets**: the id of a message is `{number}-{offset}`, the execution's number and the byte of its log
+    /// after what the message carries. Resume with the id of the last message: browsers send it as `Last-Event-ID` by
+    /// themselves, others may use `last_event_id`, or `execution_id` and `offset`; the header comes first, then
+    /// `last_event_id`, then `offset`, then `tail`. Nothing is missed and nothing comes twice, also across restarts of
+    /// the hub, and also when the task's next execution has begun meanwhile: without `execution_id` the stream is that of
+    /// the execution which the id names, and only without either that of the latest. A bare number of bytes is
+    /// taken as an id, too. If that log has no such place, is gone, or is not the one that `execution_id` asks
+    /// for, the first message is `reset`, and the log that is followed comes from its beginning; the status is
+    /// always 200, since a browser gives up on any other.
     ///
     /// Bytes that are UTF-8 come as `text`, in whole characters: half a character waits for its rest. Others
     /// come as `base64`. Put together they are the very bytes of the log. Of a log that reaches its limit the
@@ -296,7 +338,7 @@ impl ExecutionApi {
         request: &Request,
         /// The task.
         task_id: Path<TaskId>,
-        /// Which execution of the task; without it: the latest.
+        /// Which execution of the task; without it: the one that the id of the last message names, or else the latest.
         execution_id: Query<Option<ExecutionId>>,
         /// The id of the last message you have seen.
         #[oai(name = "Last-Event-ID")]
@@ -314,14 +356,20 @@ impl ExecutionApi {
     ) -> Result<StreamReply<LogEvent>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
         let format = if accepts_ndjson(request) { Format::Ndjson } else { Format::Sse };
         let header = super::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
-        let resume = header.or(last_event_id.0.filter(|id| !id.is_empty()));
+        let resume = header.or(last_event_id.0.filter(|id| !id.is_empty())).map(|id| id.parse().ok());
         let start = match (resume, offset.0, tail.0) {
-            (Some(id), _, _) => LogStart::After(id),
+            (Some(cursor), _, _) => LogStart::After(cursor),
             (None, Some(offset), _) => LogStart::Offset(offset),
             (None, None, Some(lines)) => LogStart::Tail(lines as usize),
             (None, None, None) => LogStart::Offset(0),
         };
-        let execution = match service.execution_of(task_id.0, execution_id.0).await {
+        let named = resume.flatten().and_then(|cursor: LogCursor| cursor.number);
+        let found = match (execution_id.0, named) {
+            // The id names the log, so that a browser, which repeats its URL, does not resume in another one.
+            (None, Some(number)) => service.numbered_execution(task_id.0, number).await,
+            (id, _) => service.execution_of(task_id.0, id).await,
+        };
+        let execution = match found {
             Ok(execution) => execution,
             Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)),
             Err(error) => return Err(error.into()),
@@ -346,6 +394,11 @@ fn log_path(data_dir: &DataDir, execution: &Execution) -> PathBuf {
 }
 
 fn unreadable(error: std::io::Error) -> Problem {
+    if error.kind() == ErrorKind::InvalidData {
+        let detail =
+            "what lies in the place of the execution's log is no log: something else has put it there";
+        return Problem::new(Code::ExecutionNotFound, detail);
+    }
     tracing::error!(error = %error, "a log cannot be read");
     Problem::internal()
 }

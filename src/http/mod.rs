@@ -41,7 +41,7 @@ use crate::auth::Auth;
 use crate::config::ServerConfig;
 use crate::domain::token::Caller;
 use crate::events::Events;
-use crate::executor::LogStreams;
+use crate::executor::{LogStreams, Sessions};
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::service::Service;
@@ -78,6 +78,7 @@ pub struct Rooms {
     pub service: Service,
     pub events: Events,
     pub logs: LogStreams,
+    pub sessions: Sessions,
     pub metrics: Metrics,
     pub data_dir: DataDir,
 }
@@ -105,12 +106,13 @@ pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Res
         .at("/metrics", api)
         .before(move |mut request: poem::Request| {
             // The use cases come with who asks (`access.rs`).
-            let Rooms { auth, service: _, events, logs, metrics, data_dir } = rooms.clone();
+            let Rooms { auth, service: _, events, logs, sessions, metrics, data_dir } = rooms.clone();
             let extensions = request.extensions_mut();
             extensions.insert(auth);
             extensions.insert(places.clone());
             extensions.insert(events);
             extensions.insert(logs);
+            extensions.insert(sessions);
             extensions.insert(metrics);
             extensions.insert(data_dir);
             std::future::ready(Ok(request))

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::domain::error::Invalid;
 use crate::domain::schema::word_enum;
+use crate::executor::NotAttachable;
 use crate::service::ServiceError;
 use crate::store::StoreError;
 
@@ -45,6 +46,7 @@ word_enum! {
         ExecutionLive = "execution_live",
         ExecutionEnded = "execution_ended",
         NothingToRun = "nothing_to_run",
+        NotAttachable = "not_attachable",
         CursorGone = "cursor_gone",
         StorageFull = "storage_full",
         Unavailable = "unavailable",
@@ -70,7 +72,9 @@ impl Code {
             Self::TooManyRequests | Self::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
             Self::VersionMismatch => StatusCode::PRECONDITION_FAILED,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::ExecutionLive | Self::ExecutionEnded | Self::NothingToRun => StatusCode::CONFLICT,
+            Self::ExecutionLive | Self::ExecutionEnded | Self::NothingToRun | Self::NotAttachable => {
+                StatusCode::CONFLICT
+            }
             Self::CursorGone => StatusCode::GONE,
             Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -274,6 +278,21 @@ impl From<ServiceError> for Problem {
             ServiceError::Ended(_) => Self::new(Code::ExecutionEnded, format!("{words}; start a new one")),
             ServiceError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<NotAttachable> for Problem {
+    fn from(error: NotAttachable) -> Self {
+        let (code, advice) = match error {
+            NotAttachable::Ended(_) => (Code::ExecutionEnded, "its log holds what it wrote"),
+            NotAttachable::Queued => (Code::NotAttachable, "wait for `started`"),
+            NotAttachable::Changing => (Code::NotAttachable, "ask again in a moment"),
+            NotAttachable::PlainProcess => (
+                Code::NotAttachable,
+                "follow its log instead, or have the hub started with `--sessions tmux`",
+            ),
+        };
+        Self::new(code, format!("{error}; {advice}"))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{
     AnnouncementEventData, EventId, EventKind, ExecutionEventData, TaskDeletedData, TaskEventData,
 };
-use crate::domain::log::{LogEndData, LogOffset, LogOutputData, LogResetData};
+use crate::domain::log::{LogCursor, LogEndData, LogOutputData, LogResetData};
 use crate::events::control::{CheckpointData, ConnectedData, GoodbyeData, ResetData, SnapshotData};
 
 /// What is sent as a stream of messages.
@@ -104,11 +104,11 @@ fn event_kinds() -> Vec<Kind> {
 
 fn log_kinds() -> Vec<Kind> {
     vec![
-        kind::<LogOutputData>("LogOutputEvent", "log", "A piece of the log; its id is the byte after it."),
+        kind::<LogOutputData>("LogOutputEvent", "log", "A piece of the log; its id names the byte after it."),
         kind::<LogResetData>(
             "LogResetEvent",
             "reset",
-            "The log is shorter than where you stood; it follows from its beginning.",
+            "You stood nowhere in this log; it follows from its beginning.",
         ),
         kind::<GoodbyeData>("LogGoodbyeEvent", "goodbye", "The hub ends the stream; reconnect with this id."),
         kind::<LogEndData>(
@@ -213,6 +213,6 @@ union_type!(Event, |registry: &mut Registry| {
 union_type!(LogEvent, |registry: &mut Registry| {
     let description = "One message of the stream of a log. Tell them apart by `event`, and pass over kinds you do \
                        not know: more may be added.";
-    let id = id::<LogOffset>("The byte of the log to go on with; resume there with `Last-Event-ID`.");
+    let id = id::<LogCursor>("The byte of the log to go on with; resume there with `Last-Event-ID`.");
     register_union::<LogEvent>(registry, description, &id, &log_kinds());
 });

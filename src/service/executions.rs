@@ -163,6 +163,28 @@ impl Service {
             .ok_or(ServiceError::NoExecution { task, execution: id })
     }
 
+    /// The execution of a task that its log is named by: the one with this number, or else the latest.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Store`]
+    pub async fn numbered_execution(&self, task: TaskId, number: i64) -> Result<Execution, ServiceError> {
+        let query = ExecutionQuery {
+            task_id: Some(task),
+            before: number.checked_add(1),
+            limit: 1,
+            ..ExecutionQuery::default()
+        };
+        self.store
+            .read(move |view| {
+                let (found, _) = view.executions(&query)?;
+                match found.into_iter().find(|execution| execution.number == number) {
+                    Some(execution) => Ok(execution),
+                    None => latest(view, task),
+                }
+            })
+            .await
+    }
+
     /// # Errors
     /// [`ServiceError::Store`]
     pub async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, ServiceError> {

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Hub};
+use crate::harness::{Answer, Client, Hub, HubProcess};
 
 async fn start(client: &Client, task: &str, request: Value) -> Answer {
     client.post(&format!("/api/exec/{task}"), request).await
@@ -60,6 +60,68 @@ async fn what_has_ended_cannot_be_stopped() {
     let after = hub.client.get(&format!("/api/exec/{task}")).await.body;
     assert_eq!((after, history(&hub.client, &task).await), before);
     hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_to_attach_is_told_how_or_why_not() {
+    let attach = async |client: &Client, task: &str| client.get(&format!("/api/exec/{task}/attach")).await;
+    for (sessions, flags) in [
+        ("process", ["--executions-max=1", "--sessions=process"]),
+        ("tmux", ["--executions-max=1", "--sessions=tmux"]),
+    ] {
+        let hub = Hub::with(&flags).await;
+        let client = &hub.client;
+        let task = client.create(json!({ "title": "t", "script": "echo on; sleep 30" })).await;
+        assert_eq!(attach(client, &task).await.body["code"], "execution_not_found");
+        assert_eq!(start(client, &task, json!({})).await.status, StatusCode::OK);
+        client.wait_for(&format!("/api/exec/{task}/logs"), |it| it["text"] == "on\n").await;
+        let waiting = client.create(json!({ "title": "t", "script": "true" })).await;
+        assert_eq!(start(client, &waiting, json!({})).await.status, StatusCode::OK);
+        let told = attach(client, &waiting).await;
+        assert_eq!((told.status, &told.body["code"]), (StatusCode::CONFLICT, &json!("not_attachable")));
+
+        let told = attach(client, &task).await;
+        if sessions == "tmux" {
+            assert_eq!((told.status, &told.body["session_name"]), (StatusCode::OK, &json!("taskhub-1")));
+            let command = told.body["command"].as_str().expect("a command");
+            assert!(command.starts_with("tmux -S '/") && command.ends_with(" -t '=taskhub-1'"), "{command}");
+        } else {
+            assert_eq!((told.status, &told.body["code"]), (StatusCode::CONFLICT, &json!("not_attachable")));
+            assert!(told.body["detail"].as_str().expect("words").contains("--sessions tmux"), "{told:?}");
+        }
+        for task in [&waiting, &task] {
+            stop(client, task).await;
+            ended(client, task).await;
+            assert_eq!(attach(client, task).await.body["code"], "execution_ended");
+        }
+        let nobody = attach(client, "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e").await;
+        assert_eq!((nobody.status, &nobody.body["code"]), (StatusCode::NOT_FOUND, &json!("task_not_found")));
+        hub.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_hub_is_in_no_environment_log_or_event_and_one_of_a_request_in_no_event() {
+    for sessions in ["process", "tmux"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = HubProcess::command(directory.path(), "127.0.0.1:0");
+        command.args(["--sessions", sessions]).env("HUB_TOKEN", "s3cret-of-the-hub");
+        let hub = HubProcess::spawn(command).await;
+        let client = &hub.client;
+        // Its own environment, and its shim's.
+        let script = "tr '\\0' '\\n' </proc/$$/environ; tr '\\0' '\\n' </proc/$PPID/environ; env >&2; exit 3";
+        let task = client.create(json!({ "title": "t", "script": script })).await;
+        let request = json!({ "env": { "GIVEN": "s3cret-of-the-request" } });
+        assert_eq!(start(client, &task, request).await.status, StatusCode::OK);
+        let execution = ended(client, &task).await;
+        assert_eq!(execution["exit_code"], 3);
+        let log = client.get(&format!("/api/exec/{task}/logs?tail=10000")).await.body["text"].to_string();
+        assert!(log.contains("GIVEN=s3cret-of-the-request") && log.contains("TASKHUB_SESSION"), "{log}");
+        assert!(!log.contains("s3cret-of-the-hub") && !log.contains("HUB_TOKEN"), "{log}");
+        let told = format!("{execution} {:?}", history(client, &task).await);
+        assert!(told.contains("exit code 3") && !told.contains("s3cret"), "{told}");
+        assert_eq!(hub.terminate().await, Some(0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use taskhub::config::{ExecutorConfig, StoreConfig};
+use taskhub::config::{ExecutorConfig, SessionKind, StoreConfig};
 use taskhub::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::NewTask;
@@ -19,6 +19,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+mod tmux;
 
 use ExecutionStatus::{Completed, Failed, Lost, Queued, Running, Stopped, TimedOut};
 
@@ -38,6 +40,16 @@ fn arguments() -> Arguments {
 
 fn config() -> ExecutorConfig {
     arguments().executor
+}
+
+/// What must hold of plain processes and in tmux alike.
+fn in_each_kind_of_session(test: impl Fn(&TempDir, Hub)) {
+    for sessions in [SessionKind::Process, SessionKind::Tmux] {
+        println!("{sessions:?}");
+        let directory = tempfile::tempdir().expect("a directory");
+        let hub = Hub::with(directory.path(), &ExecutorConfig { sessions, ..config() });
+        test(&directory, hub);
+    }
 }
 
 /// Waits for something to be seen.
@@ -194,39 +206,44 @@ fn outcome(hub: &Hub, script: &str) -> (ExecutionStatus, Option<i32>, String) {
 
 #[test]
 fn the_way_a_script_ends_is_the_way_its_execution_ends() {
-    let (_directory, hub) = hub();
-    assert_eq!(outcome(&hub, "exit 0"), (Completed, Some(0), String::new()));
-    assert_eq!(outcome(&hub, "exit 7"), (Failed, Some(7), "exit code 7".into()));
-    assert_eq!(outcome(&hub, "kill -9 $$"), (Failed, None, "killed by signal 9 (KILL)".into()));
-    assert_eq!(outcome(&hub, "#!/usr/bin/env sh\n[ $# = 0 ] || exit 9"), (Completed, Some(0), String::new()));
-    let (status, code, reason) = outcome(&hub, "#!/nowhere/interpreter\n");
-    assert_eq!((status, code), (Failed, None));
-    assert!(reason.starts_with("could not start: the interpreter"), "{reason}");
+    in_each_kind_of_session(|_, hub| {
+        assert_eq!(outcome(&hub, "exit 0"), (Completed, Some(0), String::new()));
+        assert_eq!(outcome(&hub, "exit 7"), (Failed, Some(7), "exit code 7".into()));
+        assert_eq!(outcome(&hub, "kill -9 $$"), (Failed, None, "killed by signal 9 (KILL)".into()));
+        assert_eq!(
+            outcome(&hub, "#!/usr/bin/env sh\n[ $# = 0 ] || exit 9"),
+            (Completed, Some(0), String::new())
+        );
+        let (status, code, reason) = outcome(&hub, "#!/nowhere/interpreter\n");
+        assert_eq!((status, code), (Failed, None));
+        assert!(reason.starts_with("could not start: the interpreter"), "{reason}");
+    });
 }
 
 #[test]
 fn a_script_gets_its_own_environment_and_none_of_the_hubs_secrets() {
-    let (_directory, hub) = hub();
-    // Cargo sets it for this process: as good as a secret.
-    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
-    let script = "env; tr '\\0' '\\n' </proc/$PPID/environ; cat <&0; pwd; ls -a ..";
-    let task = hub.request(script, r#"{"env":{"GREETING":"hé llo"},"cwd":"a/b"}"#);
-    assert_eq!(hub.ends(task).0, Completed);
-    let execution = hub.execution(task);
-    let log = String::from_utf8(hub.log(task)).expect("text");
-    for expected in [
-        "GREETING=hé llo".to_owned(),
-        format!("TASKHUB_TASK_ID={task}"),
-        format!("TASKHUB_EXECUTION_ID={}", execution.id),
-        "TASKHUB_SESSION=taskhub-1".to_owned(),
-        "TASKHUB_URL=http://localhost:8000".to_owned(),
-        format!("TASKHUB_ARTIFACTS={}", hub.directory(task).join("artifacts").display()),
-    ] {
-        assert_eq!(log.lines().filter(|line| **line == expected).count(), 1, "{expected} in {log}");
-    }
-    assert!(log.contains("PATH="));
-    assert!(log.contains("work/a/b\n"));
-    assert!(!log.contains("CARGO"), "{log}");
+    in_each_kind_of_session(|_, hub| {
+        // Cargo sets it for this process: as good as a secret.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let script = "env; tr '\\0' '\\n' </proc/$PPID/environ; cat <&0; pwd; ls -a ..";
+        let task = hub.request(script, r#"{"env":{"GREETING":"hé llo"},"cwd":"a/b"}"#);
+        assert_eq!(hub.ends(task).0, Completed);
+        let execution = hub.execution(task);
+        let log = String::from_utf8(hub.log(task)).expect("text");
+        for expected in [
+            "GREETING=hé llo".to_owned(),
+            format!("TASKHUB_TASK_ID={task}"),
+            format!("TASKHUB_EXECUTION_ID={}", execution.id),
+            "TASKHUB_SESSION=taskhub-1".to_owned(),
+            "TASKHUB_URL=http://localhost:8000".to_owned(),
+            format!("TASKHUB_ARTIFACTS={}", hub.directory(task).join("artifacts").display()),
+        ] {
+            assert_eq!(log.lines().filter(|line| **line == expected).count(), 1, "{expected} in {log}");
+        }
+        assert!(log.contains("PATH="));
+        assert!(log.contains("work/a/b\n"));
+        assert!(!log.contains("CARGO"), "{log}");
+    });
 }
 
 #[test]
@@ -295,130 +312,170 @@ fn a_script_is_out_of_reach_of_the_hubs_terminal() {
 
 #[test]
 fn nothing_survives_a_stop() {
-    let (_directory, hub) = hub();
-    let script = r#"
+    in_each_kind_of_session(|_, hub| {
+        let script = r#"
         setsid sleep 1000 & echo $! >away
         (setsid sleep 1001 & echo $! >orphan)
         (setsid sh -c 'printf "\377) Z 1 1 (" >/proc/$$/comm; echo $$ >odd; while :; do sleep 1; done' &)
         echo $$ >main; wait
     "#;
-    let task = hub.run(script);
-    let pids = ["away", "orphan", "odd", "main"].map(|name| hub.note(task, name));
-    assert!(pids.iter().all(|pid| is_alive(pid)));
-    hub.stop_task(task);
-    assert_eq!(hub.ends(task), (Stopped, None, "stopped on request".into()));
-    assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+        let task = hub.run(script);
+        let pids = ["away", "orphan", "odd", "main"].map(|name| hub.note(task, name));
+        assert!(pids.iter().all(|pid| is_alive(pid)));
+        hub.stop_task(task);
+        assert_eq!(hub.ends(task), (Stopped, None, "stopped on request".into()));
+        assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+    });
 }
 
 #[test]
 fn nothing_survives_the_end_of_the_script_either() {
-    let (_directory, hub) = hub();
-    let task = hub.run("setsid sleep 1000 & echo $! >away\nsleep 1001 & echo $! >near");
-    assert_eq!(hub.ends(task), (Completed, Some(0), String::new()));
-    let pids = ["away", "near"].map(|name| hub.note(task, name));
-    assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+    in_each_kind_of_session(|_, hub| {
+        let task = hub.run("setsid sleep 1000 & echo $! >away\nsleep 1001 & echo $! >near");
+        assert_eq!(hub.ends(task), (Completed, Some(0), String::new()));
+        let pids = ["away", "near"].map(|name| hub.note(task, name));
+        assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+    });
 }
 
 #[test]
 fn who_does_not_hear_term_is_killed_after_the_grace() {
-    let (_directory, hub) = hub();
-    let script = r#"
+    in_each_kind_of_session(|_, hub| {
+        let script = r#"
         export stubborn='trap "" TERM; echo $$ >$name; while :; do sleep 1; done'
         (name=away setsid sh -c "$stubborn" &)
         name=main; eval "$stubborn"
     "#;
-    let task = hub.run(script);
-    let pids = ["away", "main"].map(|name| hub.note(task, name));
-    let asked = Instant::now();
-    hub.stop_task(task);
-    assert_eq!(hub.ends(task).0, Stopped);
-    assert!(asked.elapsed() >= Duration::from_millis(300));
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
-    assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+        let task = hub.run(script);
+        let pids = ["away", "main"].map(|name| hub.note(task, name));
+        let asked = Instant::now();
+        hub.stop_task(task);
+        assert_eq!(hub.ends(task).0, Stopped);
+        assert!(asked.elapsed() >= Duration::from_millis(300));
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        assert!(!pids.iter().any(|pid| is_alive(pid)), "{pids:?}");
+    });
 }
 
 #[test]
 fn a_stop_at_any_moment_of_the_start_is_heard() {
-    let (_directory, hub) = hub();
-    for round in 0..40 {
-        let task = hub.run("sleep 1000");
-        hub.reaches(task, Running);
-        thread::sleep(Duration::from_micros(250 * round));
-        hub.stop_task(task);
-        assert_eq!(hub.ends(task).0, Stopped);
-    }
+    in_each_kind_of_session(|_, hub| {
+        for round in 0..40 {
+            let task = hub.run("sleep 1000");
+            hub.reaches(task, Running);
+            thread::sleep(Duration::from_micros(250 * round));
+            hub.stop_task(task);
+            assert_eq!(hub.ends(task).0, Stopped);
+        }
+    });
 }
 
 #[test]
 fn a_script_may_tidy_up_when_it_is_stopped() {
-    let (_directory, hub) = hub();
-    let task = hub.run("trap 'echo bye; exit 3' TERM; echo on; while :; do sleep 0.02; done");
-    wait_for("output", || (hub.log(task) == b"on\n").then_some(()));
-    hub.stop_task(task);
-    assert_eq!(hub.ends(task).0, Stopped);
-    assert_eq!(hub.execution(task).exit_code, Some(3));
-    assert!(hub.log(task).ends_with(b"bye\n"));
+    in_each_kind_of_session(|_, hub| {
+        let task = hub.run("trap 'echo bye; exit 3' TERM; echo on; while :; do sleep 0.02; done");
+        wait_for("output", || (hub.log(task) == b"on\n").then_some(()));
+        hub.stop_task(task);
+        assert_eq!(hub.ends(task).0, Stopped);
+        assert_eq!(hub.execution(task).exit_code, Some(3));
+        assert!(hub.log(task).ends_with(b"bye\n"));
+    });
 }
 
 #[test]
 fn what_takes_too_long_is_timed_out() {
-    let (_directory, hub) = hub();
-    let started = Instant::now();
-    let task = hub.request("sleep 1000", r#"{"timeout_seconds":1}"#);
-    assert_eq!(hub.ends(task), (TimedOut, None, "did not end within 1 s".into()));
-    assert!(started.elapsed() >= Duration::from_secs(1));
+    in_each_kind_of_session(|_, hub| {
+        let started = Instant::now();
+        let task = hub.request("sleep 1000", r#"{"timeout_seconds":1}"#);
+        assert_eq!(hub.ends(task), (TimedOut, None, "did not end within 1 s".into()));
+        assert!(started.elapsed() >= Duration::from_secs(1));
+    });
 }
 
 #[test]
 fn all_output_is_in_the_log_whatever_it_is() {
-    let (_directory, hub) = hub();
-    let lines = hub.run("i=0; while [ $i -lt 1000 ]; do echo $i; echo $i >&2; i=$((i+1)); done");
-    let binary = hub.run("head -c 300000 /dev/zero; printf '\\377\\300\\r\\n'");
-    let closing = hub.run("echo first; exec >&- 2>&-; sleep 0.3; exit 4");
-    assert_eq!(hub.ends(lines).0, Completed);
-    let expected: String = (0..1000).map(|i| format!("{i}\n{i}\n")).collect();
-    assert_eq!(hub.log(lines), expected.into_bytes());
+    in_each_kind_of_session(|_, hub| {
+        let lines = hub.run("i=0; while [ $i -lt 1000 ]; do echo $i; echo $i >&2; i=$((i+1)); done");
+        let binary = hub.run("head -c 300000 /dev/zero; printf '\\377\\300\\r\\n'");
+        let closing = hub.run("echo first; exec >&- 2>&-; sleep 0.3; exit 4");
+        assert_eq!(hub.ends(lines).0, Completed);
+        let expected: String = (0..1000).map(|i| format!("{i}\n{i}\n")).collect();
+        assert_eq!(hub.log(lines), expected.into_bytes());
 
-    assert_eq!(hub.ends(binary).0, Completed);
-    let log = hub.log(binary);
-    assert_eq!(log.len(), 300_004);
-    assert!(log.ends_with(b"\0\xff\xc0\r\n"));
+        assert_eq!(hub.ends(binary).0, Completed);
+        let log = hub.log(binary);
+        assert_eq!(log.len(), 300_004);
+        assert!(log.ends_with(b"\0\xff\xc0\r\n"));
 
-    assert_eq!(hub.ends(closing), (Failed, Some(4), "exit code 4".into()));
-    assert_eq!(hub.log(closing), b"first\n");
+        assert_eq!(hub.ends(closing), (Failed, Some(4), "exit code 4".into()));
+        assert_eq!(hub.log(closing), b"first\n");
+    });
+}
+
+#[test]
+fn a_hundred_megabytes_and_a_million_lines_are_in_the_log_to_the_byte() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Hub::with(directory.path(), &ExecutorConfig { log_bytes_max: 128 << 20, ..config() });
+    let lines = hub.run("seq 1000000");
+    let bytes = hub.run("yes 'a hundred megabytes of this' | head -c 100000000; printf '\\377 the end'");
+    let at_once = hub.run("printf 'and away'");
+    assert_eq!([lines, bytes, at_once].map(|task| hub.ends(task).0), [Completed; 3]);
+    let expected: String = (1..=1_000_000).map(|line| format!("{line}\n")).collect();
+    assert!(hub.log(lines) == expected.as_bytes());
+    let mut expected = "a hundred megabytes of this\n".repeat(100_000_000 / 28 + 1).into_bytes();
+    expected.truncate(100_000_000);
+    expected.extend(b"\xff the end");
+    assert!(hub.log(bytes) == expected);
+    assert_eq!(hub.log(at_once), b"and away");
+}
+
+#[test]
+fn a_script_is_handed_its_three_files_and_no_other() {
+    in_each_kind_of_session(|_, hub| {
+        let task = hub.run("exec ls -l /proc/self/fd");
+        assert_eq!(hub.ends(task).0, Completed);
+        let log = String::from_utf8(hub.log(task)).expect("text");
+        let links: Vec<_> = log.lines().filter_map(|line| line.split_once(" -> ")).map(|it| it.1).collect();
+        let [input, output, errors, own] = links[..] else { panic!("{log}") };
+        assert_eq!((input, output), ("/dev/null", errors));
+        assert!(output.starts_with("pipe:") && own.starts_with("/proc/"), "{log}");
+    });
 }
 
 #[test]
 fn output_is_there_while_the_script_runs() {
-    let (_directory, hub) = hub();
-    let task = hub.run("printf half; sleep 1000");
-    wait_for("output", || (hub.log(task) == b"half").then_some(()));
-    let path = hub.data_dir.join(hub.execution(task).log_file);
-    let page = hub.runtime.block_on(read_page(&path, From::Tail(1), 100, false)).expect("read");
-    assert_eq!((page.text.as_str(), page.next_offset), ("half", 4));
-    assert_eq!(hub.reaches(task, Running).status, Running);
-    hub.stop_task(task);
-    assert_eq!(hub.ends(task).0, Stopped);
+    in_each_kind_of_session(|_, hub| {
+        let task = hub.run("printf half; sleep 1000");
+        wait_for("output", || (hub.log(task) == b"half").then_some(()));
+        let path = hub.data_dir.join(hub.execution(task).log_file);
+        let page = hub.runtime.block_on(read_page(&path, From::Tail(1), 100, false)).expect("read");
+        assert_eq!((page.text.as_str(), page.next_offset), ("half", 4));
+        assert_eq!(hub.reaches(task, Running).status, Running);
+        hub.stop_task(task);
+        assert_eq!(hub.ends(task).0, Stopped);
+    });
 }
 
 #[test]
 fn a_flood_is_bounded_and_its_end_is_kept() {
-    let (_directory, hub) = hub();
-    let task = hub.request("yes & sleep 0.5; kill $!; wait; sleep 0.1; echo the end", "{}");
-    assert_eq!(hub.ends(task).0, Completed);
-    let log = hub.log(task);
-    assert!(log.len() <= 1 << 20, "{}", log.len());
-    assert!(log.starts_with(b"y\ny\n"));
-    assert!(log.ends_with(b"y\nthe end\n"));
-    assert!(String::from_utf8_lossy(&log).contains(" bytes left out here]\n"));
+    in_each_kind_of_session(|_, hub| {
+        let task = hub.request("yes & sleep 0.5; kill $!; wait; sleep 0.1; echo the end", "{}");
+        assert_eq!(hub.ends(task).0, Completed);
+        let log = hub.log(task);
+        assert!(log.len() <= 1 << 20, "{}", log.len());
+        assert!(log.starts_with(b"y\ny\n"));
+        assert!(log.ends_with(b"y\nthe end\n"));
+        assert!(String::from_utf8_lossy(&log).contains(" bytes left out here]\n"));
+    });
 }
 
 #[test]
 fn a_background_process_that_holds_the_pipe_holds_up_nothing() {
-    let (_directory, hub) = hub();
-    let started = Instant::now();
-    assert_eq!(outcome(&hub, "sleep 1000 & echo done").0, Completed);
-    assert!(started.elapsed() < Duration::from_secs(5));
+    in_each_kind_of_session(|_, hub| {
+        let started = Instant::now();
+        assert_eq!(outcome(&hub, "sleep 1000 & echo done").0, Completed);
+        assert!(started.elapsed() < Duration::from_secs(5));
+    });
 }
 
 #[test]
@@ -523,11 +580,13 @@ fn a_limit_on_memory_is_one_on_every_process_of_the_script() {
     let limits =
         ExecutorConfig { memory_bytes: Some(128 << 20), memory_bytes_max: Some(256 << 20), ..config() };
     let hub = Hub::with(directory.path(), &limits);
-    let script = "ulimit -v; (ulimit -v)";
+    // The hard limit, from the first moment on and of the watching process, too: nobody has a higher one to give.
+    let script = "(ulimit -Hv) & wait; ulimit -Sv; sed -n 's/^Max address space *\\([0-9]*\\) *\\([0-9]*\\) .*/\\1 \\2/p' /proc/$PPID/limits";
     for (request, kib) in [("{}", 131_072), (r#"{"memory_bytes_max":67108864}"#, 65_536)] {
         let task = hub.request(script, request);
         assert_eq!(hub.ends(task), (Completed, Some(0), String::new()));
-        assert_eq!(hub.log(task), format!("{kib}\n{kib}\n").into_bytes());
+        let bytes = kib * 1024;
+        assert_eq!(String::from_utf8_lossy(&hub.log(task)), format!("{kib}\n{kib}\n{bytes} {bytes}\n"));
     }
     let greedy = r#"head -c 200000000 /dev/zero | { x=$(tr '\0' x); echo ${#x}; }"#;
     let task = hub.request(greedy, "{}");
@@ -536,19 +595,20 @@ fn a_limit_on_memory_is_one_on_every_process_of_the_script() {
 
 #[test]
 fn an_ended_execution_leaves_its_log_and_its_results_and_nothing_else() {
-    let (_directory, hub) = hub();
-    let with = hub.request("echo 7 >result; echo x >../stray", r#"{"env":{"SECRET":"s3cret"}}"#);
-    let without = hub.run("true");
-    assert_eq!((hub.ends(with).0, hub.ends(without).0), (Completed, Completed));
-    let all = hub.data_dir.join("executions");
-    let names = |path: &Path| -> Vec<_> {
-        let entries = fs::read_dir(path).into_iter().flatten();
-        entries.map(|entry| entry.expect("an entry").file_name()).collect()
-    };
-    wait_for("the directories to be cleaned", || {
-        (names(&all) == ["1"] && names(&all.join("1")) == ["work"]).then_some(())
+    in_each_kind_of_session(|_, hub| {
+        let with = hub.request("echo 7 >result; echo x >../stray", r#"{"env":{"SECRET":"s3cret"}}"#);
+        let without = hub.run("true");
+        assert_eq!((hub.ends(with).0, hub.ends(without).0), (Completed, Completed));
+        let all = hub.data_dir.join("executions");
+        let names = |path: &Path| -> Vec<_> {
+            let entries = fs::read_dir(path).into_iter().flatten();
+            entries.map(|entry| entry.expect("an entry").file_name()).collect()
+        };
+        wait_for("the directories to be cleaned", || {
+            (names(&all) == ["1"] && names(&all.join("1")) == ["work"]).then_some(())
+        });
+        assert_eq!(names(&all.join("1/work")), ["result"]);
     });
-    assert_eq!(names(&all.join("1/work")), ["result"]);
 }
 
 #[test]
@@ -585,8 +645,12 @@ fn is_left(hub: &Hub, number: &str) -> bool {
 
 #[test]
 fn a_hub_that_ends_leaves_executions_running_and_the_next_one_finds_them() {
-    for crash in [false, true] {
-        let (directory, hub) = hub();
+    for (sessions, crash) in
+        [SessionKind::Process, SessionKind::Tmux].into_iter().flat_map(|it| [(it, false), (it, true)])
+    {
+        let (directory, config) =
+            (tempfile::tempdir().expect("a directory"), ExecutorConfig { sessions, ..config() });
+        let hub = Hub::with(directory.path(), &config);
         let ending = hub.run("echo $$ >main; sleep 0.5; echo over; exit 5");
         let staying = hub.run("echo $$ >main; sleep 1000");
         let slow = hub.request("echo $$ >main; sleep 1000", r#"{"timeout_seconds":2}"#);
@@ -599,7 +663,7 @@ fn a_hub_that_ends_leaves_executions_running_and_the_next_one_finds_them() {
         wait_for("a script to end by itself", || (!is_alive(&pids[0])).then_some(()));
         assert!(is_alive(&pids[1]));
 
-        let hub = Hub::start(directory.path());
+        let hub = Hub::with(directory.path(), &config);
         assert_eq!(hub.ends(ending), (Failed, Some(5), "exit code 5".into()));
         assert_eq!(hub.log(ending), b"over\n");
         assert_eq!(hub.ends(slow).0, TimedOut);
@@ -612,15 +676,19 @@ fn a_hub_that_ends_leaves_executions_running_and_the_next_one_finds_them() {
 
 #[test]
 fn an_execution_whose_shim_was_killed_is_lost_and_its_processes_with_it() {
-    for restart in [false, true] {
-        let (directory, hub) = hub();
+    for (sessions, restart) in
+        [SessionKind::Process, SessionKind::Tmux].into_iter().flat_map(|it| [(it, false), (it, true)])
+    {
+        let (directory, config) =
+            (tempfile::tempdir().expect("a directory"), ExecutorConfig { sessions, ..config() });
+        let hub = Hub::with(directory.path(), &config);
         let task = hub.run("echo $PPID >shim; setsid sleep 1000 & echo $! >away; echo $$ >main; wait");
         let [shim, away, main] = ["shim", "away", "main"].map(|name| hub.note(task, name));
         let kill = || std::process::Command::new("kill").args(["-9", &shim]).status().expect("ran");
         let hub = if restart {
             hub.crash();
             assert!(kill().success());
-            Hub::start(directory.path())
+            Hub::with(directory.path(), &config)
         } else {
             assert!(kill().success());
             hub
@@ -647,6 +715,15 @@ fn an_execution_that_was_claimed_and_never_started_is_lost_and_never_started_aga
     assert!(hub.log(task).is_empty());
     hub.stop_task(blocker);
     assert_eq!(hub.ends(blocker).0, Stopped);
+}
+
+#[test]
+fn a_shim_that_cannot_even_complain_ends_in_order() {
+    // As on a full disk: every write to it fails.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let mut shim = std::process::Command::new(env!("CARGO_BIN_EXE_taskhub"));
+    let status = shim.args(["shim", "/nowhere"]).stderr(full).status().expect("ran");
+    assert_eq!(status.code(), Some(1));
 }
 
 #[test]

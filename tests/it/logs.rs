@@ -43,10 +43,18 @@ fn path(task: &str, query: &str) -> String {
     format!("/api/exec/{task}/logs/stream{query}")
 }
 
+/// The execution's number and the byte that the id of a message names.
+fn cursor(message: &Value) -> (u64, u64) {
+    let (number, offset) = message["id"].as_str().expect("an id").split_once('-').expect("two numbers");
+    (number.parse().expect("a number"), offset.parse().expect("bytes"))
+}
+
 /// Follows one log, and holds what came of it.
 struct Watcher {
     stream: Stream,
     bytes: Vec<u8>,
+    /// Which log the ids name, once one has said so.
+    number: Option<u64>,
     /// Where the next piece has to start.
     at: u64,
     resets: usize,
@@ -60,20 +68,26 @@ impl Watcher {
     /// With a query that starts at `at`.
     async fn from(client: &Client, task: &str, query: &str, at: u64) -> Self {
         let stream = Stream::at(client, &path(task, query), "LogEvent", None).await;
-        Self { stream, bytes: Vec::new(), at, resets: 0 }
+        Self { stream, bytes: Vec::new(), number: None, at, resets: 0 }
     }
 
     /// Where it left off, as a browser reopens a stream.
     async fn resume(self, client: &Client, task: &str) -> Self {
-        let stream = Stream::at(client, &path(task, ""), "LogEvent", Some(&self.at.to_string())).await;
+        let stream = Stream::at(client, &path(task, ""), "LogEvent", Some(&self.id())).await;
         Self { stream, ..self }
+    }
+
+    /// The id of whoever has seen as much.
+    fn id(&self) -> String {
+        format!("{}-{}", self.number.expect("a message"), self.at)
     }
 
     /// One message, checked and taken in.
     async fn next(&mut self) -> Value {
         let message = self.stream.next().await;
         let data = &message["data"];
-        let id: u64 = message["id"].as_str().expect("an id").parse().expect("a number");
+        let (number, offset) = cursor(&message);
+        assert_eq!(*self.number.get_or_insert(number), number, "one stream, one log");
         match message["event"].as_str().expect("a word") {
             "log" => {
                 let piece = match (&data["text"], &data["base64"]) {
@@ -92,7 +106,7 @@ impl Watcher {
             }
             _ => {}
         }
-        assert_eq!(id, self.at);
+        assert_eq!(offset, self.at);
         message
     }
 
@@ -122,7 +136,7 @@ async fn watched(client: &Client, task: &str, query: &str) -> (Vec<u8>, usize) {
     let first = Watcher::from(client, task, query, 0).await.stream.next().await;
     let at = match first["data"]["offset"].as_u64() {
         Some(offset) => offset,
-        None => first["id"].as_str().expect("an id").parse().expect("a number"),
+        None => cursor(&first).1,
     };
     let mut watcher = Watcher::from(client, task, query, at).await;
     watcher.end().await;
@@ -189,11 +203,11 @@ async fn half_a_character_waits_for_its_rest() {
     let (task, execution) = run(&hub.client, &script).await;
     let mut watcher = Watcher::open(&hub.client, &task).await;
     let first = watcher.next().await;
-    assert_eq!((&first["data"]["text"], &first["id"]), (&json!("a"), &json!("1")));
+    assert_eq!((&first["data"]["text"], &first["id"]), (&json!("a"), &json!("1-1")));
     watcher.stream.assert_silent(Duration::from_millis(300)).await;
     go(hub.directory.path(), &execution);
     let second = watcher.next().await;
-    assert_eq!((&second["data"]["text"], &second["id"]), (&json!("€b\r\u{2028}"), &json!("9")));
+    assert_eq!((&second["data"]["text"], &second["id"]), (&json!("€b\r\u{2028}"), &json!("1-9")));
     let third = watcher.next().await;
     // Nothing can follow any more, so it is not a character.
     assert_eq!((&third["data"]["text"], &third["data"]["base64"]), (&Value::Null, &json!("ww==")));
@@ -228,10 +242,12 @@ async fn who_stands_nowhere_in_the_log_is_told_and_gets_all_of_it() {
     let hub = Hub::start().await;
     let (task, _) = run(&hub.client, "printf 'all of it'").await;
     has_ended(&hub.client, &task).await;
-    for id in ["10", "9223372036854775807", "18446744073709551615", "-1", "nonsense", "7c1e9a42-1042", "007"]
-    {
+    let beyond = ["10", "1-10", "9223372036854775807", "1-9223372036854775807"];
+    let elsewhere = ["2-3", "9223372036854775807-3"];
+    let odd = ["18446744073709551615", "-1", "nonsense", "7c1e9a42-1042", "007", "01-3", "1-3-4"];
+    for id in [&beyond[..], &elsewhere, &odd].concat() {
         let stream = Stream::at(&hub.client, &path(&task, ""), "LogEvent", Some(id)).await;
-        let mut watcher = Watcher { stream, bytes: Vec::new(), at: 99, resets: 0 };
+        let mut watcher = Watcher { stream, bytes: Vec::new(), number: None, at: 99, resets: 0 };
         let reset = watcher.next().await;
         assert_eq!((&reset["event"], &reset["data"]["size"]), (&json!("reset"), &json!(9)), "{id}");
         watcher.end().await;
@@ -239,6 +255,40 @@ async fn who_stands_nowhere_in_the_log_is_told_and_gets_all_of_it() {
     }
     let typo = hub.client.get(&path(&task, "?offset=x")).await;
     assert_eq!((typo.status.as_u16(), &typo.body["field"]), (400, &json!("offset")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_after_the_next_execution_has_begun_gets_the_rest_of_the_first() {
+    let hub = Hub::start().await;
+    let client = &hub.client;
+    let (task, first) = run(client, &format!("echo first; {WAIT} echo more")).await;
+    let mut watcher = Watcher::open(client, &task).await;
+    watcher.until(6).await;
+    let (id, offset) = (watcher.id(), watcher.at.to_string());
+    let first_id = first["id"].as_str().expect("an id").to_owned();
+    go(hub.directory.path(), &first);
+    has_ended(client, &task).await;
+    let request = json!({ "script_content": "echo the second, and longer than the first" });
+    let second = client.post(&format!("/api/exec/{task}"), request).await.body;
+    has_ended(client, &task).await;
+
+    // As a browser does: the same URL, and the id of the last message.
+    let mut watcher = watcher.resume(client, &task).await;
+    let end = watcher.end().await;
+    assert_eq!((&end["execution_id"], watcher.bytes.as_slice()), (&first["id"], &b"first\nmore\n"[..]));
+    // The other ways to say the same.
+    for query in [format!("?last_event_id={id}"), format!("?execution_id={first_id}&last_event_id={offset}")]
+    {
+        assert_eq!(watched(client, &task, &query).await, (b"more\n".to_vec(), 0), "{query}");
+    }
+    // A number of bytes names no log: it is one of the latest, as long as nobody says otherwise.
+    let (bytes, resets) = watched(client, &task, &format!("?last_event_id={offset}")).await;
+    assert_eq!((bytes.as_slice(), resets), (&b"cond, and longer than the first\n"[..], 0));
+    // Who asks for one log with the id of another is told.
+    let query = format!("?execution_id={}&last_event_id={id}", second["id"].as_str().expect("an id"));
+    let mut stream = Stream::at(client, &path(&task, &query), "LogEvent", None).await;
+    let reset = stream.next().await;
+    assert_eq!((&reset["event"], &reset["id"]), (&json!("reset"), &json!("2-0")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +306,7 @@ async fn the_end_tells_the_outcome_and_tells_it_again() {
 
     let mut again = watcher.resume(&hub.client, &task).await;
     let message = again.next().await;
-    assert_eq!((&message["event"], &message["id"]), (&json!("end"), &json!("4")));
+    assert_eq!((&message["event"], &message["id"]), (&json!("end"), &json!("1-4")));
     assert_eq!(message["data"], end);
     assert_eq!(again.stream.parser.retry_ms, Some(END_RETRY_MS));
     assert!(again.stream.try_next().await.is_none());
@@ -403,6 +453,33 @@ async fn a_log_has_one_tailer_while_it_is_watched_and_none_otherwise() {
     standing(0, 0).await;
     // What has ended is read without one.
     assert_eq!(watched(&hub.client, &busy, "").await, (b"done\n".to_vec(), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_the_place_of_a_log_is_neither_overwritten_nor_shown() {
+    let hub = Hub::start().await;
+    let (client, place) = (&hub.client, tempfile::tempdir().expect("a directory"));
+    let dear = place.path().join("dear");
+    std::fs::write(&dear, "a secret").expect("written");
+    let logs = hub.directory.path().join("logs");
+    std::os::unix::fs::symlink(&dear, logs.join("task-1.log")).expect("linked");
+    let (task, _) = run(client, "echo mine").await;
+    has_ended(client, &task).await;
+    assert_eq!(client.get(&format!("/api/exec/{task}/logs")).await.body["text"], "mine\n");
+    assert_eq!(std::fs::read_to_string(&dear).expect("there"), "a secret");
+
+    // A script puts a link in the place of its own log.
+    let script =
+        format!("rm {0}/task-2.log; ln -s {1} {0}/task-2.log; echo lost", logs.display(), dear.display());
+    let (task, _) = run(client, &script).await;
+    has_ended(client, &task).await;
+    assert_eq!(std::fs::read_to_string(&dear).expect("there"), "a secret");
+    for part in ["logs", "logs?offset=0", "logs/raw"] {
+        let answer = client.get(&format!("/api/exec/{task}/{part}")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["code"]), (404, &json!("execution_not_found")));
+    }
+    let stream = client.request(Method::GET, &path(&task, "")).send().await.expect("an answer");
+    assert!(!stream.text().await.expect("text").contains("secret"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,5 +29,6 @@ mod spec;
 mod start;
 mod stop;
 mod store;
+mod survival;
 mod tasks;
 mod tokens;

@@ -74,6 +74,22 @@ fn an_address_that_others_can_reach_is_refused_unless_it_is_asked_for_twice() {
 }
 
 #[test]
+fn sessions_that_cannot_be_had_are_refused_with_advice() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let deep = directory.path().join("x".repeat(90));
+    for (path, data, words) in
+        [("/nowhere", directory.path(), "apt-get install tmux"), ("/usr/bin:/bin", &deep, "too long")]
+    {
+        let arguments = ["--listen", "127.0.0.1:0", "--sessions", "tmux", "--data-dir", text(data)];
+        let output =
+            Command::new(BINARY).args(arguments).env("PATH", path).output().expect("the binary runs");
+        let told = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(!output.status.success() && told.trim_end().lines().count() == 1, "{told}");
+        assert!(told.contains(words) && told.contains("--sessions process"), "{told}");
+    }
+}
+
+#[test]
 fn the_specification_is_printed_without_a_hub() {
     let output = start(&["openapi"]);
     assert!(output.status.success());

@@ -1,29 +1,24 @@
 //! The limit on a script's memory: on the address space of each of its processes (RLIMIT_AS), which is what a
 //! machine offers without privileges. What is refused to a script is refused by its own `malloc`; nobody is killed.
 //!
-//! A child begins with its parent's limits. So this process takes the limit upon itself for the moment of the
-//! start, the soft one, which it can lift again, and then fixes it in the child; a process that the child has started by
-//! then could still lift its own. Rejected: a shell with `ulimit` in between, which would hide why a script cannot be
-//! started; setting it only afterwards, which a quick fork escapes.
+//! A child begins with its parent's limits, so this process takes the limit upon itself, for good and before anything
+//! is started: there is no moment in which a process of the script could raise its own. The least limit
+//! that can be asked for is three times what this process addresses. Only the privilege to raise any limit
+//! (CAP_SYS_RESOURCE, which root has) lifts it.
+//!
+//! Rejected: the soft limit alone, lifted again after the start, and the hard one set in the child afterwards:
+//! what the child starts meanwhile keeps the right to lift it. A shell with `ulimit` in between, which would hide why a
+//! script cannot be started.
 
 use std::io;
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Starts something that may have no more than `bytes` of address space.
-pub(super) fn limited(bytes: Option<u64>, start: impl FnOnce() -> io::Result<Pid>) -> io::Result<Pid> {
-    let Some(bytes) = bytes else {
-        return start();
-    };
-    let own = getrlimit(Resource::As);
-    let limit = Some(own.maximum.map_or(bytes, |maximum| bytes.min(maximum)));
-    setrlimit(Resource::As, Rlimit { current: limit, ..own })?;
-    let started = start();
-    setrlimit(Resource::As, own)?;
-    if let Ok(pid) = started
-        && let Err(error) = prlimit(Some(pid), Resource::As, Rlimit { current: limit, maximum: limit })
-    {
-        eprintln!("the script may lift its memory limit: {error}");
-    }
-    started
+/// Leaves this process, and all that it will start, no more than `bytes` of address space.
+///
+/// # Errors
+/// When the limit cannot be set: the script must not run without it.
+pub(super) fn limit(bytes: u64) -> io::Result<()> {
+    let maximum = getrlimit(Resource::As).maximum.map_or(bytes, |maximum| bytes.min(maximum));
+    Ok(setrlimit(Resource::As, Rlimit { current: Some(maximum), maximum: Some(maximum) })?)
 }

@@ -12,16 +12,20 @@ mod memory;
 mod output;
 mod script;
 mod signals;
+mod terminal;
 mod watch;
 
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{getpid, set_child_subreaper, setsid};
+use rustix::stdio::dup2_stderr;
 use thiserror::Error;
 
 use crate::domain::clock::Timestamp;
@@ -34,9 +38,10 @@ use output::CappedLog;
 use script::Script;
 pub(super) use script::inherited as inherited_environment;
 use signals::Signals;
+use terminal::Terminal;
 
-/// A full disk must not cost the result: it is tried this often, this far apart.
-const RESULT_ATTEMPTS_MAX: u32 = 600;
+/// A full disk must not cost the result: it is tried this often, this far apart. A day: by then somebody has made room.
+const RESULT_ATTEMPTS_MAX: u32 = 24 * 3600;
 const RESULT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why nothing was started and no result was left. Said on standard error, which is the file `shim.err`.
@@ -56,18 +61,42 @@ enum ShimError {
     Result(#[source] io::Error),
 }
 
-/// Runs the execution prepared in `directory`. Returns when nothing of it is left running.
-pub fn run(directory: &Path) -> ExitCode {
-    match execute(&Directory::at(directory)) {
+/// The arguments of [`run`], if this is how the program was called: `taskhub shim [--terminal] DIR`. By hand, since a
+/// parser of all commands is most of what a shim would otherwise execute and keep.
+pub fn called(arguments: impl Iterator<Item = OsString>) -> Option<(PathBuf, bool)> {
+    let mut arguments = arguments.skip(1).peekable();
+    arguments.next_if(|word| word == "shim")?;
+    let has_terminal = arguments.next_if(|word| word == "--terminal").is_some();
+    Some((arguments.next()?.into(), has_terminal)).filter(|_| arguments.next().is_none())
+}
+
+/// Runs the execution prepared in `directory`, and shows its output on this process's terminal, too, if told to.
+/// Returns when nothing of it is left running.
+pub fn run(directory: &Path, has_terminal: bool) -> ExitCode {
+    let directory = Directory::at(directory);
+    // What this process says of itself is nothing for whoever watches the script.
+    if has_terminal && let Err(error) = redirect_errors(&directory) {
+        complain(&format_args!("cannot leave complaints: {error}"));
+    }
+    match execute(&directory, has_terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn execute(directory: &Directory) -> Result<(), ShimError> {
+/// Says something on standard error if that can be. Not `eprintln!`, which panics on a full disk.
+fn complain(words: &dyn Display) {
+    let _ = writeln!(io::stderr(), "{words}");
+}
+
+fn redirect_errors(directory: &Directory) -> io::Result<()> {
+    Ok(dup2_stderr(directory.open_errors()?)?)
+}
+
+fn execute(directory: &Directory, has_terminal: bool) -> Result<(), ShimError> {
     // Refused when it leads a session already, which is as good.
     let _ = setsid();
     let _lock: File = directory.lock().map_err(ShimError::Lock)?.ok_or(ShimError::Locked)?;
@@ -79,14 +108,21 @@ fn execute(directory: &Directory) -> Result<(), ShimError> {
     if spec.open_files_max.is_some()
         && let Err(error) = open_files::set(spec.open_files_max)
     {
-        eprintln!("the script may open as many files as the hub: {error}");
+        complain(&format_args!("the script may open as many files as the hub: {error}"));
     }
-    let exit = watched(directory, &spec, &signals);
+    let terminal = match has_terminal.then(Terminal::open).transpose() {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            complain(&format_args!("the output is not shown on the terminal: {error}"));
+            None
+        }
+    };
+    let exit = watched(directory, &spec, &signals, terminal);
     record(directory, &exit).map_err(ShimError::Result)
 }
 
 /// From here on, whatever goes wrong is the execution's result.
-fn watched(directory: &Directory, spec: &Spec, signals: &Signals) -> Exit {
+fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Option<Terminal>) -> Exit {
     if directory.stop_requested() {
         return ended(ExitEnd::Stopped, "stopped before it started");
     }
@@ -98,13 +134,14 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals) -> Exit {
         }
     };
     let exit = match Script::start(directory, spec) {
-        Ok(script) => watch::watch(script, directory, spec, signals, &mut log),
+        Ok(script) => watch::watch(script, directory, spec, signals, &mut log, terminal),
         Err(error) => ended(ExitEnd::Failed, &format!("could not start: {error}")),
     };
-    if let Err(error) = log.finish() {
-        eprintln!("the log is not complete: {error}");
+    match log.finish() {
+        Ok(()) => exit,
+        // On a disk that is still full the log itself cannot say so.
+        Err(error) => exit.remarked(&format!("its log is not complete: {error}")),
     }
-    exit
 }
 
 fn ended(end: ExitEnd, reason: &str) -> Exit {
@@ -122,11 +159,32 @@ fn record(directory: &Directory, exit: &Exit) -> io::Result<()> {
     loop {
         match directory.write_exit(exit) {
             Err(error) if attempt < RESULT_ATTEMPTS_MAX && directory.path().exists() => {
-                eprintln!("cannot leave the result yet: {error}");
+                // Once, or it would fill what is to become free.
+                if attempt == 1 {
+                    complain(&format_args!("cannot leave the result yet: {error}"));
+                }
                 attempt += 1;
                 thread::sleep(RESULT_PAUSE);
             }
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hubs_own_call_makes_a_shim() {
+        let call = |words: &[&str]| called(words.iter().map(OsString::from));
+        assert_eq!(call(&["taskhub", "shim", "/d"]), Some(("/d".into(), false)));
+        assert_eq!(call(&["/d", "shim", "--terminal", "/d/7"]), Some(("/d/7".into(), true)));
+        for words in
+            [&["taskhub"][..], &["taskhub", "shim"], &["taskhub", "serve", "shim", "/d"], &["shim", "/d"]]
+        {
+            assert_eq!(call(words), None, "{words:?}");
+        }
+        assert_eq!(call(&["taskhub", "shim", "/d", "/e"]), None);
     }
 }

@@ -20,6 +20,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::fs::OFlags;
+
 /// What is remembered of the end: memory of the shim.
 const TAIL_BYTES_MAX: u64 = 1 << 20;
 /// Room for the two marks, and for a last word about a full disk.
@@ -46,7 +48,9 @@ pub(super) struct CappedLog<W = File> {
 impl CappedLog {
     /// Opens the log for appending; what is there already counts.
     pub fn open(path: &Path, log_bytes_max: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        // The hub has made it; a link in its place would lead the output elsewhere.
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
         let size = file.metadata()?.len();
         Ok(Self::new(file, size, log_bytes_max))
     }

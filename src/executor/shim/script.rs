@@ -42,6 +42,8 @@ pub(super) enum StartError {
     WorkingDirectory(#[source] io::Error),
     #[error("the interpreter named in the script's first line does not exist")]
     NoInterpreter,
+    #[error("cannot limit its memory: {0}")]
+    Memory(#[source] io::Error),
     #[error("{0}")]
     Spawn(#[source] io::Error),
 }
@@ -87,13 +89,13 @@ impl Script {
             .stdin(input(directory).map_err(StartError::Spawn)?)
             .stdout(writer.try_clone().map_err(StartError::Spawn)?)
             .stderr(writer);
-        let main =
-            memory::limited(spec.memory_bytes_max, || spawn(&mut command)).map_err(|error| {
-                match error.kind() {
-                    ErrorKind::NotFound if has_interpreter => StartError::NoInterpreter,
-                    _ => StartError::Spawn(error),
-                }
-            })?;
+        if let Some(bytes) = spec.memory_bytes_max {
+            memory::limit(bytes).map_err(StartError::Memory)?;
+        }
+        let main = spawn(&mut command).map_err(|error| match error.kind() {
+            ErrorKind::NotFound if has_interpreter => StartError::NoInterpreter,
+            _ => StartError::Spawn(error),
+        })?;
         Ok(Self { main, output })
     }
 }

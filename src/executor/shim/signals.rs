@@ -1,6 +1,6 @@
 //! The signals a shim lives by, turned into something that can be polled.
 //!
-//! TERM, INT and HUP ask it to stop; CHLD says that a process has ended. The handlers only note and wake.
+//! TERM, INT, QUIT and HUP ask it to stop; CHLD says that a process has ended. The handlers only note and wake.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::low_level::signal_name;
 use signal_hook::{flag, low_level};
 
@@ -23,7 +23,7 @@ impl Signals {
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         let stop = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGTERM, SIGINT, SIGHUP] {
+        for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP] {
             // First the note, then the wake-up: handlers run in the order of their registration.
             let number = usize::try_from(signal).map_err(io::Error::other)?;
             flag::register_usize(signal, Arc::clone(&stop), number)?;

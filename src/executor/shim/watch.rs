@@ -23,9 +23,11 @@ use crate::domain::clock::Timestamp;
 use super::super::contract::{Exit, ExitEnd, Spec};
 use super::super::directory::Directory;
 use super::super::processes::{self, Process};
+use super::complain;
 use super::output::CappedLog;
 use super::script::Script;
 use super::signals::{Signals, named};
+use super::terminal::Terminal;
 
 const CHUNK_BYTES: usize = 64 << 10;
 /// Between two looks at what is left to end: short at first, for most of it ends at once.
@@ -43,7 +45,13 @@ pub(super) fn watch(
     spec: &Spec,
     signals: &Signals,
     log: &mut CappedLog,
+    terminal: Option<Terminal>,
 ) -> Exit {
+    if let Some(terminal) = &terminal
+        && let Err(error) = terminal.hand_over(script.main)
+    {
+        complain(&format_args!("what is typed does not reach the script: {error}"));
+    }
     let deadline = Instant::now() + Duration::from_secs(spec.timeout_seconds.into());
     let mut watch = Watch {
         main: Main { pid: script.main, status: None, is_reaped: false },
@@ -51,13 +59,17 @@ pub(super) fn watch(
         chunk: vec![0; CHUNK_BYTES],
         signals,
         log,
+        terminal,
     };
     let cause = watch.until_something_happens(deadline);
     let is_clean = watch.end_all(Duration::from_millis(spec.grace_ms));
     watch.drain();
+    if let Some(terminal) = watch.terminal.take() {
+        terminal.finish();
+    }
 
     let status = watch.main.status.unwrap_or_default();
-    let (end, mut reason) = match cause {
+    let (end, reason) = match cause {
         Cause::Exit => status.verdict(),
         Cause::Timeout => {
             let reason = format!("did not end within {} s", spec.timeout_seconds);
@@ -71,16 +83,16 @@ pub(super) fn watch(
             (ExitEnd::Stopped, Some(reason))
         }
     };
-    if !is_clean {
-        let remark = "some of its processes could not be killed";
-        reason = Some(reason.map_or(remark.to_owned(), |reason| format!("{reason}; {remark}")));
-    }
-    Exit {
+    let exit = Exit {
         end,
         exit_code: status.exit_code,
         signal: status.signal,
         reason,
         ended_at_ms: Timestamp::now().ms(),
+    };
+    match is_clean {
+        true => exit,
+        false => exit.remarked("some of its processes could not be killed"),
     }
 }
 
@@ -98,6 +110,8 @@ struct Watch<'a> {
     chunk: Vec<u8>,
     signals: &'a Signals,
     log: &'a mut CappedLog,
+    /// Where somebody may look on.
+    terminal: Option<Terminal>,
 }
 
 impl Watch<'_> {
@@ -170,12 +184,21 @@ impl Watch<'_> {
         if let Some(output) = &self.output {
             fds.push(PollFd::new(output, PollFlags::IN));
         }
+        let output_fds = fds.len();
+        if let Some(fd) = self.terminal.as_ref().and_then(Terminal::waits_for) {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::OUT));
+        }
         // Interrupted by a signal: that has left its mark to be polled next time.
         if poll(&mut fds, Some(&timeout)).is_err() {
             return false;
         }
         let is_ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
-        let (signalled, written) = (is_ready(fds.first()), is_ready(fds.get(1)));
+        let signalled = is_ready(fds.first());
+        let written = is_ready(fds[1..output_fds].first());
+        let has_room = is_ready(fds.get(output_fds));
+        if has_room && let Some(terminal) = &mut self.terminal {
+            terminal.flush();
+        }
         if written {
             self.read();
         }
@@ -197,6 +220,9 @@ impl Watch<'_> {
             }
             Ok(count) => {
                 self.log.write(&self.chunk[..count]);
+                if let Some(terminal) = &mut self.terminal {
+                    terminal.show(&self.chunk[..count]);
+                }
                 true
             }
             Err(error) => error.kind() == ErrorKind::Interrupted,

@@ -1,0 +1,157 @@
+//! tmux, for executions in whose sessions a person can attach.
+//!
+//! Each execution has a tmux server of its own, whose socket lies in its directory: nobody else's `kill-server`, and no
+//! fault of one server, reaches another execution; its environment is the one that its script may see, not that of
+//! whichever session came first; and no name can be mistaken for another. tmux runs the shim, as the hub would, on the
+//! session's terminal. When the session is closed the shim hears it (HUP), and ends the execution.
+//!
+//! tmux expands what looks like `#(command)` in names and in `-c`, and cuts its arguments at `;`. So names are made
+//! from the execution's number alone, the directory is the client's own, and arguments are escaped; the command is run
+//! without a shell. The user's configuration is not read: it could close sessions that nobody looks at.
+//!
+//! Rejected: one server for all, which is easier to list and ends all of them when it ends; a viewer of the log beside
+//! the script, with which nobody could answer what asks on the terminal.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Pid;
+use tokio::process::Command;
+
+use super::directory::Directory;
+use super::shim;
+
+/// A socket's path is at most so long: `sun_path` of unix(7), with its NUL.
+const SOCKET_BYTES_MAX: usize = 107;
+/// A number of executions that no hub reaches.
+const NUMBER_MAX: i64 = 9_999_999_999;
+/// A tmux that does not answer in this time must not hold up the execution's end.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+/// The size of a terminal that nobody looks at yet; it takes that of whoever attaches.
+const SIZE: [&str; 4] = ["-x", "120", "-y", "40"];
+
+/// Refuses what could not start a session later.
+///
+/// # Errors
+/// In words, with advice.
+pub(super) fn check(data_dir: &Path) -> Result<(), String> {
+    let longest = Directory::of(data_dir, NUMBER_MAX).tmux_socket();
+    let excess = longest.as_os_str().len().saturating_sub(SOCKET_BYTES_MAX);
+    if excess > 0 {
+        return Err(format!(
+            "the path of the data directory, {}, is {excess} bytes too long for the sockets of tmux; choose a shorter \
+             one, or --sessions process",
+            data_dir.display()
+        ));
+    }
+    let version = std::process::Command::new("tmux").arg("-V").stdin(Stdio::null()).output();
+    match version {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            Err(format!("tmux -V ended with {}; --sessions process does without tmux", output.status))
+        }
+        Err(error) => Err(format!(
+            "tmux cannot be run: {error}; install it (`apt-get install tmux`), or choose --sessions process"
+        )),
+    }
+}
+
+/// Starts a shim for a prepared directory in a session of its own. Answers its process, if tmux has named one.
+///
+/// # Errors
+/// In the words of tmux. The session may have begun all the same: only the lock tells.
+pub(super) async fn begin(program: &Path, directory: &Directory, session: &str) -> io::Result<Option<Pid>> {
+    let mut command = tmux(&directory.tmux_socket());
+    command
+        .args(["new-session", "-d", "-P", "-F", "#{pane_pid}", "-s", session, "-n", session])
+        .args(SIZE)
+        .arg(whole(program.as_os_str()))
+        .args(["shim", "--terminal"])
+        .arg(whole(directory.path().as_os_str()))
+        .current_dir(directory.path());
+    let said = answer(command).await?;
+    Ok(said.trim().parse().ok().and_then(Pid::from_raw))
+}
+
+/// Ends what is left of a session whose execution has ended: a person may have opened more windows in it.
+pub(super) async fn end(directory: &Directory) {
+    let socket = directory.tmux_socket();
+    if socket.exists() {
+        let mut command = tmux(&socket);
+        command.arg("kill-server");
+        // It may be gone by itself by now, which is what is wanted.
+        let _ = answer(command).await;
+    }
+}
+
+/// What a person types to attach, if there is a session.
+pub(super) fn attach_command(directory: &Directory, session: &str) -> Option<String> {
+    let socket = directory.tmux_socket();
+    let quoted = format!("'{}'", socket.to_str()?.replace('\'', r"'\''"));
+    // Quoted, since zsh has an idea of its own of words that begin with `=`.
+    socket.exists().then(|| format!("tmux -S {quoted} attach-session -t '={session}'"))
+}
+
+fn tmux(socket: &PathBuf) -> Command {
+    let mut command = Command::new("tmux");
+    command.args(["-f", "/dev/null", "-S"]).arg(socket);
+    command.env_clear().envs(shim::inherited_environment());
+    command
+}
+
+/// What a command says, when it has succeeded.
+async fn answer(mut command: Command) -> io::Result<String> {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(ANSWER_TIME_MAX, command.output()).await {
+        Ok(output) => output?,
+        Err(_) => return Err(io::Error::new(ErrorKind::TimedOut, "tmux does not answer")),
+    };
+    let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(io::Error::other(format!("tmux: {}", text(&output.stderr)))),
+    }
+}
+
+/// An argument that tmux takes as a whole: a `;` at its end would begin another command.
+fn whole(argument: &OsStr) -> OsString {
+    match argument.as_bytes().strip_suffix(b";") {
+        Some(rest) => OsString::from_vec([rest, br"\;"].concat()),
+        None => argument.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_too_long_for_a_socket_is_refused_with_advice() {
+        let error = check(Path::new(&format!("/{}", "x".repeat(80)))).expect_err("too long");
+        assert!(error.contains("1 bytes too long") && error.contains("--sessions process"), "{error}");
+    }
+
+    #[test]
+    fn what_is_to_be_typed_can_be_typed_in_any_directory() {
+        let data = tempfile::Builder::new().prefix("it's $HOME #(x) ").tempdir().expect("a directory");
+        let directory = Directory::of(data.path(), 7);
+        assert_eq!(attach_command(&directory, "taskhub-7"), None);
+        std::fs::create_dir_all(directory.path()).expect("made");
+        std::fs::write(directory.tmux_socket(), "").expect("written");
+        let command = attach_command(&directory, "taskhub-7").expect("a session");
+        let script = format!("set -- {command}; printf '%s|' \"$@\"");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().expect("ran");
+        let expected = format!("tmux|-S|{}|attach-session|-t|=taskhub-7|", directory.tmux_socket().display());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    }
+
+    #[test]
+    fn no_argument_ends_before_its_end() {
+        assert_eq!(whole(OsStr::new("/a;b")), OsStr::new("/a;b"));
+        assert_eq!(whole(OsStr::new("/a;")), OsStr::new(r"/a\;"));
+    }
+}
