@@ -112,7 +112,7 @@ fn required_scope(method: &str, operation_id: &str) -> Option<Scope> {
     match (method, operation_id) {
         // Whoever starts and watches the hub has no token.
         (_, "health" | "readiness") => None,
-        (_, "startExecution" | "stopExecution") => Some(Scope::Exec),
+        (_, "startExecution" | "stopExecution" | "attachExecution") => Some(Scope::Exec),
         // It allows no more than to read.
         (_, "createEventTicket") => Some(Scope::Read),
         ("get", _) => Some(Scope::Read),

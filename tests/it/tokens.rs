@@ -106,7 +106,7 @@ async fn flags_ask_before_there_is_a_token_and_never() {
 }
 
 /// What each role may do, said once more by hand: the specification must not grow more generous unseen.
-const NEEDED: [(&str, &str); 21] = [
+const NEEDED: [(&str, &str); 22] = [
     ("health", ""),
     ("readiness", ""),
     ("metrics", "read"),
@@ -118,6 +118,7 @@ const NEEDED: [(&str, &str); 21] = [
     ("deleteTask", "write"),
     ("startExecution", "exec"),
     ("stopExecution", "exec"),
+    ("attachExecution", "exec"),
     ("getExecution", "read"),
     ("listExecutions", "read"),
     ("getExecutionLogs", "read"),
