@@ -144,9 +144,9 @@ impl Ring {
             }
             state.log_bytes = log_bytes;
             state.shrink(self.bytes_max, self.events_max);
+            // With the events: whoever finds them sees it, and the other way round.
+            self.head.store(last, Ordering::SeqCst);
         }
-        // After the events, so that whoever sees it finds them.
-        self.head.store(last, Ordering::SeqCst);
         self.published.notify_one();
     }
 

@@ -154,6 +154,11 @@ impl Subscriber {
         matches!(self.stage, Stage::Following) && self.first.is_empty() && self.handed == 0
     }
 
+    /// Cancelled when its client is no longer let in.
+    pub(super) fn gone(&self) -> CancellationToken {
+        self.registration.gone().clone()
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         self.around.draining.is_cancelled()
     }
@@ -333,7 +338,7 @@ impl Subscriber {
     }
 
     /// A stream whose client is no longer let in ends without another word: a farewell would ask it back.
-    fn revoke(&mut self) {
+    pub(super) fn revoke(&mut self) {
         if matches!(self.stage, Stage::Ended | Stage::BrokenOff) {
             return;
         }

@@ -182,3 +182,33 @@ async fn clients_of_one_filter_share_a_group_and_each_gets_its_own_part() {
     let left = tokio::time::timeout(Duration::from_millis(1500), other.next()).await;
     assert!(left.is_err(), "nothing but keepalives follows: {left:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_all_go_at_once_take_nobody_along() {
+    let hub = Hub::with(&["--fanout-threads", "1"]).await;
+    let mut other = Stream::open(&hub.client, "?events=announcement").await;
+    for round in 0..30 {
+        let mut crowd = Vec::new();
+        for _ in 0..20 {
+            crowd.push(Stalled::open(&hub.client, "/api/events/stream").await);
+        }
+        hub.client.wait_for("/api/events/status", |status| status["connected_clients"] == 21).await;
+        // Each is reset at some moment of what is sent to all of them meanwhile.
+        let sending = {
+            let client = hub.client.clone();
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    announce(&client, "all of you").await;
+                }
+            })
+        };
+        for client in crowd {
+            client.socket.set_zero_linger().expect("it takes the option");
+        }
+        sending.await.expect("no panic");
+        hub.client.wait_for("/api/events/status", |status| status["connected_clients"] == 1).await;
+        let last = format!("round {round}");
+        announce(&hub.client, &last).await;
+        while other.next_event().await["data"]["message"] != json!(last) {}
+    }
+}

@@ -72,6 +72,11 @@ impl Groups {
         self.groups[id.0 as usize].as_mut().expect("a group is there as long as it has clients")
     }
 
+    /// One of those in the crowd of a group; a group is gone with the last of its clients.
+    pub fn crowd_at(&self, id: GroupId, index: usize) -> Option<Key> {
+        self.groups.get(id.0 as usize)?.as_ref()?.crowd.get(index).copied()
+    }
+
     /// The groups whose filter lets this event pass.
     pub fn concerned(&mut self, seq: u64, meta: &EventMeta, mut each: impl FnMut(GroupId)) {
         let groups = &mut self.groups;

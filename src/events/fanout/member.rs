@@ -22,6 +22,8 @@ pub struct Member {
     pub place: Place,
     /// Whether it is to be told that its stream lives, when it can be.
     pub is_due: bool,
+    /// Whether it has sent more than was read at once, and is to be heard again.
+    pub is_talking: bool,
     /// Whether it was given the last page that it gets.
     pub is_last: bool,
     /// Set when it is to be closed, and why, once it was sent what is kept for it.
@@ -76,6 +78,7 @@ impl Member {
             state: State::Queued,
             place: Place { cursor, offset: 0 },
             is_due: false,
+            is_talking: false,
             is_last: false,
             leaves: None,
             group: GroupId::default(),

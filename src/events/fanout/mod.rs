@@ -6,6 +6,8 @@
 //! a descriptor and a place in the log. TLS, HTTP/2 and HTTP/1.0 keep the body of their answer, a
 //! [`Subscriber`], which is also how every stream begins.
 
+mod crowd;
+mod fetch;
 mod groups;
 mod mailbox;
 mod member;
@@ -71,7 +73,8 @@ impl Fanout {
     ) -> io::Result<()> {
         let mut threads = Vec::new();
         for (number, mailbox) in self.mailboxes.iter().enumerate() {
-            let shard = Shard::new(mailbox.clone(), around.clone(), Handle::current(), tasks.clone())?;
+            let (runtime, tasks, cut_off) = (Handle::current(), tasks.clone(), cut_off.clone());
+            let shard = Shard::new(mailbox.clone(), around.clone(), runtime, tasks, cut_off)?;
             let (ends, ended) = oneshot::channel();
             thread::Builder::new().name(format!("fanout-{number}")).spawn(move || {
                 // Dropped when the thread ends, however it does.
@@ -141,12 +144,19 @@ impl Fanout {
             }
         };
         let mut ended = std::pin::pin!(ended);
-        // The threads are waited for again below.
-        tokio::select! {
-            () = &mut ended => return,
-            () = cut_off.cancelled() => fanout.post(|| Letter::CutOff),
+        let mut is_cut_off = false;
+        loop {
+            // All are cancel safe.
+            tokio::select! {
+                () = &mut ended => return,
+                () = cut_off.cancelled(), if !is_cut_off => {
+                    is_cut_off = true;
+                    fanout.post(|| Letter::CutOff);
+                }
+                // Somebody who came on the last moment is sent away, too.
+                () = fanout.can_wait.notified() => fanout.wake(),
+            }
         }
-        ended.await;
     }
 
     fn post(&self, letter: impl Fn() -> Letter) {

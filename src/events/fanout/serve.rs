@@ -84,8 +84,11 @@ impl Shard {
         }
         match self.around.feed.ring.after(cursor, PAGE_BYTES, SCAN_MAX) {
             After::Some(stretch) => self.send_stretch(key, stretch, true),
-            // Not both behind the crowd and ahead of it.
-            After::UpToDate => Turn::Over,
+            // The crowd is never ahead of the ring. If it were, this client would have to wait.
+            After::UpToDate => {
+                self.enqueue(key);
+                Turn::Over
+            }
             After::Behind => {
                 member.state = State::Fetching;
                 member.wish.registration.stand(cursor);
@@ -137,6 +140,7 @@ impl Shard {
         member.state = State::Queued;
         let is_whole = member.place.offset == 0;
         match page {
+            Ok(Page::Some(stretch)) if stretch.after != member.place.cursor => self.serve(key),
             Ok(Page::Some(stretch)) => {
                 if self.send_stretch(key, stretch, false) == Turn::More {
                     self.serve(key);
@@ -167,7 +171,10 @@ impl Shard {
         };
         self.unwatch(&member);
         let subscriber = Subscriber::rejoin(self.around.clone(), member.wish, member.place.cursor);
-        self.tasks.spawn_on(tend(member.connection, subscriber, promise), &self.runtime);
+        let tending = tend(member.connection, subscriber, promise);
+        let cut_off = self.cut_off.clone();
+        let tending = async move { cut_off.run_until_cancelled_owned(tending).await };
+        self.tasks.spawn_on(tending, &self.runtime);
     }
 
     /// A keepalive is due, now or when the client can be sent one.

@@ -16,33 +16,25 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
-use std::time::Instant;
 
 use bytes::Bytes;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::events::feed::Page;
-use crate::events::parcel::{Parcel, Place};
 use crate::events::registry::{Crowd, DisconnectReason};
-use crate::events::ring::{After, SCAN_MAX};
-use crate::events::stretch::{Event, Stretch};
 use crate::events::subscriber::Surroundings;
 use crate::peer::{Ending, Patience};
-use crate::store::StoreError;
 
-use super::groups::{GroupId, Groups};
+use super::groups::Groups;
 use super::mailbox::{Letter, Mailbox};
-use super::member::{Member, Sent, State};
+use super::member::{Member, State};
 use super::socket::{self, Input};
 use super::table::{Key, Table};
 
-/// Most bytes that the crowd is sent at once: about what a socket takes, so that more would only have to wait.
-const CROWD_BYTES_MAX: usize = 256 << 10;
 /// Sends between two offers to let another thread run: on one core the requests would wait for the whole crowd.
 const SENDS_BEFORE_YIELD: u32 = 64;
 /// Slots of the table that are looked at in one round of a tick, so that events do not wait for all of them.
@@ -58,15 +50,16 @@ pub struct Shard {
     pub(super) around: Surroundings,
     pub(super) runtime: Handle,
     pub(super) tasks: TaskTracker,
+    pub(super) cut_off: CancellationToken,
     pub(super) table: Table,
     pub(super) groups: Groups,
     /// The seq up to which the crowd was served.
     pub(super) position: u64,
     /// The same, for those who ask from outside.
-    crowd: Crowd,
-    crowd_size: usize,
+    pub(super) crowd: Crowd,
+    pub(super) crowd_size: usize,
     /// Whether a page of the store is on its way to the crowd: it was overtaken by the ring.
-    is_fetching: bool,
+    pub(super) is_fetching: bool,
     /// Clients that have something to be sent.
     pub(super) queue: VecDeque<Key>,
     /// Clients that are ahead of the crowd.
@@ -94,6 +87,7 @@ impl Shard {
         around: Surroundings,
         runtime: Handle,
         tasks: TaskTracker,
+        cut_off: CancellationToken,
     ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, mailbox.bell(), EventData::new_u64(BELL), EventFlags::IN)?;
@@ -104,6 +98,7 @@ impl Shard {
             around,
             runtime,
             tasks,
+            cut_off,
             table: Table::default(),
             groups: Groups::default(),
             position,
@@ -185,78 +180,6 @@ impl Shard {
         self.serve(key);
     }
 
-    /// Sends the crowd what is new; whether there may be more.
-    fn broadcast(&mut self) -> bool {
-        if self.is_fetching {
-            return false;
-        }
-        if self.crowd_size == 0 {
-            self.step(self.around.feed.ring.head());
-            return false;
-        }
-        match self.around.feed.ring.after(self.position, CROWD_BYTES_MAX, SCAN_MAX) {
-            After::Some(stretch) => {
-                self.deliver(&stretch, true);
-                true
-            }
-            After::UpToDate => false,
-            After::Behind => {
-                self.is_fetching = true;
-                self.fetch(None, self.position);
-                false
-            }
-        }
-    }
-
-    /// Sends everybody in the crowd their part of a stretch that begins where the crowd stands.
-    fn deliver(&mut self, stretch: &Stretch, is_live: bool) {
-        let mut concerned: HashMap<GroupId, Vec<Event<'_>>> = HashMap::new();
-        for event in stretch.events() {
-            let meta = &event.entry().meta;
-            self.groups.concerned(event.seq, meta, |id| concerned.entry(id).or_default().push(event));
-        }
-        for (id, events) in concerned {
-            let group = self.groups.group(id);
-            if !group.crowd.is_empty() {
-                let (shape, epoch) = (group.shape.clone(), self.around.feed.epoch());
-                let parcel = match shape.filter.is_empty() {
-                    true => Parcel::of(stretch, epoch, &shape),
-                    false => Parcel::of_events(stretch, epoch, shape.format, events.into_iter()),
-                };
-                self.send_to_crowd(id, &parcel, parcel.published.filter(|_| is_live));
-            }
-        }
-        self.step(stretch.until);
-    }
-
-    fn send_to_crowd(&mut self, id: GroupId, parcel: &Parcel, published: Option<Instant>) {
-        let (mut at, mut sent) = (0, 0);
-        while let Some(&key) = self.groups.group(id).crowd.get(at) {
-            let member = self.table.get(key).expect("the crowd are members");
-            match member.send(parcel, 0) {
-                Sent::Whole => at += 1,
-                Sent::Part => {
-                    self.leave_crowd(key);
-                    self.block(key);
-                }
-                Sent::Ended => self.end(key, drop),
-            }
-            sent += 1;
-            if self.yields() {
-                self.note_latency(published, std::mem::take(&mut sent));
-            }
-        }
-        self.note_latency(published, sent);
-    }
-
-    pub(super) fn note_latency(&self, published: Option<Instant>, sends: u64) {
-        if let Some(published) = published
-            && sends > 0
-        {
-            self.around.latency.note_all(published.elapsed(), sends);
-        }
-    }
-
     /// Lets another thread run now and then; whether it did.
     pub(super) fn yields(&mut self) -> bool {
         self.sends += 1;
@@ -266,58 +189,6 @@ impl Shard {
             thread::yield_now();
         }
         is_time
-    }
-
-    /// The crowd stands at `position` now, and who was ahead of it may not be any more.
-    fn step(&mut self, position: u64) {
-        if position == self.position {
-            return;
-        }
-        self.position = position;
-        self.crowd.store(position, Relaxed);
-        for key in std::mem::take(&mut self.ahead) {
-            self.serve(key);
-        }
-    }
-
-    pub(super) fn join_crowd(&mut self, key: Key) {
-        let Some(member) = self.table.get(key) else {
-            return;
-        };
-        let group = self.groups.group(member.group);
-        member.state = State::Crowd;
-        member.index = group.crowd.len();
-        member.wish.registration.join(&self.crowd);
-        group.crowd.push(key);
-        self.crowd_size += 1;
-    }
-
-    /// From here on it has a place of its own: where the crowd stands, unless that was noted already.
-    fn leave_crowd(&mut self, key: Key) {
-        let Some(member) = self.table.get(key) else {
-            return;
-        };
-        let (group, index) = (member.group, member.index);
-        member.state = State::Queued;
-        let crowd = &mut self.groups.group(group).crowd;
-        crowd.swap_remove(index);
-        self.crowd_size -= 1;
-        if let Some(&moved) = crowd.get(index)
-            && let Some(moved) = self.table.get(moved)
-        {
-            moved.index = index;
-        }
-    }
-
-    /// Takes a client of the crowd out of it, to be served by itself.
-    pub(super) fn set_apart(&mut self, key: Key) {
-        let position = self.position;
-        if let Some(member) = self.table.get(key)
-            && member.state == State::Crowd
-        {
-            member.place = Place { cursor: position, offset: 0 };
-            self.leave_crowd(key);
-        }
     }
 
     /// Its socket takes nothing more; the kernel says when it does.
@@ -350,31 +221,6 @@ impl Shard {
     pub(super) fn unwatch(&self, member: &Member) {
         // One that is not watched needs no unwatching.
         let _ = epoll::delete(&self.epoll, &member.connection.socket);
-    }
-
-    /// Has a page of the store read, for one client or for the crowd.
-    pub(super) fn fetch(&self, key: Option<Key>, cursor: u64) {
-        let (feed, mailbox) = (self.around.feed.clone(), self.mailbox.clone());
-        let fetching = async move {
-            let page = feed.page(cursor).await;
-            mailbox.post(Letter::Page(key, page));
-        };
-        self.tasks.spawn_on(fetching, &self.runtime);
-    }
-
-    fn take_page_for_crowd(&mut self, page: Result<Page, StoreError>) {
-        self.is_fetching = false;
-        match page {
-            Ok(Page::Some(stretch)) => self.deliver(&stretch, false),
-            // Each for itself, then: some want to be told, some want a snapshot.
-            Ok(Page::Expired { .. }) | Err(_) => {
-                for key in self.table.keys() {
-                    self.set_apart(key);
-                    self.enqueue(key);
-                }
-                self.step(self.around.feed.ring.oldest() - 1);
-            }
-        }
     }
 
     /// One round of a tick, or of the farewells; whether there is more.
@@ -457,13 +303,23 @@ impl Shard {
                 self.end(key, drop);
             }
             Input::Silence => {}
-            Input::More => self.talkers.push(key),
+            Input::More => {
+                // Once, however often the kernel says so.
+                if let Some(member) = self.table.get(key)
+                    && !std::mem::replace(&mut member.is_talking, true)
+                {
+                    self.talkers.push(key);
+                }
+            }
         }
     }
 
     fn hear_talkers(&mut self) -> bool {
         for key in std::mem::take(&mut self.talkers) {
-            self.hear_input(key, EventFlags::empty());
+            if let Some(member) = self.table.get(key) {
+                member.is_talking = false;
+                self.hear_input(key, EventFlags::empty());
+            }
         }
         !self.talkers.is_empty()
     }

@@ -2,7 +2,6 @@
 //! sent a snapshot. A task of its own does for it what the body of an answer does for others, and gives it back.
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::events::frame::{self, LAST_CHUNK};
@@ -14,14 +13,14 @@ use super::mailbox::Promise;
 use super::member::Member;
 use super::socket;
 
+/// Not cancel safe for the stream, which then ends where it is.
 pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise) {
     let Bare { socket, fate, place } = connection;
     // A socket that cannot be used is dead.
-    let Ok(mut socket) = TcpStream::from_std(socket) else {
+    let Ok(socket) = TcpStream::from_std(socket) else {
         return;
     };
-    // How long a snapshot takes is not the client's fault.
-    let _ = Patience::Stalled.set(&socket);
+    let revoked = subscriber.gone();
     loop {
         // Whichever comes first, the other one is not needed any more.
         let next = tokio::select! {
@@ -34,7 +33,12 @@ pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise
             // In the middle of a message: the missing end says so.
             Some(Err(_)) => return,
         };
-        if let Err(error) = socket.write_all(&bytes).await {
+        let written = tokio::select! {
+            written = write(&socket, &bytes) => written,
+            () = gone(&socket, &fate) => return,
+            () = revoked.cancelled(), if !is_last => return subscriber.revoke(),
+        };
+        if let Err(error) = written {
             fate.note_error(&error);
             return;
         }
@@ -47,10 +51,31 @@ pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise
         if is_last {
             return socket::close(socket);
         }
-        let _ = Patience::Usual.set(&socket);
         let (wish, cursor) = subscriber.into_wish();
         return promise.keep(Member::new(Bare { socket, fate, place }, wish, cursor), false);
     }
+}
+
+/// Writes everything, patient with a client that does not read.
+async fn write(socket: &TcpStream, mut bytes: &[u8]) -> std::io::Result<()> {
+    let mut patience = Patience::Usual;
+    while !bytes.is_empty() {
+        match socket.try_write(bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if patience == Patience::Usual {
+                    patience = Patience::Stalled;
+                    patience.set(socket)?;
+                }
+                socket.writable().await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if patience == Patience::Stalled {
+        Patience::Usual.set(socket)?;
+    }
+    Ok(())
 }
 
 /// Waits until the client has gone.

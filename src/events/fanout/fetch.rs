@@ -1,0 +1,39 @@
+//! Pages of the store, read by tasks, so that no fan-out thread ever waits for a disk.
+
+use std::sync::Arc;
+
+use crate::events::feed::{Feed, Page};
+use crate::store::StoreError;
+
+use super::mailbox::{Letter, Mailbox};
+use super::shard::Shard;
+use super::table::Key;
+
+impl Shard {
+    /// Has a page of the store read, for one client or for the crowd.
+    pub(super) fn fetch(&self, key: Option<Key>, cursor: u64) {
+        let feed = self.around.feed.clone();
+        let errand = Errand { mailbox: self.mailbox.clone(), key, page: Err(StoreError::Aborted) };
+        self.tasks.spawn_on(errand.run(feed, cursor), &self.runtime);
+    }
+}
+
+/// A page that is being fetched. Whatever happens to the task, somebody is told.
+struct Errand {
+    mailbox: Arc<Mailbox>,
+    key: Option<Key>,
+    page: Result<Page, StoreError>,
+}
+
+impl Errand {
+    async fn run(mut self, feed: Feed, cursor: u64) {
+        self.page = feed.page(cursor).await;
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        let page = std::mem::replace(&mut self.page, Err(StoreError::Aborted));
+        self.mailbox.post(Letter::Page(self.key, page));
+    }
+}
