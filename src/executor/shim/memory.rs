@@ -3,7 +3,7 @@
 //!
 //! A child begins with its parent's limits, so this process takes the limit upon itself, for good and before anything
 //! is started: there is no moment in which a process of the script could raise its own. The least limit
-//! that can be asked for is three times what this process addresses. Only the privilege to raise any limit
+//! that can be asked for is more than twice what this process addresses. Only the privilege to raise any limit
 //! (CAP_SYS_RESOURCE, which root has) lifts it.
 //!
 //! Rejected: the soft limit alone, lifted again after the start, and the hard one set in the child afterwards:
