@@ -19,7 +19,7 @@ const browser = await chromium.launch({
 });
 const page = await browser.newPage();
 await page.exposeFunction("print", (line) => { process.stdout.write(`${line}\n`); });
-await page.goto(new URL("/health", stream).href);
+await page.goto(new URL("/docs", stream).href);
 await page.evaluate(({ address, types }) => {
   const source = new EventSource(address);
   const received = (message) => {
