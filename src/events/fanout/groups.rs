@@ -234,6 +234,7 @@ mod tests {
         assert_eq!(concerned(&mut groups, 1, &of_ada), [first]);
         groups.leave(first);
         assert_eq!(concerned(&mut groups, 2, &of_ada), []);
+        assert_eq!(groups.crowd_at(first, 0), None, "whoever asks for it has to do without");
         assert!(groups.by_shape.is_empty() && groups.by_assignee.is_empty());
         let (again, _) = groups.enter(&shape(EventFilter::default()));
         assert_eq!(again, first, "its number is free again");
