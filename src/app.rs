@@ -13,9 +13,10 @@ use crate::auth::{Asking, Auth};
 use crate::config::{Config, ServerConfig};
 use crate::events::Events;
 use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions};
-use crate::http::{self, DataDir, Rooms};
+use crate::http::{self, Rooms};
 use crate::metrics::Metrics;
 use crate::open_files;
+use crate::places::Places;
 use crate::server;
 use crate::service::Service;
 use crate::shutdown::Shutdown;
@@ -96,8 +97,16 @@ impl App {
         shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
         let logs = LogStreams::new(service.clone(), data_dir.clone(), &events, shutdown.tasks.clone());
         let sessions = Sessions::new(data_dir.clone(), config.executor.sessions);
-        let data = DataDir(data_dir.clone());
-        let rooms = Rooms { auth: auth.clone(), service, events, logs, sessions, metrics, data_dir: data };
+        let rooms = Rooms {
+            auth: auth.clone(),
+            service,
+            events,
+            logs,
+            sessions,
+            metrics,
+            places: Places::new(config.server.streams_per_client_max),
+            data_dir: data_dir.clone(),
+        };
         server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
         Ok(Self {
             addresses,

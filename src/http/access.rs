@@ -5,13 +5,10 @@
 //! scope: a route that somebody forgets to describe is closed, not open. Pages are for everybody, since a
 //! browser shows no token when it opens one; there is nothing in them.
 //!
-//! Whoever was let in goes with the request: a [`Principal`], the [`Actor`] that it is, and a [`Service`] that acts in its
-//! name.
+//! Whoever was let in goes with the request: a [`Principal`], and a [`Service`] that acts in its name.
 
-use std::sync::Arc;
-
+use poem::Request;
 use poem::http::{Method, header};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 use crate::auth::{Auth, Principal, Refusal};
 use crate::domain::token::{Actor, Scope};
@@ -20,55 +17,29 @@ use crate::service::Service;
 use super::forwarded::Proxies;
 use super::pace::Pace;
 use super::problem::{Code, Problem};
-use super::{pages, spec};
+use super::{operation, pages};
 
 /// What a ticket is called in a query.
 pub const TICKET: &str = "ticket";
 
 #[derive(Debug)]
-struct Doors {
+pub struct Access {
     auth: Auth,
     service: Service,
     proxies: Proxies,
     pace: Option<Pace>,
 }
 
-#[derive(Debug, Clone)]
-pub struct Access(Arc<Doors>);
-
 impl Access {
     pub fn new(auth: Auth, service: Service, proxies: Proxies, pace: Option<Pace>) -> Self {
-        Self(Arc::new(Doors { auth, service, proxies, pace }))
+        Self { auth, service, proxies, pace }
     }
-}
 
-impl<E: Endpoint<Output = Response>> Middleware<E> for Access {
-    type Output = Accessible<E>;
-
-    fn transform(&self, inner: E) -> Accessible<E> {
-        Accessible { doors: self.0.clone(), inner }
-    }
-}
-
-#[derive(Debug)]
-pub struct Accessible<E> {
-    doors: Arc<Doors>,
-    inner: E,
-}
-
-impl<E: Endpoint<Output = Response>> Endpoint for Accessible<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        match self.doors.admit(&mut request) {
-            Ok(()) => self.inner.call(request).await,
-            Err(problem) => Ok(problem.into_response()),
-        }
-    }
-}
-
-impl Doors {
-    fn admit(&self, request: &mut Request) -> Result<(), Problem> {
+    /// Adds to the request who asks.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says what is needed.
+    pub fn admit(&self, request: &mut Request) -> Result<(), Problem> {
         let Some(needed) = needed_scope(request.method(), request.uri().path()) else {
             // Nobody in particular; what is for everybody writes nothing in a name.
             request.extensions_mut().insert(self.service.clone());
@@ -84,7 +55,6 @@ impl Doors {
         }
         let principal = identified?;
         require(&principal, needed)?;
-        request.extensions_mut().insert(actor.clone());
         request.extensions_mut().insert(self.service.by(actor));
         request.extensions_mut().insert(principal);
         Ok(())
@@ -108,10 +78,8 @@ fn needed_scope(method: &Method, path: &str) -> Option<Scope> {
     if is_safe && pages::is_page(path) {
         return None;
     }
-    // HEAD is answered as GET.
-    let described = if method == Method::HEAD { &Method::GET } else { method };
-    match spec::access(described.as_str(), path) {
-        Some(access) => access,
+    match operation::find(method, path) {
+        Some(operation) => operation.scope,
         None if is_safe => Some(Scope::Read),
         None => Some(Scope::Exec),
     }
@@ -173,8 +141,8 @@ fn ticket(request: &Request) -> Option<String> {
     let query = request.uri().query()?;
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
     let (_, ticket) = pairs.into_iter().find(|(name, _)| name == TICKET)?;
-    let known = spec::query_parameters(Method::GET.as_str(), request.uri().path())?;
-    (matches!(*request.method(), Method::GET | Method::HEAD) && known.contains(&TICKET)).then_some(ticket)
+    let operation = operation::find(request.method(), request.uri().path())?;
+    operation.query.contains(&TICKET).then_some(ticket)
 }
 
 #[cfg(test)]

@@ -3,41 +3,23 @@
 //! The parameters become the body that the operation documents, so there is one way through the hub. Not in
 //! the specification: new clients send JSON.
 
+use poem::Request;
 use poem::http::{HeaderValue, Method, header};
-use poem::{Endpoint, Middleware, Request, Response};
 use serde_json::{Map, Value};
 
 const PATH: &str = "/api/tasks/status/";
 const PARAMETERS: [&str; 4] = ["new_status", "priority", "assignee", "artifacts"];
 
-#[derive(Debug, Clone, Copy)]
-pub struct Compat;
-
-impl<E: Endpoint<Output = Response>> Middleware<E> for Compat {
-    type Output = Compatible<E>;
-
-    fn transform(&self, inner: E) -> Compatible<E> {
-        Compatible(inner)
-    }
-}
-
-#[derive(Debug)]
-pub struct Compatible<E>(E);
-
-impl<E: Endpoint<Output = Response>> Endpoint for Compatible<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        if request.method() == Method::PUT
-            && request.uri().path().starts_with(PATH)
-            && request.content_type().is_none()
-            && let Some(report) = report(request.uri().query().unwrap_or_default())
-        {
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(header::CONTENT_TYPE, json);
-            request.set_body(report);
-        }
-        self.0.call(request).await
+/// Turns what an older client sends into what the operation reads.
+pub fn adapt(request: &mut Request) {
+    if request.method() == Method::PUT
+        && request.uri().path().starts_with(PATH)
+        && request.content_type().is_none()
+        && let Some(report) = report(request.uri().query().unwrap_or_default())
+    {
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+        request.set_body(report);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The operations on events: listen, ask, look how it stands, announce.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use poem::web::Data;
@@ -11,22 +12,19 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::auth::{Auth, Principal};
+use crate::auth::Principal;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{AnnouncementData, EventId, EventKind};
 use crate::domain::filter::{EventFilter, FacetFilter};
 use crate::domain::id::TaskId;
 use crate::domain::task::{Priority, Status};
 use crate::domain::text::{Assignee, Tag};
-use crate::domain::token::{Actor, Caller};
 use crate::events::frame::Format;
-use crate::events::{Events, Peer, Shape, Start};
+use crate::events::{Peer, Shape, Start};
 use crate::handoff::Offer;
 use crate::peer::Fate;
-use crate::places::Places;
 use crate::service::Service;
 
-use super::Tags;
 use super::body::Body;
 use super::list::List;
 use super::problem::problems::{BAD_REQUEST, BODY, GONE, NONE};
@@ -34,6 +32,7 @@ use super::problem::{Code, Problem, Problems};
 use super::schema::Event;
 use super::standing::EventStatus;
 use super::stream::{StreamReply, accepts_ndjson};
+use super::{Rooms, Tags};
 
 #[derive(Debug)]
 pub struct EventApi;
@@ -143,10 +142,9 @@ impl EventApi {
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn stream(
         &self,
-        log: Data<&Events>,
+        rooms: Data<&Arc<Rooms>>,
+        service: Data<&Service>,
         principal: Data<&Principal>,
-        actor: Data<&Actor>,
-        places: Data<&Places<Caller>>,
         request: &Request,
         /// The id of the last message you have seen.
         #[oai(name = "Last-Event-ID")]
@@ -200,7 +198,8 @@ impl EventApi {
                           as well; without them the tasks of the snapshot would go stale";
             return Err(Problem::new(Code::InvalidParameter, detail).with_field("events").into());
         }
-        let place = super::stream::place(&places, &actor)?;
+        let actor = service.actor();
+        let place = super::stream::place(&rooms.places, actor)?;
         let (ip, gone) = (actor.address, principal.gone.clone());
         let peer = Peer {
             ip,
@@ -208,7 +207,7 @@ impl EventApi {
             place: Some(place.into()),
             fate: request.extensions().get::<Fate>().cloned().unwrap_or_default(),
         };
-        match log.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {
+        match rooms.events.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {
             Ok(subscriber) => {
                 let offer = request.extensions().get::<Offer>().cloned();
                 Ok(StreamReply::<Event>::of(format, subscriber, offer))
@@ -229,7 +228,7 @@ impl EventApi {
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn list(
         &self,
-        log: Data<&Events>,
+        rooms: Data<&Arc<Rooms>>,
         /// Where to start: an event id (after it), an RFC 3339 time, or `earliest`, which is also the default.
         since: Query<Option<String>>,
         /// How many events to answer at most.
@@ -251,6 +250,7 @@ impl EventApi {
         /// Only events about tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,
     ) -> Result<EventListReply, Problems<{ BAD_REQUEST | GONE }>> {
+        let log = &rooms.events;
         let deadline = Instant::now() + Duration::from_secs(u64::from(wait.0));
         let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
         let start = match since.0.filter(|since| !since.is_empty()) {
@@ -284,12 +284,12 @@ impl EventApi {
     #[oai(path = "/api/events/status", method = "get", operation_id = "getEventStatus")]
     async fn status(
         &self,
-        log: Data<&Events>,
+        rooms: Data<&Arc<Rooms>>,
         /// Name each open stream, and the last ones that have ended.
         #[oai(default)]
         clients: Query<bool>,
     ) -> Result<Body<EventStatus>, Problems<{ BAD_REQUEST }>> {
-        Ok(Body(EventStatus::of(&log, clients.0).await?))
+        Ok(Body(EventStatus::of(&rooms.events, clients.0).await?))
     }
 
     /// Get a ticket for a stream
@@ -301,10 +301,10 @@ impl EventApi {
     #[oai(path = "/api/events/tickets", method = "post", operation_id = "createEventTicket")]
     async fn ticket(
         &self,
-        auth: Data<&Auth>,
+        rooms: Data<&Arc<Rooms>>,
         principal: Data<&Principal>,
     ) -> Result<TicketReply, Problems<NONE>> {
-        let ticket = auth.issue(&principal).map_err(|error| {
+        let ticket = rooms.auth.issue(&principal).map_err(|error| {
             tracing::error!(error = %error, "the system has no randomness to give");
             Problem::internal()
         })?;

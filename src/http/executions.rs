@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use poem::error::StaticFileError;
 use poem::http::{HeaderValue, header};
@@ -18,11 +19,9 @@ use crate::auth::Principal;
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::log::LogCursor;
-use crate::domain::token::{Actor, Caller};
 use crate::events::frame::Format;
 use crate::executor::logs::{self, From};
-use crate::executor::{Admission, LogStart, LogStreams, Sessions};
-use crate::places::Places;
+use crate::executor::{Admission, LogStart};
 use crate::service::{Service, ServiceError};
 use crate::store::ExecutionQuery;
 
@@ -32,7 +31,7 @@ use super::problem::problems::{BAD_REQUEST, BODY, CONFLICT, NOT_FOUND, RANGE};
 use super::problem::{Code, Problem, Problems};
 use super::schema::LogEvent;
 use super::stream::{StreamReply, accepts_ndjson};
-use super::{DataDir, Tags};
+use super::{Rooms, Tags};
 
 /// Bytes of a log in one JSON page.
 const PAGE_BYTES_MAX: usize = 1 << 20;
@@ -173,12 +172,12 @@ impl ExecutionApi {
     async fn attach(
         &self,
         service: Data<&Service>,
-        sessions: Data<&Sessions>,
+        rooms: Data<&Arc<Rooms>>,
         /// The task.
         task_id: Path<TaskId>,
     ) -> Result<Body<ExecutionAttachment>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT }>> {
         let execution = service.latest_execution(task_id.0).await?;
-        let command = sessions.attach_command(&execution).await?;
+        let command = rooms.sessions.attach_command(&execution).await?;
         Ok(Body(ExecutionAttachment {
             execution_id: execution.id,
             session_name: execution.session_name,
@@ -230,7 +229,7 @@ impl ExecutionApi {
     async fn logs(
         &self,
         service: Data<&Service>,
-        data_dir: Data<&DataDir>,
+        rooms: Data<&Arc<Rooms>>,
         /// The task.
         task_id: Path<TaskId>,
         /// How many lines to answer, counted from the end.
@@ -247,7 +246,7 @@ impl ExecutionApi {
             Some(offset) => From::Offset(offset),
             None => From::Tail(tail.0 as usize),
         };
-        let page = logs::read_page(&log_path(&data_dir, &execution), from, PAGE_BYTES_MAX, ended)
+        let page = logs::read_page(&log_path(&rooms.data_dir, &execution), from, PAGE_BYTES_MAX, ended)
             .await
             .map_err(unreadable)?;
         Ok(Body(ExecutionLog {
@@ -267,7 +266,7 @@ impl ExecutionApi {
     async fn raw_log(
         &self,
         service: Data<&Service>,
-        data_dir: Data<&DataDir>,
+        rooms: Data<&Arc<Rooms>>,
         request: &Request,
         /// The task.
         task_id: Path<TaskId>,
@@ -275,7 +274,7 @@ impl ExecutionApi {
         execution_id: Query<Option<ExecutionId>>,
     ) -> Result<RawLog, Problems<{ BAD_REQUEST | NOT_FOUND | RANGE }>> {
         let execution = service.execution_of(task_id.0, execution_id.0).await?;
-        let path = log_path(&data_dir, &execution);
+        let path = log_path(&rooms.data_dir, &execution);
         let wanted = StaticFileRequest::from_request(request, &mut RequestBody::default())
             .await
             .map_err(|_| Problem::internal())?;
@@ -331,10 +330,8 @@ impl ExecutionApi {
     async fn stream_log(
         &self,
         service: Data<&Service>,
-        logs: Data<&LogStreams>,
+        rooms: Data<&Arc<Rooms>>,
         principal: Data<&Principal>,
-        actor: Data<&Actor>,
-        places: Data<&Places<Caller>>,
         request: &Request,
         /// The task.
         task_id: Path<TaskId>,
@@ -374,9 +371,9 @@ impl ExecutionApi {
             Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)),
             Err(error) => return Err(error.into()),
         };
-        let admission =
-            Admission { gone: principal.gone.clone(), place: super::stream::place(&places, &actor)? };
-        Ok(match logs.open(execution, start, format, admission).await {
+        let place = super::stream::place(&rooms.places, service.actor())?;
+        let admission = Admission { gone: principal.gone.clone(), place };
+        Ok(match rooms.logs.open(execution, start, format, admission).await {
             Ok(log) => StreamReply::<LogEvent>::of(format, log),
             Err(error) => cannot_start(format, &error),
         })
@@ -389,8 +386,8 @@ fn cannot_start(format: Format, error: &(dyn std::error::Error + 'static)) -> St
 }
 
 /// Built from the hub's own number, never from what a client sent.
-fn log_path(data_dir: &DataDir, execution: &Execution) -> PathBuf {
-    data_dir.0.join(&execution.log_file)
+fn log_path(data_dir: &std::path::Path, execution: &Execution) -> PathBuf {
+    data_dir.join(&execution.log_file)
 }
 
 fn unreadable(error: std::io::Error) -> Problem {

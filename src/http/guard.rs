@@ -6,14 +6,12 @@
 //! body).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
+use poem::Request;
 use poem::http::{Method, header, uri::Authority};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 use crate::config::Origin;
 
-use super::cors;
 use super::problem::{Code, Problem};
 
 /// What the guard lets through.
@@ -24,45 +22,9 @@ pub struct Allowed {
     pub origins: Vec<Origin>,
 }
 
-#[derive(Debug, Clone)]
-pub struct Guard(pub Arc<Allowed>);
-
-impl<E: Endpoint<Output = Response>> Middleware<E> for Guard {
-    type Output = Guarded<E>;
-
-    fn transform(&self, inner: E) -> Guarded<E> {
-        Guarded { allowed: self.0.clone(), inner }
-    }
-}
-
-#[derive(Debug)]
-pub struct Guarded<E> {
-    allowed: Arc<Allowed>,
-    inner: E,
-}
-
-impl<E: Endpoint<Output = Response>> Endpoint for Guarded<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let origin = cors::allowed(request.headers(), &self.allowed.origins);
-        let is_preflight = cors::is_preflight(&request);
-        let mut response = match check(&request, &self.allowed, origin.is_some()) {
-            Ok(()) if is_preflight && origin.is_some() => cors::preflight(),
-            Ok(()) => self.inner.call(request).await?,
-            Err(problem) => problem.into_response(),
-        };
-        if let Some(origin) = origin {
-            cors::open(&mut response, origin);
-        }
-        if !self.allowed.origins.is_empty() {
-            cors::vary(&mut response, is_preflight);
-        }
-        Ok(response)
-    }
-}
-
-fn check(request: &Request, allowed: &Allowed, is_welcome: bool) -> Result<(), Problem> {
+/// # Errors
+/// A [`Problem`] unless the request may be answered. `is_welcome` says that it comes from a page of an allowed origin.
+pub fn check(request: &Request, allowed: &Allowed, is_welcome: bool) -> Result<(), Problem> {
     // Not a place here: `CONNECT host:port`, `OPTIONS *`.
     if !request.uri().path().starts_with('/') {
         return Err(Problem::new(Code::RouteNotFound, "nothing is here; /docs lists what there is"));

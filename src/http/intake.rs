@@ -1,11 +1,10 @@
 //! Bodies of requests: read here, counted and against the clock, so that no handler meets an endless one.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use poem::Request;
 use poem::http::header;
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 use tokio::sync::Semaphore;
 
 use super::body::is_json;
@@ -24,36 +23,11 @@ pub struct BodyLimits {
     pub time_max: Duration,
 }
 
-#[derive(Debug, Clone)]
-pub struct Intake(pub Arc<BodyLimits>);
-
-impl<E: Endpoint<Output = Response>> Middleware<E> for Intake {
-    type Output = WithBody<E>;
-
-    fn transform(&self, inner: E) -> WithBody<E> {
-        WithBody { limits: self.0.clone(), inner }
-    }
-}
-
-#[derive(Debug)]
-pub struct WithBody<E> {
-    limits: Arc<BodyLimits>,
-    inner: E,
-}
-
-impl<E: Endpoint<Output = Response>> Endpoint for WithBody<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        match read_body(&mut request, &self.limits).await {
-            Ok(()) => self.inner.call(request).await,
-            Err(problem) => Ok(problem.into_response()),
-        }
-    }
-}
-
 /// Replaces the body by its bytes.
-async fn read_body(request: &mut Request, limits: &BodyLimits) -> Result<(), Problem> {
+///
+/// # Errors
+/// A [`Problem`] when it is too large, too slow, or no JSON.
+pub async fn read_body(request: &mut Request, limits: &BodyLimits) -> Result<(), Problem> {
     if is_bodiless(request) {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use crate::executor::NotAttachable;
 use crate::service::ServiceError;
 use crate::store::StoreError;
 
-use super::spec;
+use super::operation;
 
 word_enum! {
     /// What went wrong, for programs. Codes are stable; more may be added.
@@ -158,18 +158,19 @@ impl Problem {
         }
         let status = error.status();
         let problem = if let Some(it) = error.downcast_ref::<ParseParamError>() {
-            parameter(it.name, &it.reason)
+            parameter(it.name, &it.reason, "is required")
         } else if let Some(it) = error.downcast_ref::<ParsePathError>() {
             // poem-openapi numbers the parameters of a path; the specification knows their names.
             let number = it.name.strip_prefix("param").and_then(|digits| digits.parse().ok());
-            let name = number.and_then(|number| spec::path_parameter(path, number));
-            parameter(name.unwrap_or(it.name), &it.reason)
+            let name = number.and_then(|number| operation::path_parameter(path, number));
+            // Each is always there, but to the router only if it decodes.
+            parameter(name.unwrap_or(it.name), &it.reason, "is not UTF-8")
         } else if error.downcast_ref::<ContentTypeError>().is_some() {
             let detail = "send the body as JSON, with the header `Content-Type: application/json`";
             Self::new(Code::UnsupportedMediaType, detail)
         } else if status == StatusCode::METHOD_NOT_ALLOWED {
             // What is not an operation is a page.
-            let methods = spec::methods_of(path).unwrap_or_else(|| "GET, HEAD".to_owned());
+            let methods = operation::methods_of(path).unwrap_or_else(|| "GET, HEAD".to_owned());
             let detail = format!("the path exists, but only with {methods}");
             Self::new(Code::MethodNotAllowed, detail).with_allow(methods)
         } else if status == StatusCode::NOT_FOUND || error.downcast_ref::<PoemPathError>().is_some() {
@@ -188,7 +189,7 @@ impl Problem {
     }
 }
 
-fn parameter(name: &str, reason: &str) -> Problem {
+fn parameter(name: &str, reason: &str, absent: &str) -> Problem {
     // poem-openapi prefixes the words of our own parsers.
     let words = reason
         .strip_prefix("failed to parse \"")
@@ -196,7 +197,7 @@ fn parameter(name: &str, reason: &str) -> Problem {
         .map_or(reason, |(_, words)| words);
     let words = &bound(words).unwrap_or_else(|| words.to_owned());
     let words = match words.starts_with("Type \"") && words.ends_with("expects an input value.") {
-        true => "is required",
+        true => absent,
         false => words,
     };
     Problem::new(Code::InvalidParameter, format!("{name}: {words}")).with_field(name)

@@ -54,58 +54,8 @@ pub fn yaml() -> String {
     serde_norway::to_string(&*DOCUMENT).expect("a JSON value is always YAML")
 }
 
-/// What an operation needs: a scope, or `Some(None)` when it is for everybody. `None` when no operation matches.
-pub fn access(method: &str, path: &str) -> Option<Option<Scope>> {
-    let (_, operations) = route_of(path)?;
-    let operation = operations.get(method.to_lowercase())?;
-    Some(operation[REQUIRED_SCOPE].as_str().and_then(|scope| scope.parse().ok()))
-}
-
-/// The methods that the route of `path` has, for `Allow`. `None` when no operation matches.
-pub fn methods_of(path: &str) -> Option<String> {
-    let (_, operations) = route_of(path)?;
-    let mut methods: Vec<_> = operations.as_object()?.keys().map(|it| it.to_uppercase()).collect();
-    if methods.iter().any(|it| it == "GET") {
-        methods.push("HEAD".to_owned());
-    }
-    Some(methods.join(", "))
-}
-
-/// The names of the query parameters that the operation at `path` has. `None` when no operation matches.
-pub fn query_parameters(method: &str, path: &str) -> Option<Vec<&'static str>> {
-    let (_, operations) = route_of(path)?;
-    let operation = operations.get(method.to_lowercase())?;
-    let parameters = operation["parameters"].as_array().into_iter().flatten();
-    let in_query = parameters.filter(|parameter| parameter["in"] == "query");
-    Some(in_query.filter_map(|parameter| parameter["name"].as_str()).collect())
-}
-
-/// The name of the parameter with this number in the route of `path`, counted from 0.
-pub fn path_parameter(path: &str, number: usize) -> Option<&'static str> {
-    let (template, _) = route_of(path)?;
-    template.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).nth(number)
-}
-
-/// The route of `path`. A literal segment is a better match than a parameter, as in the router.
-fn route_of(path: &str) -> Option<(&'static str, &'static Value)> {
-    let segments: Vec<_> = path.trim_matches('/').split('/').collect();
-    let literals = |template: &str| template.split('/').filter(|it| !it.starts_with('{')).count();
-    DOCUMENT["paths"]
-        .as_object()?
-        .iter()
-        .map(|(template, operations)| (template.as_str(), operations))
-        .filter(|(template, _)| matches(template, &segments))
-        .max_by_key(|(template, _)| literals(template))
-}
-
-fn matches(template: &str, segments: &[&str]) -> bool {
-    let parts: Vec<_> = template.trim_matches('/').split('/').collect();
-    parts.len() == segments.len()
-        && parts.iter().zip(segments).all(|(part, it)| part.starts_with('{') || part == it)
-}
-
 /// Where an operation says what it needs: OpenAPI 3.0 has no place for the scopes of a bearer's token.
-const REQUIRED_SCOPE: &str = "x-required-scope";
+pub const REQUIRED_SCOPE: &str = "x-required-scope";
 
 /// What an operation needs; `None`: nothing, it is for everybody.
 fn required_scope(method: &str, operation_id: &str) -> Option<Scope> {
@@ -424,12 +374,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn allow_names_the_methods_of_the_closest_route() {
-        assert_eq!(methods_of("/api/tasks").as_deref(), Some("GET, POST, HEAD"));
-        assert_eq!(methods_of("/api/tasks/status/x").as_deref(), Some("PUT"));
-        assert_eq!(methods_of("/nowhere"), None);
     }
 }

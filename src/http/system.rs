@@ -1,19 +1,18 @@
 //! The operations for operators: is it alive, is it ready, what does it count.
 
+use std::sync::Arc;
+
 use poem::web::Data;
 use poem_openapi::payload::PlainText;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
-use crate::events::Events;
-use crate::executor::LogStreams;
-use crate::metrics::Metrics;
 use crate::service::Service;
 
-use super::Tags;
 use super::body::Body;
 use super::problem::Problems;
 use super::problem::problems::NONE;
+use super::{Rooms, Tags};
 
 #[derive(Debug)]
 pub struct SystemApi;
@@ -57,12 +56,8 @@ impl SystemApi {
     ///
     /// In the text format of Prometheus.
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
-    async fn metrics(
-        &self,
-        events: Data<&Events>,
-        logs: Data<&LogStreams>,
-        metrics: Data<&Metrics>,
-    ) -> Result<MetricsReply, Problems<NONE>> {
+    async fn metrics(&self, rooms: Data<&Arc<Rooms>>) -> Result<MetricsReply, Problems<NONE>> {
+        let Rooms { events, logs, metrics, .. } = &**rooms.0;
         let standing = events.standing();
         metrics.streams(standing.totals.connected);
         metrics.head(standing.head.seq);

@@ -44,9 +44,14 @@ impl Service {
         Self { store: self.store.acting_as(actor), ..self.clone() }
     }
 
+    /// In whose name they are.
+    pub fn actor(&self) -> &Actor {
+        self.store.actor()
+    }
+
     /// Repeats in the log what was committed to the audit log.
     fn log_audit(&self, action: AuditAction, subject: &str, detail: &str) {
-        let Actor { token, address } = self.store.actor();
+        let Actor { token, address } = self.actor();
         tracing::info!(
             target: "taskhub::audit",
             actor = token.as_ref().map(tracing::field::display),

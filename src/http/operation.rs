@@ -1,0 +1,130 @@
+//! Which operation a request is for, and what the specification says of it.
+
+use std::sync::LazyLock;
+
+use poem::http::Method;
+use serde_json::Value;
+
+use crate::domain::token::Scope;
+
+use super::spec;
+
+/// What is to be known of an operation before it is called.
+#[derive(Debug)]
+pub struct Operation {
+    method: Method,
+    /// What a caller must be allowed; `None`: it is for everybody.
+    pub scope: Option<Scope>,
+    /// The names of its query parameters.
+    pub query: Vec<&'static str>,
+}
+
+/// A path with parameters, and the operations there.
+#[derive(Debug)]
+struct Template {
+    parts: Vec<&'static str>,
+    operations: Vec<Operation>,
+}
+
+/// Sorted: a literal part is a better match than a parameter, as in the router.
+static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
+    let paths = spec::DOCUMENT["paths"].as_object().into_iter().flatten();
+    let mut templates: Vec<_> = paths.map(|(path, operations)| Template::of(path, operations)).collect();
+    templates.sort_by_key(|template| template.parts.iter().filter(|part| is_parameter(part)).count());
+    templates
+});
+
+/// The operation that answers `method` at `path`.
+pub fn find(method: &Method, path: &str) -> Option<&'static Operation> {
+    // HEAD is answered as GET.
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    template(path)?.operations.iter().find(|operation| operation.method == method)
+}
+
+/// The methods that there are at `path`, for `Allow`. `None` when no operation is there.
+pub fn methods_of(path: &str) -> Option<String> {
+    let operations = &template(path)?.operations;
+    let mut methods: Vec<_> = operations.iter().map(|operation| operation.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    Some(methods.join(", "))
+}
+
+/// The name of the parameter with this number in the template of `path`, counted from 0.
+pub fn path_parameter(path: &str, number: usize) -> Option<&'static str> {
+    let parts = template(path)?.parts.iter();
+    parts.filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).nth(number)
+}
+
+fn template(path: &str) -> Option<&'static Template> {
+    TEMPLATES.iter().find(|template| template.matches(path))
+}
+
+fn is_parameter(part: &str) -> bool {
+    part.as_bytes().first() == Some(&b'{')
+}
+
+impl Template {
+    fn of(path: &'static str, operations: &'static Value) -> Self {
+        let operations = operations.as_object().into_iter().flatten();
+        Self {
+            parts: path.trim_matches('/').split('/').collect(),
+            operations: operations.filter_map(|(method, it)| Operation::of(method, it)).collect(),
+        }
+    }
+
+    /// Asked of several templates for every request, so without anything that is allocated or searched for.
+    fn matches(&self, path: &str) -> bool {
+        let mut rest = path.as_bytes();
+        for part in &self.parts {
+            let Some((b'/', after)) = rest.split_first() else {
+                return false;
+            };
+            let length = match is_parameter(part) {
+                true => after.iter().take_while(|byte| **byte != b'/').count(),
+                false if after.starts_with(part.as_bytes()) => part.len(),
+                false => return false,
+            };
+            rest = &after[length..];
+        }
+        rest.is_empty()
+    }
+}
+
+impl Operation {
+    fn of(method: &str, described: &'static Value) -> Option<Self> {
+        let parameters = described["parameters"].as_array().into_iter().flatten();
+        let in_query = parameters.filter(|parameter| parameter["in"] == "query");
+        Some(Self {
+            method: method.to_uppercase().parse().ok()?,
+            scope: described[spec::REQUIRED_SCOPE].as_str().and_then(|scope| scope.parse().ok()),
+            query: in_query.filter_map(|parameter| parameter["name"].as_str()).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_is_a_better_match_than_a_parameter() {
+        assert_eq!(path_parameter("/api/tasks/1", 0), Some("task_id"));
+        assert_eq!(path_parameter("/api/tasks/status/1", 0), Some("task_id"));
+        assert_eq!(methods_of("/api/tasks/status/1").as_deref(), Some("PUT"));
+        assert_eq!(methods_of("/api/tasks").as_deref(), Some("GET, POST, HEAD"));
+        assert_eq!(methods_of("/nowhere"), None);
+        assert_eq!(methods_of("/api/events/status").as_deref(), Some("GET, HEAD"));
+        assert!(template("/api/tasks/1/2/3").is_none() && template("/").is_none());
+    }
+
+    #[test]
+    fn every_operation_says_what_it_needs() {
+        let scope = |method: Method, path: &str| find(&method, path).map(|operation| operation.scope);
+        assert_eq!(scope(Method::HEAD, "/api/tasks"), Some(Some(Scope::Read)));
+        assert_eq!(scope(Method::DELETE, "/api/tasks/1"), Some(Some(Scope::Write)));
+        assert_eq!(scope(Method::GET, "/health"), Some(None));
+        assert_eq!(scope(Method::DELETE, "/health"), None);
+    }
+}
