@@ -66,8 +66,9 @@ impl App {
         let events = Events::new(log, end, data_dir.clone(), &config.events, latency, drain)
             .context("cannot prepare the streams")?;
         let ring = events.clone();
-        let writer =
-            writer.start(move |committed| ring.publish(committed)).context("cannot start a thread")?;
+        let writer = writer
+            .start(move |committed, more_follow| ring.publish(committed, more_follow))
+            .context("cannot start a thread")?;
         let service = Service::new(store.clone(), &config.executor);
         let auth = Auth::new(asking);
         auth.look(store.token_reader()).await.context("cannot read the tokens")?;

@@ -63,7 +63,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let Arguments { store: config, executor } = Arguments::parse_from(["taskhub"]);
     let directory = tempfile::tempdir()?;
     let Opened { store, writer, .. } = Store::open(directory.path(), &config)?;
-    let writer = writer.start(drop)?;
+    let writer = writer.start(|_, _| {})?;
     // As the hub's.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let service = Service::new(store.clone(), &executor);

@@ -29,7 +29,7 @@ struct Arguments {
 pub fn prepare(directory: &Path, count: u64) -> anyhow::Result<EventId> {
     let config = Arguments::parse_from(["taskhub"]).store;
     let Opened { store, writer, epoch, end: _ } = Store::open(directory, &config)?;
-    let writer = writer.start(drop)?;
+    let writer = writer.start(|_, _| {})?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let filled = runtime.block_on(fill(&store, count));
     runtime.block_on(store.close());

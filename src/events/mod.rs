@@ -25,6 +25,7 @@ pub use subscriber::{BrokenOff, Subscriber};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -53,6 +54,8 @@ pub struct Events {
     registry: Arc<Registry>,
     latency: Arc<Latency>,
     fanout: Fanout,
+    /// Whether what was published last may have waited.
+    has_lingered: Arc<AtomicBool>,
     /// What nearly everybody wants, once.
     plain: Arc<Shape>,
     /// Tells bodies and those who ask that something was published.
@@ -104,6 +107,7 @@ impl Events {
             feed: Feed::new(Arc::new(ring), reader),
             latency,
             fanout: Fanout::new(config.fanout_threads())?,
+            has_lingered: Arc::default(),
             plain: Arc::new(Shape { filter: EventFilter::default(), format: Format::Sse }),
             news: watch::Sender::new(()),
             registry: Arc::new(Registry::default()),
@@ -124,10 +128,13 @@ impl Events {
         self.fanout.start(&self.surroundings(), cut_off, tasks)
     }
 
-    /// Takes committed events, in order. Called by the store's writer alone.
-    pub fn publish(&self, events: Vec<StoredEvent>) {
+    /// Takes committed events, in order. Called by the store's writer alone. When more is about to follow, a thread that
+    /// writes to many may wait for it, but not twice in a row: half the sends, and later by a commit.
+    pub fn publish(&self, events: Vec<StoredEvent>, more_follow: bool) {
         self.feed.ring.publish(events);
-        self.fanout.wake();
+        let can_linger = more_follow && !self.has_lingered.load(Relaxed);
+        self.has_lingered.store(can_linger, Relaxed);
+        self.fanout.wake_for_news(can_linger);
     }
 
     /// Ends the streams of clients that are no longer let in, by their [`Peer::gone`].

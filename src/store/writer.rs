@@ -137,18 +137,18 @@ pub struct WriterThread {
 
 impl WriterThread {
     /// Starts the thread. `sink` receives the events of each commit, in order, before their writers are
-    /// answered; it must not block.
+    /// answered, and whether another commit is about to follow; it must not block.
     ///
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(
         self,
-        sink: impl FnMut(Vec<StoredEvent>) + Send + 'static,
+        sink: impl FnMut(Vec<StoredEvent>, bool) + Send + 'static,
     ) -> std::io::Result<std::thread::JoinHandle<()>> {
         std::thread::Builder::new().name("store-writer".into()).spawn(move || self.run(sink))
     }
 
-    fn run(mut self, mut sink: impl FnMut(Vec<StoredEvent>)) {
+    fn run(mut self, mut sink: impl FnMut(Vec<StoredEvent>, bool)) {
         let mut batch = Vec::with_capacity(self.batch_max);
         let mut closing = None;
         while closing.is_none() {
@@ -188,7 +188,7 @@ impl WriterThread {
         }
     }
 
-    fn commit(&mut self, batch: &mut Vec<Box<dyn Operation>>, sink: &mut impl FnMut(Vec<StoredEvent>)) {
+    fn commit(&mut self, batch: &mut Vec<Box<dyn Operation>>, sink: &mut impl FnMut(Vec<StoredEvent>, bool)) {
         if batch.is_empty() {
             return;
         }
@@ -198,7 +198,7 @@ impl WriterThread {
                     self.shared.oldest.store(oldest, Release);
                 }
                 if !events.is_empty() {
-                    sink(events);
+                    sink(events, !self.operations.is_empty());
                 }
                 None
             }

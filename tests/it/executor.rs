@@ -92,7 +92,7 @@ impl Hub {
         let store = arguments().store;
         // A hub that was just cut off may hold its lock for a moment more.
         let opened = wait_for("the store", || Store::open(data_dir, &store).ok());
-        opened.writer.start(drop).expect("a thread");
+        opened.writer.start(|_, _| {}).expect("a thread");
         let service = Service::new(opened.store, config);
         let mut settings = ExecutorSettings {
             data_dir: data_dir.to_owned(),

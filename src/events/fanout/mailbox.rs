@@ -37,6 +37,8 @@ pub struct Mailbox {
     /// Set while the thread sleeps, or is about to: then it has to be woken.
     asleep: AtomicBool,
     bell: OwnedFd,
+    /// Whether what was published last may wait for what follows it.
+    can_linger: AtomicBool,
     /// Whether somebody will read.
     open: AtomicBool,
     /// Clients that are on their way.
@@ -60,6 +62,7 @@ impl Mailbox {
             letters: Mutex::new(Vec::new()),
             asleep: AtomicBool::new(false),
             bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            can_linger: AtomicBool::new(false),
             open: AtomicBool::new(true),
             promised: AtomicUsize::new(0),
             can_wait,
@@ -84,6 +87,16 @@ impl Mailbox {
             // It fails only when it has rung more often than can be counted, and then it rings.
             let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
         }
+    }
+
+    /// Wakes the thread for what was published, which it may let wait for a moment.
+    pub fn wake_for_news(&self, can_linger: bool) {
+        self.can_linger.store(can_linger, SeqCst);
+        self.wake();
+    }
+
+    pub fn can_linger(&self) -> bool {
+        self.can_linger.load(SeqCst)
     }
 
     /// Promises a client, unless the thread has ended.

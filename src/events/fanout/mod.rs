@@ -88,8 +88,12 @@ impl Fanout {
         Ok(())
     }
 
-    /// Something was published. Never blocks.
-    pub fn wake(&self) {
+    /// Something was published, and may wait for a moment for what follows. Never blocks.
+    pub fn wake_for_news(&self, can_linger: bool) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.wake_for_news(can_linger));
+    }
+
+    fn wake(&self) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
 

@@ -10,13 +10,15 @@
 //!
 //! The crowd has one cursor. A client leaves it when its socket takes no more, keeping nothing but its place in the
 //! log; when it has caught up it is in the crowd again. While a round goes on, what is published piles up in the
-//! ring, and the next round takes it all: the more there is to do, the fewer the sends.
+//! ring, and the next round takes it all: the more there is to do, the fewer the sends. Of two commits in a row, the
+//! first waits for the second for the same reason.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::event::Timespec;
@@ -41,6 +43,9 @@ const SENDS_BEFORE_YIELD: u32 = 64;
 const SWEEP_MAX: usize = 256;
 /// Events of sockets that are taken at once.
 const READY_MAX: usize = 256;
+/// How long news may wait for the commit that is about to follow: a few times what it takes on a good disk, and nothing
+/// to a person.
+const LINGER_TIME: Duration = Duration::from_millis(1);
 /// The bell, among the keys of clients.
 const BELL: u64 = u64::MAX;
 
@@ -76,6 +81,8 @@ pub struct Shard {
     farewell: Option<usize>,
     pub(super) is_draining: bool,
     is_cut_off: bool,
+    /// Until when news waits for more, while it does.
+    lingers_until: Option<Instant>,
     sends: u32,
 }
 
@@ -114,6 +121,7 @@ impl Shard {
             farewell: None,
             is_draining: false,
             is_cut_off: false,
+            lingers_until: None,
             sends: 0,
         })
     }
@@ -125,11 +133,12 @@ impl Shard {
             for letter in self.mailbox.take() {
                 self.read(letter);
             }
-            let mut is_busy = self.broadcast();
+            let pause = self.pause();
+            let mut is_busy = pause.is_none() && self.broadcast();
             is_busy |= self.sweep();
             is_busy |= self.serve_queue();
             is_busy |= self.hear_talkers();
-            self.wait(is_busy, &mut ready);
+            self.wait(is_busy, pause, &mut ready);
             for event in ready.drain(..) {
                 self.hear(event);
             }
@@ -256,19 +265,38 @@ impl Shard {
         !self.queue.is_empty()
     }
 
-    /// Sleeps until there is something to do; not at all when there is already.
-    fn wait(&mut self, is_busy: bool, ready: &mut Vec<epoll::Event>) {
+    /// How long the crowd's news is still to wait for more.
+    fn pause(&mut self) -> Option<Duration> {
+        if !self.has_news() || !self.mailbox.can_linger() {
+            self.lingers_until = None;
+            return None;
+        }
+        let now = Instant::now();
+        let until = *self.lingers_until.get_or_insert(now + LINGER_TIME);
+        let pause = until.checked_duration_since(now).filter(|pause| !pause.is_zero());
+        if pause.is_none() {
+            self.lingers_until = None;
+        }
+        pause
+    }
+
+    fn has_news(&self) -> bool {
+        !self.is_fetching && self.around.feed.ring.head() != self.position
+    }
+
+    /// Sleeps until there is something to do, or for the `pause`; not at all when there is something already.
+    fn wait(&mut self, is_busy: bool, pause: Option<Duration>, ready: &mut Vec<epoll::Event>) {
         let mut has_more = is_busy;
         if !is_busy {
             self.mailbox.falls_asleep();
             // Looked at after that, so that whatever comes later rings.
-            let has_news = !self.is_fetching && self.around.feed.ring.head() != self.position;
-            has_more = has_news || !self.mailbox.is_empty() || self.is_done();
+            let is_urgent = pause.is_none() || !self.mailbox.can_linger();
+            has_more = self.has_news() && is_urgent || !self.mailbox.is_empty() || self.is_done();
         }
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let timeout = has_more.then_some(&at_once);
+        let time = if has_more { Some(Duration::ZERO) } else { pause };
+        let timeout = time.map(|time| Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() });
         // An interrupted wait finds nothing, and the next one what it missed.
-        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), timeout);
+        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), timeout.as_ref());
         self.mailbox.is_awake();
     }
 

@@ -55,7 +55,7 @@ impl Running {
         let Opened { store, writer, epoch, end } = open(directory.path()).expect("the store opens");
         let sunk = Arc::new(Mutex::new(Vec::new()));
         let sink = sunk.clone();
-        let writer = writer.start(move |events| sink.lock().expect("no panic inside").extend(events));
+        let writer = writer.start(move |events, _| sink.lock().expect("no panic inside").extend(events));
         Self { store, epoch, end, sunk, writer: writer.expect("a thread") }
     }
 
