@@ -1,6 +1,8 @@
 //! The specification: what is committed is what is served, and the pages that show it work.
 
+mod compare;
 mod examples;
+mod released;
 mod rules;
 
 use reqwest::Method;
