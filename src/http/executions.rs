@@ -233,7 +233,8 @@ impl ExecutionApi {
         /// How many lines to answer, counted from the end; without effect beside `offset`.
         #[oai(default = "default_tail", validator(minimum(value = "1"), maximum(value = "10000")))]
         tail: Query<u32>,
-        /// The byte to start at; `next_offset` of the page before.
+        /// The byte to start at; `next_offset` of the page before. Beyond the end there is nothing.
+        #[oai(validator(maximum(value = "1125899906842624")))]
         offset: Query<Option<u64>>,
         /// The id of one of the task's executions; without it: the latest.
         execution_id: Query<Option<ExecutionId>>,
@@ -367,6 +368,7 @@ impl ExecutionApi {
         /// The same, for clients that cannot send headers; passed over beside the header.
         last_event_id: Query<Option<String>>,
         /// The byte to start at; without it: the first.
+        #[oai(validator(maximum(value = "1125899906842624")))]
         offset: Query<Option<u64>>,
         /// Starts so many lines before the end, as far as they lie in the last MiB.
         #[oai(validator(minimum(value = "0"), maximum(value = "10000")))]
