@@ -270,4 +270,28 @@ mod tests {
         assert_eq!(verdict(429, &headers, &problem), Ok(()));
         assert!(verdict(404, &headers, &problem).expect_err("another status").contains("another status"));
     }
+
+    /// Whoever sends a request by other means than the harness sees an answer that nobody has checked.
+    #[test]
+    fn no_test_goes_around_the_contract() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+        let mut open = vec![std::path::PathBuf::from(root)];
+        let mut seen = 0;
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(
+                    std::fs::read_dir(&path).expect("a folder").map(|it| it.expect("an entry").path()),
+                );
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("text");
+            // Written apart, or it would find itself.
+            assert!(
+                !text.contains(concat!(".sen", "d()")),
+                "{path:?}: use `answered()`, which checks the answer"
+            );
+            seen += 1;
+        }
+        assert!(seen > 60, "the tests are found");
+    }
 }

@@ -15,6 +15,9 @@ enum Way {
 pub fn breaks(old: &Value, new: &Value) -> Vec<String> {
     let mut comparison = Comparison { old, new, seen: BTreeSet::new(), found: Vec::new() };
     comparison.document();
+    // What goes both ways is found twice.
+    let mut known = BTreeSet::new();
+    comparison.found.retain(|line| known.insert(line.clone()));
     comparison.found
 }
 
