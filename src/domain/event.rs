@@ -88,10 +88,15 @@ text_type!(EventId, "event_id");
 word_enum! {
     /// The kinds of event that the log keeps.
     EventKind {
+        /// after `createTask`
         TaskCreated = "task_created",
+        /// after `updateTask` or `updateTaskStatus`, and when an execution moves its task or adds artifacts to it
         TaskUpdated = "task_updated",
+        /// after `deleteTask`
         TaskDeleted = "task_deleted",
+        /// after `startExecution`, and as the execution goes on
         ExecutionEvent = "execution_event",
+        /// after `announce`
         Announcement = "announcement",
     }
 }
@@ -99,8 +104,11 @@ word_enum! {
 word_enum! {
     /// How much an announcement matters.
     AnnouncementLevel {
+        /// good to know
         Info = "info",
+        /// something may not work as usual
         Warning = "warning",
+        /// something needs attention now
         Critical = "critical",
     }
 }
@@ -158,23 +166,25 @@ pub struct ExecutionEventData {
     /// The execution.
     pub execution_id: ExecutionId,
     /// The name of its session: `taskhub-{number}`.
+    #[oai(validator(pattern = "^taskhub-[0-9]+$"))]
     pub session_name: String,
     /// Where its output goes, relative to the data directory: `logs/task-{number}.log`.
+    #[oai(validator(pattern = r"^logs/task-[0-9]+\.log$"))]
     pub log_file: String,
     /// The script's exit code once it has ended by itself; null before, and when a signal ended it.
-    #[oai(nullable)]
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "255")))]
     pub exit_code: Option<i32>,
     /// Milliseconds from start to end; null before the end.
-    #[oai(nullable)]
+    #[oai(nullable, validator(minimum(value = "0")))]
     pub duration_ms: Option<i64>,
     /// Why it ended as it did, in words; null when there is nothing to say.
     #[oai(nullable)]
     pub reason: Option<String>,
     /// Which attempt it is: 1 for the first.
-    #[oai(validator(minimum(value = "1")))]
+    #[oai(validator(minimum(value = "1"), maximum(value = "11")))]
     pub attempt: i32,
     /// How many attempts there may be.
-    #[oai(validator(minimum(value = "1")))]
+    #[oai(validator(minimum(value = "1"), maximum(value = "11")))]
     pub attempts_max: i32,
     /// A repeated attempt does not start before this; null on the first one.
     #[oai(nullable)]

@@ -46,12 +46,19 @@ pub const MEMORY_BYTES_MAX: u64 = 1 << 50;
 word_enum! {
     /// Where an execution stands. The last five are final.
     ExecutionStatus {
+        /// waits for its turn
         Queued = "queued",
+        /// its script has been started
         Running = "running",
+        /// its script ended with exit code 0
         Completed = "completed",
+        /// another exit code, a signal, or the script could not be started
         Failed = "failed",
+        /// somebody asked for its end
         Stopped = "stopped",
+        /// it took longer than it may
         TimedOut = "timed_out",
+        /// nobody knows how it ended: the machine or its supervisor went down meanwhile
         Lost = "lost",
     }
 }
@@ -59,12 +66,19 @@ word_enum! {
 word_enum! {
     /// A step in the life of an execution, as announced by an `execution_event`.
     ExecutionPhase {
+        /// it waits for its turn; left out when it can start at once
         Queued = "queued",
+        /// its script is being started
         Started = "started",
+        /// its script ended with exit code 0
         Completed = "completed",
+        /// another exit code, a signal, or the script could not be started
         Failed = "failed",
+        /// somebody asked for its end
         Stopped = "stopped",
+        /// it took longer than it may
         TimedOut = "timed_out",
+        /// nobody knows how it ended: the machine or its supervisor went down meanwhile
         Lost = "lost",
     }
 }
@@ -86,22 +100,24 @@ pub struct Execution {
     /// The task that is executed.
     pub task_id: TaskId,
     /// The name of its session: `taskhub-{number}`.
+    #[oai(validator(pattern = "^taskhub-[0-9]+$"))]
     pub session_name: String,
     /// Where its output goes, relative to the data directory: `logs/task-{number}.log`.
+    #[oai(validator(pattern = r"^logs/task-[0-9]+\.log$"))]
     pub log_file: String,
     /// Where it stands.
     pub status: ExecutionStatus,
     /// The script's exit code once it has ended by itself; null before, and when a signal ended it.
-    #[oai(nullable)]
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "255")))]
     pub exit_code: Option<i32>,
     /// Why it ended as it did, in words; null when there is nothing to say.
     #[oai(nullable)]
     pub reason: Option<String>,
     /// 1 for the first attempt. Each attempt is an execution with a number and a log of its own.
-    #[oai(validator(minimum(value = "1")))]
+    #[oai(validator(minimum(value = "1"), maximum(value = "11")))]
     pub attempt: i32,
     /// How many attempts there may be: 1 and the `retries` of the request.
-    #[oai(validator(minimum(value = "1")))]
+    #[oai(validator(minimum(value = "1"), maximum(value = "11")))]
     pub attempts_max: i32,
     /// A repeated attempt does not start before this; null on the first one.
     #[oai(nullable)]
@@ -128,16 +144,17 @@ pub struct ExecutionRequest {
     /// standard input.
     #[oai(nullable)]
     pub script_content: Option<Script>,
-    /// Variables added to the script's environment, at most 100. Names: letters, digits and `_`, not
-    /// starting with a digit; `TASKHUB_…` is reserved, but for `TASKHUB_TOKEN`, with which the script may report
+    /// Variables added to the script's environment, at most 100. Names: letters, digits and `_`, not starting with
+    /// a digit, at most 200 characters; values: at most 32,768 characters, none of them NUL.
+    /// `TASKHUB_…` is reserved, but for `TASKHUB_TOKEN`, with which the script may report
     /// to a hub that asks for tokens. Forgotten when the execution has ended.
-    #[oai(default)]
+    #[oai(default, validator(max_properties = 100))]
     pub env: BTreeMap<String, String>,
     /// The directory to run in: relative to the execution's own, and made when missing; or absolute, if it lies in
-    /// a directory that the hub's operator has named.
-    #[oai(nullable)]
+    /// a directory that the hub's operator has named (`--exec-root`). No `..`, and at most 4,096 bytes.
+    #[oai(nullable, validator(max_length = 4096))]
     pub cwd: Option<String>,
-    /// Stop the script after this many seconds; absent or null: the hub's default.
+    /// Stop the script after this many seconds, at most 30 days; absent or null: the hub's default.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "2592000")))]
     pub timeout_seconds: Option<u32>,
     /// How often to try again after an attempt that `failed` or `timed_out`.
@@ -146,7 +163,7 @@ pub struct ExecutionRequest {
     /// How long to wait before trying again, doubled each time up to an hour; absent or null: 5 seconds.
     #[oai(nullable, validator(minimum(value = "0"), maximum(value = "3600")))]
     pub retry_delay_seconds: Option<u32>,
-    /// How much memory each process of the script may address; absent or null: the hub's default. This is the
+    /// How much memory each process of the script may address, in bytes; absent or null: the hub's default. This is the
     /// size of the address space (RLIMIT_AS), of which programs often reserve more than they use.
     #[oai(nullable, validator(minimum(value = "67108864"), maximum(value = "1125899906842624")))]
     pub memory_bytes_max: Option<u64>,

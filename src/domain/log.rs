@@ -104,13 +104,13 @@ pub struct LogEndData {
     /// How it ended: one of the final statuses.
     pub status: ExecutionStatus,
     /// The script's exit code; null when it did not exit by itself.
-    #[oai(nullable)]
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "255")))]
     pub exit_code: Option<i32>,
     /// Why it ended as it did, in words; null when there is nothing to say.
     #[oai(nullable)]
     pub reason: Option<String>,
     /// Milliseconds from start to end; null when it never started.
-    #[oai(nullable)]
+    #[oai(nullable, validator(minimum(value = "0")))]
     pub duration_ms: Option<i64>,
     /// Bytes of the whole log.
     pub size: u64,

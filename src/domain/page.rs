@@ -14,9 +14,13 @@ use super::task::Task;
 word_enum! {
     /// What a list of tasks is sorted by. Ties are broken by id, which is the order of creation.
     TaskSort {
+        /// by the time of creation
         CreatedAt = "created_at",
+        /// by the time of the last change
         UpdatedAt = "updated_at",
+        /// from none over `low` and `medium` to `high`
         Priority = "priority",
+        /// in the order `todo`, `inprogress`, `review`, `done`
         Status = "status",
     }
 }
@@ -24,7 +28,9 @@ word_enum! {
 word_enum! {
     /// The direction of a list.
     SortOrder {
+        /// lowest, or oldest, first
         Ascending = "asc",
+        /// highest, or latest, first
         Descending = "desc",
     }
 }

@@ -146,7 +146,10 @@ macro_rules! word_enum {
             fn register(registry: &mut ::poem_openapi::registry::Registry) {
                 registry.create_schema::<Self, _>(stringify!($name).into(), |_| {
                     ::poem_openapi::registry::MetaSchema {
-                        description: Some(concat!($($doc, "\n"),+).trim()),
+                        description: Some(
+                            // One line for each word that has something to say.
+                            concat!($($doc, "\n",)+ $( $( "\n- `", $word, "`:", $vdoc, )* )+).trim(),
+                        ),
                         enum_items: vec![$( $word.into(), )+],
                         ..::poem_openapi::registry::MetaSchema::new("string")
                     }

@@ -25,9 +25,13 @@ pub const ARTIFACTS_CHARS_MAX: usize = 64 << 10;
 word_enum! {
     /// Where a task stands. Any status may follow any other.
     Status {
+        /// nobody has begun; where a new task stands
         Todo = "todo",
+        /// somebody, or an execution, is at it
         InProgress = "inprogress",
+        /// done as far as its worker can tell; a successful execution moves its task here
         Review = "review",
+        /// finished
         Done = "done",
     }
 }

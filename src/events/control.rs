@@ -9,13 +9,12 @@ use crate::domain::task::Task;
 
 word_enum! {
     /// Why a stream could not go on where its client left off.
-    ///
-    /// `expired`: retention has removed events that the client has not seen; the stream goes on with the
-    /// oldest one left. `unknown_epoch`: the id is not of this hub's log; the stream starts with the oldest
-    /// event. `future`: the id is ahead of the log, which was restored from a copy; the stream goes on live.
     ResetReason {
+        /// retention has removed events that the client has not seen; the stream goes on with the oldest one left
         Expired = "expired",
+        /// the id is not of this hub's log; the stream starts with the oldest event
         UnknownEpoch = "unknown_epoch",
+        /// the id is ahead of the log, which was restored from a copy; the stream goes on live
         Future = "future",
     }
 }

@@ -42,14 +42,6 @@ impl Format {
         }
     }
 
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sse => "sse",
-            Self::NamedSse => "named_sse",
-            Self::Ndjson => "ndjson",
-        }
-    }
-
     /// Writes one message. `body` is its encoded envelope.
     pub fn write(self, out: &mut BytesMut, id: impl Display, event: &str, body: &[u8]) {
         match self {

@@ -3,15 +3,13 @@
 //! poem-openapi describes the types; it does not parse or write them. Its own `Json` would encode a value
 //! through a map of its own and answer a wrong body without naming the place.
 
-use poem::http::{StatusCode, header};
+use poem::http::header;
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::error::ContentTypeError;
 use poem_openapi::payload::Payload;
-use poem_openapi::registry::{
-    MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry,
-};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -128,23 +126,5 @@ impl<T: Serialize + Send> IntoResponse for Body<T> {
     fn into_response(self) -> Response {
         let bytes = serde_json::to_vec(&self.0).expect("API types have string keys and no fallible parts");
         Response::builder().header(header::CONTENT_TYPE, "application/json").body(bytes)
-    }
-}
-
-impl<T: Type + Serialize> ApiResponse for Body<T> {
-    fn meta() -> MetaResponses {
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "Done.",
-                status: Some(StatusCode::OK.as_u16()),
-                status_range: None,
-                content: vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: T::schema_ref() }],
-                headers: vec![],
-            }],
-        }
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
     }
 }

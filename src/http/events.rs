@@ -27,7 +27,7 @@ use crate::service::Service;
 
 use super::body::Body;
 use super::list::List;
-use super::problem::problems::{BAD_REQUEST, BODY, GONE, NONE};
+use super::problem::problems::{BODY, GONE, NONE};
 use super::problem::{Code, Problem, Problems};
 use super::schema::Event;
 use super::standing::EventStatus;
@@ -109,23 +109,58 @@ impl std::fmt::Debug for EventTicket {
 pub enum TicketReply {
     /// A ticket was issued.
     #[oai(status = 201)]
-    Created(Body<EventTicket>),
+    Created(
+        Body<EventTicket>,
+        /// The stream of events with the ticket in its query, to be opened as it is. Not to be logged.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+#[derive(Debug, ApiResponse)]
+pub enum EventStatusReply {
+    /// How the broadcasting stands now.
+    #[oai(status = 200)]
+    Ok(Body<EventStatus>),
 }
 
 #[OpenApi(tag = "Tags::Events")]
 impl EventApi {
     /// Follow events as they happen
     ///
-    /// A Server-Sent Events stream that stays open. Every message is one `Event` as JSON in `data:`; there is
-    /// no `event:` line unless `named=true`, so `EventSource.onmessage` and line-reading clients get all of
-    /// them. The first message is `connected`. A comment (`: keepalive`) is sent every 30 seconds.
+    /// A Server-Sent Events stream (WHATWG) that stays open. For `EventSource` or any client that reads lines:
     ///
-    /// **Resume** by the id of the last message: browsers send it as `Last-Event-ID` by themselves, others may
-    /// use `last_event_id` or `since`; the header comes first, then `last_event_id`, then `since`. What was
-    /// missed is sent in order, then what happens. If that is not possible, the first message is `reset`, which
-    /// says why and where the stream goes on; the status is always 200, since a browser gives up on any other.
+    /// ```sh
+    /// curl -N http://localhost:8000/api/events/stream
+    /// ```
     ///
-    /// Filters combine with AND; a filter with several values matches any of them. A filter on a task's fields
+    /// *Try it out* of Swagger UI shows nothing: it waits for an end that never comes.
+    ///
+    /// **Framing.** A message is a line `id: …`, a line `data: …` and an empty line:
+    ///
+    /// ```text
+    /// id: 7c1e9a42-1042
+    /// data: {"id":"7c1e9a42-1042","event":"task_updated","data":{…},"timestamp":"2025-06-22T10:00:00.000Z"}
+    /// ```
+    ///
+    /// The data is one line of JSON, one `Event`, which says by itself what it is. There is no `event:` line unless
+    /// `named=true`, so `EventSource.onmessage` and line-reading clients get all of them. The first line is `retry: 3000`:
+    /// milliseconds before a client that was cut off comes back. A comment (`: keepalive`) is sent every 30 seconds, unless
+    /// the hub's operator says otherwise (`keepalive_seconds` of `getEventStatus`): whoever hears nothing for longer has lost
+    /// the connection. With `Accept: application/x-ndjson` each line is one `Event`, and there is nothing else.
+    ///
+    /// **Control messages** are about this connection and not in the log. `connected`: what follows is complete. `reset`:
+    /// events are missing before this point. `checkpoint`, on filtered streams: nothing matched up to this id. `snapshot`:
+    /// tasks as they stand. `goodbye`: the hub ends the stream; come back with its id after `retry_ms`.
+    ///
+    /// **Resume** by the id of the last message, whatever its kind: browsers send it as `Last-Event-ID` by themselves, others
+    /// may use `last_event_id` or `since`; the header comes first, then `last_event_id`, then `since`. What was missed is
+    /// sent in order, each event once, then what happens, also when the hub was restarted meanwhile. If that is not
+    /// possible, the first message is `reset`, which says why, and the stream goes on from the id of that message: read
+    /// again what you had derived from it. The status is always 200, since a browser gives up on any other. Ids are
+    /// `{epoch}-{seq}`, and `seq` has no gaps.
+    ///
+    /// **Filters** combine with AND; a filter with several values matches any of them. A filter on a task's fields
     /// matches when the task matched before *or* after the change, so that you see a task leave.
     ///
     /// **State and stream**: with `snapshot=true` the first messages are `snapshot`, the tasks that match the
@@ -135,9 +170,8 @@ impl EventApi {
     /// `script`: these are not in events, and have to be fetched of a task that is new or whose `changed` names
     /// them. When the stream resumes there is no snapshot; when it cannot, a new one follows the `reset`.
     ///
-    /// With `Accept: application/x-ndjson` each line is one `Event`.
-    ///
-    /// Try it with `curl -N http://localhost:8000/api/events/stream`; Swagger UI waits for an end that never comes.
+    /// Whoever takes nothing for 50 seconds is gone, and resumes when it comes back. A stream ends without `goodbye` when
+    /// its token is revoked or expires.
     #[oai(path = "/api/events/stream", method = "get", operation_id = "streamEvents")]
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn stream(
@@ -146,12 +180,13 @@ impl EventApi {
         service: Data<&Service>,
         principal: Data<&Principal>,
         request: &Request,
-        /// The id of the last message you have seen.
+        /// The id of the last message you have seen. What is no such id gets a `reset`.
         #[oai(name = "Last-Event-ID")]
         _last_event_id_header: Header<Option<String>>,
-        /// The same, for clients that cannot send headers.
+        /// The same, for clients that cannot send headers; passed over beside the header.
         last_event_id: Query<Option<String>>,
-        /// Where to start: an event id (after it), an RFC 3339 time, or `earliest`. Without it: now.
+        /// Where to start: an event id (after it), an RFC 3339 time (with the first event from then on), or `earliest`.
+        /// Without it: now.
         since: Query<Option<String>>,
         /// Only events of these kinds, separated by commas.
         events: Query<List<EventKind>>,
@@ -165,7 +200,8 @@ impl EventApi {
         priority: Query<List<Priority>>,
         /// Only events about tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,
-        /// Begins with the tasks as they stand, unless the stream resumes.
+        /// Begins with the tasks as they stand, unless the stream resumes. Not together with a time or `earliest`, nor with
+        /// `events` that leave out changes of tasks.
         #[oai(default)]
         snapshot: Query<bool>,
         /// Adds an `event:` line to every message, for `addEventListener`.
@@ -174,7 +210,7 @@ impl EventApi {
         /// In place of a token, for clients that cannot send headers; from `POST /api/events/tickets`.
         #[oai(name = "ticket")]
         _ticket: Query<Option<String>>,
-    ) -> Result<StreamReply<Event>, Problems<{ BAD_REQUEST }>> {
+    ) -> Result<StreamReply<Event>, Problems<NONE>> {
         let format = match (accepts_ndjson(request), named.0) {
             (true, _) => Format::Ndjson,
             (false, true) => Format::NamedSse,
@@ -221,15 +257,20 @@ impl EventApi {
 
     /// List past events
     ///
-    /// The same events as the stream, oldest first, for clients that ask rather than listen. Go on with
-    /// `since` set to `Taskhub-Cursor` of the answer. With `wait` the answer is held back until there is an
-    /// event or the time is over (long polling).
+    /// The same events as the stream, oldest first, each once, for clients that ask rather than listen; control messages
+    /// are not among them. Go on with `since` set to the `Taskhub-Cursor` of the answer, also when the list is empty: it
+    /// moves on over what the filter leaves out. With `wait` the answer is held back until there is an event or the time
+    /// is over (long polling).
+    ///
+    /// Filters are those of the stream. A `since` that retention has overtaken, or that is of another log, is refused
+    /// (410): begin with `earliest`, or with a list of tasks and its `Taskhub-Cursor`.
     #[oai(path = "/api/events", method = "get", operation_id = "listEvents")]
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn list(
         &self,
         rooms: Data<&Arc<Rooms>>,
-        /// Where to start: an event id (after it), an RFC 3339 time, or `earliest`, which is also the default.
+        /// Where to start: an event id (after it), an RFC 3339 time (with the first event from then on), or `earliest`,
+        /// which is also the default.
         since: Query<Option<String>>,
         /// How many events to answer at most.
         #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "1000")))]
@@ -249,7 +290,7 @@ impl EventApi {
         priority: Query<List<Priority>>,
         /// Only events about tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,
-    ) -> Result<EventListReply, Problems<{ BAD_REQUEST | GONE }>> {
+    ) -> Result<EventListReply, Problems<GONE>> {
         let log = &rooms.events;
         let deadline = Instant::now() + Duration::from_secs(u64::from(wait.0));
         let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
@@ -280,7 +321,7 @@ impl EventApi {
     /// See how the broadcasting stands
     ///
     /// How many are connected, where the log begins and ends, and, with `clients=true`, who is behind and who has
-    /// gone.
+    /// gone. Counts are those since the hub's start.
     #[oai(path = "/api/events/status", method = "get", operation_id = "getEventStatus")]
     async fn status(
         &self,
@@ -288,8 +329,8 @@ impl EventApi {
         /// Name each open stream, and the last ones that have ended.
         #[oai(default)]
         clients: Query<bool>,
-    ) -> Result<Body<EventStatus>, Problems<{ BAD_REQUEST }>> {
-        Ok(Body(EventStatus::of(&rooms.events, clients.0).await?))
+    ) -> Result<EventStatusReply, Problems<NONE>> {
+        Ok(EventStatusReply::Ok(Body(EventStatus::of(&rooms.events, clients.0).await?)))
     }
 
     /// Get a ticket for a stream
@@ -309,18 +350,20 @@ impl EventApi {
             Problem::internal()
         })?;
         let (ticket, expires_at) = (ticket.secret.text, ticket.expires_at);
-        Ok(TicketReply::Created(Body(EventTicket { ticket, expires_at })))
+        let location = format!("/api/events/stream?ticket={ticket}");
+        Ok(TicketReply::Created(Body(EventTicket { ticket, expires_at }), location))
     }
 
     /// Tell everybody something
     ///
-    /// Emits `announcement` to every stream that does not filter by task.
+    /// Emits `announcement` to every stream that does not filter by tasks or their fields. Kept in the log like any event,
+    /// so whoever resumes later gets it as well.
     #[oai(path = "/api/events/announcements", method = "post", operation_id = "announce")]
     async fn announce(
         &self,
         service: Data<&Service>,
         body: Body<AnnouncementData>,
-    ) -> Result<AnnouncedReply, Problems<{ BAD_REQUEST | BODY | NONE }>> {
+    ) -> Result<AnnouncedReply, Problems<BODY>> {
         let id = service.announce(body.0).await?;
         let before = EventId::new(id.epoch, id.seq - 1);
         let location = format!("/api/events?since={before}&limit=1");
@@ -332,7 +375,7 @@ fn default_limit() -> u32 {
     100
 }
 
-fn gone(words: &str) -> Problems<{ BAD_REQUEST | GONE }> {
+fn gone(words: &str) -> Problems<GONE> {
     let detail = format!("{words}; start with `since=earliest`, or with the cursor of a list of tasks");
     Problem::new(Code::CursorGone, detail).with_field("since").into()
 }

@@ -6,12 +6,9 @@ use std::sync::Arc;
 
 use poem::error::StaticFileError;
 use poem::http::{HeaderValue, header};
-use poem::web::{Data, StaticFileRequest};
-use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
+use poem::web::{Data, StaticFileRequest, StaticFileResponse};
+use poem::{FromRequest, IntoResponse, Request, RequestBody};
 use poem_openapi::param::{Header, Path, Query};
-use poem_openapi::registry::{
-    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
-};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
@@ -27,8 +24,9 @@ use crate::store::ExecutionQuery;
 
 use super::body::Body;
 use super::list::List;
-use super::problem::problems::{BAD_REQUEST, BODY, CONFLICT, NOT_FOUND, RANGE};
+use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, PRECONDITION_FAILED, RANGE};
 use super::problem::{Code, Problem, Problems};
+use super::raw_log::RawLog;
 use super::schema::LogEvent;
 use super::stream::{StreamReply, accepts_ndjson};
 use super::{Rooms, Tags};
@@ -68,6 +66,27 @@ pub struct ExecutionAttachment {
 }
 
 #[derive(Debug, ApiResponse)]
+pub enum ExecutionReply {
+    /// The execution as it stands now.
+    #[oai(status = 200)]
+    Ok(Body<Execution>),
+}
+
+#[derive(Debug, ApiResponse)]
+pub enum ExecutionLogReply {
+    /// A part of the log, at most 1 MiB.
+    #[oai(status = 200)]
+    Ok(Body<ExecutionLog>),
+}
+
+#[derive(Debug, ApiResponse)]
+pub enum ExecutionAttachmentReply {
+    /// How to attach.
+    #[oai(status = 200)]
+    Ok(Body<ExecutionAttachment>),
+}
+
+#[derive(Debug, ApiResponse)]
 pub enum ExecutionListReply {
     /// A page of executions, newest first.
     #[oai(status = 200)]
@@ -79,87 +98,62 @@ pub enum ExecutionListReply {
     ),
 }
 
-/// The bytes of a log.
-#[derive(Debug)]
-pub struct RawLog(Response);
-
-impl IntoResponse for RawLog {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl ApiResponse for RawLog {
-    fn meta() -> MetaResponses {
-        let reply = |status, description| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType {
-                content_type: "text/plain",
-                schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
-            }],
-            headers: vec![],
-        };
-        MetaResponses {
-            responses: vec![
-                reply(200, "The whole log so far."),
-                reply(206, "The part of it that `Range` asked for."),
-            ],
-        }
-    }
-
-    fn register(_: &mut Registry) {}
-}
-
 #[OpenApi(tag = "Tags::Executions")]
 impl ExecutionApi {
     /// Run a task
     ///
     /// Runs the given script, or else the task's own, or else what the hub's operator has named for all tasks, in a
-    /// session of its own, and sets the task `inprogress`.
-    /// Answers as soon as that is durable; the stream then tells with `execution_event` how it goes: `queued`
-    /// if it has to wait for its turn, `started`, and one of `completed`, `failed`, `stopped`, `timed_out`,
-    /// `lost`. What the script names in the file at `$TASKHUB_ARTIFACTS`, one path a line, is added to the task's
-    /// artifacts; after a success the task goes to `review`, unless the hub's operator or somebody meanwhile has
-    /// said otherwise. A task has at most one execution that is queued or running.
+    /// session of its own, and sets the task `inprogress`. Without any of these it is refused (409), and also while
+    /// another execution of the task is queued or running.
+    ///
+    /// Answers as soon as that is durable, mostly with an execution that is still `queued`. The stream tells how it goes:
+    /// `task_updated` if the task was not `inprogress` yet; `execution_event` with `queued` if it has to wait for its turn,
+    /// `started`, and one of `completed`, `failed`, `stopped`, `timed_out`, `lost`; and after a success `task_updated`
+    /// again: the task goes to `review`, unless the hub's operator or somebody meanwhile has said otherwise. What the script
+    /// names in the file at `$TASKHUB_ARTIFACTS`, one path a line, is added to the task's artifacts.
+    ///
+    /// A script has a clean environment with `TASKHUB_TASK_ID`, `TASKHUB_EXECUTION_ID`, `TASKHUB_SESSION`, `TASKHUB_URL` and
+    /// `TASKHUB_ARTIFACTS`, and a directory of its own. It goes on when the hub is restarted. Its output is a log:
+    /// `getExecutionLogs`, `downloadExecutionLog`, `streamExecutionLogs`.
     #[oai(path = "/api/exec/:task_id", method = "post", operation_id = "startExecution")]
     async fn start(
         &self,
         service: Data<&Service>,
-        /// The task to run.
+        /// The id of the task to run.
         task_id: Path<TaskId>,
         body: Body<Option<ExecutionRequest>>,
-    ) -> Result<Body<Execution>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT | BODY }>> {
+    ) -> Result<ExecutionReply, Problems<{ NOT_FOUND | CONFLICT | BODY }>> {
         let request = body.0.unwrap_or_default();
-        Ok(Body(service.start_execution(task_id.0, request).await?))
+        Ok(ExecutionReply::Ok(Body(service.start_execution(task_id.0, request).await?)))
     }
 
     /// Get a task's latest execution
     ///
-    /// The one that is queued or running if there is one, else the last that ended.
+    /// The one that is queued or running if there is one, else the last that ended. A task that was never executed has
+    /// none (404). To wait for an end, follow the stream or the log rather than ask again and again.
     #[oai(path = "/api/exec/:task_id", method = "get", operation_id = "getExecution")]
     async fn get(
         &self,
         service: Data<&Service>,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
-    ) -> Result<Body<Execution>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
-        Ok(Body(service.latest_execution(task_id.0).await?))
+    ) -> Result<ExecutionReply, Problems<NOT_FOUND>> {
+        Ok(ExecutionReply::Ok(Body(service.latest_execution(task_id.0).await?)))
     }
 
     /// Stop a task's execution
     ///
-    /// Its processes are asked to end (TERM) and killed after a grace. Answers at once; the stream tells when
-    /// it has ended (`stopped`). Asking again changes nothing.
+    /// Its processes are asked to end (TERM) and killed (KILL) after a grace. Answers at once; the stream tells when
+    /// it has ended: `execution_event` with `stopped`. No further attempts are made. Asking again changes nothing; an
+    /// execution that has ended cannot be stopped (409). The task stays as it is.
     #[oai(path = "/api/exec/:task_id/stop", method = "post", operation_id = "stopExecution")]
     async fn stop(
         &self,
         service: Data<&Service>,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
-    ) -> Result<Body<Execution>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT }>> {
-        Ok(Body(service.stop_execution(task_id.0).await?))
+    ) -> Result<ExecutionReply, Problems<{ NOT_FOUND | CONFLICT }>> {
+        Ok(ExecutionReply::Ok(Body(service.stop_execution(task_id.0).await?)))
     }
 
     /// Get the command that attaches to a task's execution
@@ -173,21 +167,23 @@ impl ExecutionApi {
         &self,
         service: Data<&Service>,
         rooms: Data<&Arc<Rooms>>,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
-    ) -> Result<Body<ExecutionAttachment>, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT }>> {
+    ) -> Result<ExecutionAttachmentReply, Problems<{ NOT_FOUND | CONFLICT }>> {
         let execution = service.latest_execution(task_id.0).await?;
         let command = rooms.sessions.attach_command(&execution).await?;
-        Ok(Body(ExecutionAttachment {
+        Ok(ExecutionAttachmentReply::Ok(Body(ExecutionAttachment {
             execution_id: execution.id,
             session_name: execution.session_name,
             command,
-        }))
+        })))
     }
 
     /// List executions
     ///
-    /// Newest first. Follow `Link` for more.
+    /// Of all tasks or of one, also of tasks that were deleted; newest first, by `number`. While there are more, the header
+    /// `Link` has the address of the next page (`<…>; rel="next"`): follow it until it is absent. Executions that have
+    /// ended are forgotten, with their logs, after the hub's retention (30 days, unless its operator says otherwise).
     #[oai(path = "/api/executions", method = "get", operation_id = "listExecutions")]
     async fn list(
         &self,
@@ -199,10 +195,10 @@ impl ExecutionApi {
         /// How many executions to answer at most.
         #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<u32>,
-        /// Where the page starts; take it from the `Link` of the page before.
+        /// Where the page starts: opaque; take it from the `Link` of the page before, with all else as it was.
         #[oai(validator(minimum(value = "1")))]
         cursor: Query<Option<i64>>,
-    ) -> Result<ExecutionListReply, Problems<{ BAD_REQUEST }>> {
+    ) -> Result<ExecutionListReply, Problems<NONE>> {
         let query = ExecutionQuery {
             task_id: task_id.0,
             statuses: status.0.0,
@@ -224,22 +220,25 @@ impl ExecutionApi {
 
     /// Read the log of an execution
     ///
-    /// From `offset` on, or, without it, the last `tail` lines. Output is there as soon as it is written.
+    /// A page of at most 1 MiB as text: from byte `offset` on, or, without it, the last `tail` lines. Output is there as
+    /// soon as it is written. Read on with `offset` set to `next_offset`, until `complete` says that the execution has
+    /// ended and nothing is left. To be told instead of asking, use `streamExecutionLogs`.
     #[oai(path = "/api/exec/:task_id/logs", method = "get", operation_id = "getExecutionLogs")]
     async fn logs(
         &self,
         service: Data<&Service>,
         rooms: Data<&Arc<Rooms>>,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
-        /// How many lines to answer, counted from the end.
+        /// How many lines to answer, counted from the end; without effect beside `offset`.
         #[oai(default = "default_tail", validator(minimum(value = "1"), maximum(value = "10000")))]
         tail: Query<u32>,
-        /// The byte to start at; `next_offset` of the page before.
+        /// The byte to start at; `next_offset` of the page before. Beyond the end there is nothing.
+        #[oai(validator(maximum(value = "1125899906842624")))]
         offset: Query<Option<u64>>,
-        /// Which execution of the task; without it: the latest.
+        /// The id of one of the task's executions; without it: the latest.
         execution_id: Query<Option<ExecutionId>>,
-    ) -> Result<Body<ExecutionLog>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
+    ) -> Result<ExecutionLogReply, Problems<NOT_FOUND>> {
         let execution = service.execution_of(task_id.0, execution_id.0).await?;
         let ended = execution.status.is_final();
         let from = match offset.0 {
@@ -249,30 +248,41 @@ impl ExecutionApi {
         let page = logs::read_page(&log_path(&rooms.data_dir, &execution), from, PAGE_BYTES_MAX, ended)
             .await
             .map_err(unreadable)?;
-        Ok(Body(ExecutionLog {
+        Ok(ExecutionLogReply::Ok(Body(ExecutionLog {
             complete: ended && page.next_offset >= page.size,
             log_file: execution.log_file,
             offset: page.offset,
             next_offset: page.next_offset,
             size: page.size,
             text: page.text,
-        }))
+        })))
     }
 
     /// Download the log of an execution
     ///
-    /// The bytes as they were written. Understands `Range`.
+    /// The bytes as they were written, whatever they are; `text/plain` is what they mostly are. Understands `Range` (RFC
+    /// 9110), so that a download can go on where it broke off, and conditions by `ETag` and time: `If-Match`,
+    /// `If-Unmodified-Since` (412), `If-None-Match`, `If-Modified-Since` (304). While the execution runs its log grows, and
+    /// with it its `ETag`.
     #[oai(path = "/api/exec/:task_id/logs/raw", method = "get", operation_id = "downloadExecutionLog")]
+    #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn raw_log(
         &self,
         service: Data<&Service>,
         rooms: Data<&Arc<Rooms>>,
         request: &Request,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
-        /// Which execution of the task; without it: the latest.
+        /// The id of one of the task's executions; without it: the latest.
         execution_id: Query<Option<ExecutionId>>,
-    ) -> Result<RawLog, Problems<{ BAD_REQUEST | NOT_FOUND | RANGE }>> {
+        /// Which bytes, such as `bytes=4096-`; of several ranges the first is answered, and what is no range of bytes is
+        /// passed over.
+        #[oai(name = "Range")]
+        _range: Header<Option<String>>,
+        /// The `ETag` of what you have: with nothing new the answer is 304, without a body.
+        #[oai(name = "If-None-Match")]
+        _if_none_match: Header<Option<String>>,
+    ) -> Result<RawLog, Problems<{ NOT_FOUND | PRECONDITION_FAILED | RANGE }>> {
         let execution = service.execution_of(task_id.0, execution_id.0).await?;
         let path = log_path(&rooms.data_dir, &execution);
         let wanted = StaticFileRequest::from_request(request, &mut RequestBody::default())
@@ -283,15 +293,20 @@ impl ExecutionApi {
             _ => {}
         }
         let mut response = match wanted.create_response(&path, false, false) {
+            // The framework answers a part without a byte; RFC 9110, section 14.1.2, has none.
+            Ok(StaticFileResponse::Ok { content_range: Some((range, size)), .. }) if range.is_empty() => {
+                return Err(beyond(size).into());
+            }
             Ok(reply) => reply.with_content_type("text/plain; charset=utf-8").into_response(),
             // It is made when the execution starts.
             Err(StaticFileError::NotFound) => {
                 let detail = "the execution has no log yet; wait for `started`";
                 return Err(Problem::new(Code::ExecutionNotFound, detail).into());
             }
-            Err(StaticFileError::RangeNotSatisfiable { size }) => {
-                let detail = format!("the log has {size} bytes; ask for a range inside it");
-                return Err(Problem::new(Code::RangeNotSatisfiable, detail).into());
+            Err(StaticFileError::RangeNotSatisfiable { size }) => return Err(beyond(size).into()),
+            Err(StaticFileError::PreconditionFailed) => {
+                let detail = "the log is not, or no longer, the one that the condition names; get it again";
+                return Err(Problem::new(Code::VersionMismatch, detail).into());
             }
             Err(StaticFileError::Io(error)) => return Err(unreadable(error).into()),
             Err(error) => return Err(unreadable(std::io::Error::other(error)).into()),
@@ -302,10 +317,21 @@ impl ExecutionApi {
 
     /// Follow the log of an execution
     ///
-    /// A Server-Sent Events stream of everything that an execution writes, from any byte of its log on, as it is
-    /// written; the stream of one that has ended is its whole log. Every message is one `LogEvent` as JSON in
-    /// `data:`, without an `event:` line: `log` carries a piece of at most 32 KiB, and `end`, the last message,
-    /// tells how the execution ended. A comment (`: keepalive`) is sent every 30 seconds.
+    /// A Server-Sent Events stream (WHATWG) of everything that an execution writes, from any byte of its log on, as it is
+    /// written; the stream of one that has ended is its whole log. For `EventSource` or any client that reads lines:
+    ///
+    /// ```sh
+    /// curl -N http://localhost:8000/api/exec/{task_id}/logs/stream
+    /// ```
+    ///
+    /// *Try it out* of Swagger UI shows the log only once it has ended.
+    ///
+    /// **Framing.** A message is a line `id: …`, a line `data: …` and an empty line, without an `event:` line. The data is
+    /// one line of JSON, one `LogEvent`: `log` carries a piece of at most 32 KiB; `end`, the last message, tells how the
+    /// execution ended; `goodbye` ends the stream of a hub that shuts down, to be resumed; `reset` begins the log anew. The
+    /// first line is `retry: 3000`: milliseconds before a client that was cut off comes back. A comment (`: keepalive`) is
+    /// sent every 30 seconds, unless the hub's operator says otherwise. With `Accept: application/x-ndjson` each line is
+    /// one `LogEvent`, and there is nothing else.
     ///
     /// **Ids are offsets**: the id of a message is `{number}-{offset}`, the execution's number and the byte of its log
     /// after what the message carries. Resume with the id of the last message: browsers send it as `Last-Event-ID` by
@@ -323,8 +349,6 @@ impl ExecutionApi {
     /// and the last bytes.
     ///
     /// After `end` there is nothing more: close your `EventSource`. One that comes back gets `end` again.
-    ///
-    /// With `Accept: application/x-ndjson` each line is one `LogEvent`.
     #[oai(path = "/api/exec/:task_id/logs/stream", method = "get", operation_id = "streamExecutionLogs")]
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn stream_log(
@@ -333,16 +357,18 @@ impl ExecutionApi {
         rooms: Data<&Arc<Rooms>>,
         principal: Data<&Principal>,
         request: &Request,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
-        /// Which execution of the task; without it: the one that the id of the last message names, or else the latest.
+        /// The id of one of the task's executions; without it: the one that the id of the last message names, or else the
+        /// latest.
         execution_id: Query<Option<ExecutionId>>,
-        /// The id of the last message you have seen.
+        /// The id of the last message you have seen: `{number}-{offset}`. What is no such id gets a `reset`.
         #[oai(name = "Last-Event-ID")]
         _last_event_id_header: Header<Option<String>>,
-        /// The same, for clients that cannot send headers.
+        /// The same, for clients that cannot send headers; passed over beside the header.
         last_event_id: Query<Option<String>>,
         /// The byte to start at; without it: the first.
+        #[oai(validator(maximum(value = "1125899906842624")))]
         offset: Query<Option<u64>>,
         /// Starts so many lines before the end, as far as they lie in the last MiB.
         #[oai(validator(minimum(value = "0"), maximum(value = "10000")))]
@@ -350,7 +376,7 @@ impl ExecutionApi {
         /// In place of a token, for clients that cannot send headers; from `POST /api/events/tickets`.
         #[oai(name = "ticket")]
         _ticket: Query<Option<String>>,
-    ) -> Result<StreamReply<LogEvent>, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
+    ) -> Result<StreamReply<LogEvent>, Problems<NOT_FOUND>> {
         let format = if accepts_ndjson(request) { Format::Ndjson } else { Format::Sse };
         let header = super::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
         let resume = header.or(last_event_id.0.filter(|id| !id.is_empty())).map(|id| id.parse().ok());
@@ -388,6 +414,10 @@ fn cannot_start(format: Format, error: &(dyn std::error::Error + 'static)) -> St
 /// Built from the hub's own number, never from what a client sent.
 fn log_path(data_dir: &std::path::Path, execution: &Execution) -> PathBuf {
     data_dir.join(&execution.log_file)
+}
+
+fn beyond(size: u64) -> Problem {
+    Problem::new(Code::RangeNotSatisfiable, format!("the log has {size} bytes; ask for a range inside it"))
 }
 
 fn unreadable(error: std::io::Error) -> Problem {

@@ -6,6 +6,7 @@
 
 mod access;
 mod body;
+mod code;
 mod compat;
 mod cors;
 mod events;
@@ -21,6 +22,7 @@ mod pages;
 mod parameters;
 mod path;
 mod problem;
+mod raw_log;
 mod schema;
 pub mod spec;
 mod standing;

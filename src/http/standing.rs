@@ -7,27 +7,52 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventId, EventKind};
 use crate::domain::filter::EventFilter;
 use crate::domain::id::TaskId;
+use crate::domain::schema::word_enum;
 use crate::domain::task::{Priority, Status};
 use crate::domain::text::{Assignee, Tag};
+use crate::events::frame::Format;
 use crate::events::{Client, Departure, DisconnectReason, Events, Lag, Totals};
 use crate::store::StoreError;
+
+word_enum! {
+    /// How the messages of a stream look.
+    StreamFormat {
+        /// server-sent events
+        Sse = "sse",
+        /// server-sent events with an `event:` line each (`named=true`)
+        NamedSse = "named_sse",
+        /// a line of JSON each (`Accept: application/x-ndjson`)
+        Ndjson = "ndjson",
+    }
+}
+
+impl From<Format> for StreamFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Sse => Self::Sse,
+            Format::NamedSse => Self::NamedSse,
+            Format::Ndjson => Self::Ndjson,
+        }
+    }
+}
 
 /// How the broadcasting stands.
 #[derive(Debug, Object, Serialize)]
 pub struct EventStatus {
-    /// Always `active` as long as the hub answers.
+    /// Always `active`: a hub that does not broadcast does not answer this.
     pub status: String,
     /// Streams that are open now.
     pub connected_clients: u64,
-    /// Where to connect.
+    /// Where to connect: a path on this hub.
     pub endpoint: String,
     /// Identifies this incarnation of the log; the first part of every event id.
+    #[oai(validator(pattern = "^[0-9a-f]{8}$"))]
     pub epoch: String,
-    /// The last event.
+    /// The id of the last event; `{epoch}-0` before the first.
     pub head: EventId,
     /// The position before the oldest event that is still held; `since` with this id replays all of them.
     pub oldest: EventId,
-    /// A comment is sent on every stream this often.
+    /// A comment is sent on every stream this often, in seconds.
     pub keepalive_seconds: u64,
     /// Streams opened since the start.
     pub total_connections: u64,
@@ -80,8 +105,8 @@ pub struct ClientStatus {
     pub address: Option<String>,
     /// When it connected.
     pub connected_at: Timestamp,
-    /// `sse`, `named_sse` or `ndjson`.
-    pub format: String,
+    /// How its messages look.
+    pub format: StreamFormat,
     /// Whether it sees only some of the events.
     pub filtered: bool,
     /// Which.
@@ -132,8 +157,8 @@ pub struct DisconnectedClient {
     pub disconnected_at: Timestamp,
     /// Why.
     pub reason: DisconnectReason,
-    /// `sse`, `named_sse` or `ndjson`.
-    pub format: String,
+    /// How its messages look.
+    pub format: StreamFormat,
     /// The last event that was handed to its connection or passed over by its filter.
     pub cursor: EventId,
     /// Events sent to it.
@@ -189,7 +214,7 @@ impl ClientStatus {
             id: client.id,
             address: client.peer.map(|address| address.to_string()),
             connected_at: client.since,
-            format: client.shape.format.name().to_owned(),
+            format: client.shape.format.into(),
             filtered: !client.shape.filter.is_empty(),
             filter: ClientFilter::of(&client.shape.filter),
             cursor: log.id(cursor),
@@ -225,7 +250,7 @@ impl DisconnectedClient {
             connected_at: client.since,
             disconnected_at: departure.at,
             reason: departure.reason,
-            format: client.shape.format.name().to_owned(),
+            format: client.shape.format.into(),
             cursor: log.id(client.cursor()),
             events_sent: client.events(),
             bytes_sent: client.bytes(),

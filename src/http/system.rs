@@ -20,15 +20,22 @@ pub struct SystemApi;
 /// A sign of life.
 #[derive(Debug, Object, Serialize)]
 pub struct Health {
-    /// Always `ok`.
+    /// Always `ok`: a hub that cannot answer so answers a problem.
     pub status: String,
-    /// The version of the hub.
+    /// The version of the hub, as in `info.version` of this document.
     pub version: String,
 }
 
 #[derive(Debug, ApiResponse)]
+pub enum HealthReply {
+    /// It is.
+    #[oai(status = 200)]
+    Ok(Body<Health>),
+}
+
+#[derive(Debug, ApiResponse)]
 pub enum MetricsReply {
-    /// The metrics.
+    /// The metrics, a line for each value.
     #[oai(status = 200)]
     Ok(PlainText<String>),
 }
@@ -37,24 +44,25 @@ pub enum MetricsReply {
 impl SystemApi {
     /// Is the hub alive?
     ///
-    /// Answers as long as the process serves requests; looks at nothing else.
+    /// Answers as long as the process serves requests; looks at nothing else. For whoever restarts what hangs.
     #[oai(path = "/health", method = "get", operation_id = "health")]
-    async fn health(&self) -> Result<Body<Health>, Problems<NONE>> {
-        Ok(Body(alive()))
+    async fn health(&self) -> Result<HealthReply, Problems<NONE>> {
+        Ok(HealthReply::Ok(Body(alive())))
     }
 
     /// Can the hub serve?
     ///
-    /// Passes through the store's writer; a problem with status 5xx when that fails.
+    /// Passes through the store's writer, so it says whether a change would be kept; a problem with status 5xx when that
+    /// fails. For whoever sends traffic only where it can be served.
     #[oai(path = "/ready", method = "get", operation_id = "readiness")]
-    async fn readiness(&self, service: Data<&Service>) -> Result<Body<Health>, Problems<NONE>> {
+    async fn readiness(&self, service: Data<&Service>) -> Result<HealthReply, Problems<NONE>> {
         service.ping().await?;
-        Ok(Body(alive()))
+        Ok(HealthReply::Ok(Body(alive())))
     }
 
     /// Read the metrics
     ///
-    /// In the text format of Prometheus.
+    /// In the text format of Prometheus, version 0.0.4; each metric says in its `HELP` what it counts.
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
     async fn metrics(&self, rooms: Data<&Arc<Rooms>>) -> Result<MetricsReply, Problems<NONE>> {
         let Rooms { events, logs, metrics, .. } = &**rooms.0;

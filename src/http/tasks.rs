@@ -20,7 +20,7 @@ use super::Tags;
 use super::access;
 use super::body::Body;
 use super::list::List;
-use super::problem::problems::{BAD_REQUEST, BODY, CONFLICT, NOT_FOUND, PRECONDITION_FAILED, UNPROCESSABLE};
+use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, PRECONDITION_FAILED, UNPROCESSABLE};
 use super::problem::{Code, Problem, Problems};
 
 /// Longest search text, in characters.
@@ -35,7 +35,7 @@ pub enum TaskReply {
     #[oai(status = 200)]
     Ok(
         Body<Task>,
-        /// The task's version in quotes; send it in `If-Match`.
+        /// The task's version in quotes, such as `"3"`; send it in `If-Match`, with its quotes.
         #[oai(header = "ETag")]
         String,
     ),
@@ -47,10 +47,10 @@ pub enum TaskCreatedReply {
     #[oai(status = 201)]
     Created(
         Body<Task>,
-        /// Where the task is.
+        /// Where the task is: a path on this hub.
         #[oai(header = "Location")]
         String,
-        /// The task's version in quotes; send it in `If-Match`.
+        /// The task's version in quotes, such as `"3"`; send it in `If-Match`, with its quotes.
         #[oai(header = "ETag")]
         String,
         /// `true` when an earlier request with the same `Idempotency-Key` had created the task.
@@ -92,8 +92,14 @@ impl ToHeader for EventId {
 impl TaskApi {
     /// List tasks
     ///
-    /// Filters combine with AND; a filter with several values matches any of them. Follow `Link` for more.
-    /// To follow changes from here, open the stream with `since` set to `Taskhub-Cursor`.
+    /// Filters combine with AND; a filter with several values matches any of them. Without one: all tasks.
+    ///
+    /// A page has at most `limit` tasks. While there are more, the header `Link` has the address of the next page
+    /// (`<…>; rel="next"`): follow it until it is absent. A task that changes meanwhile may show up twice or not at all
+    /// when the list is sorted by what changed.
+    ///
+    /// To go on from here without a gap, open the stream (or `listEvents`) with `since` set to the `Taskhub-Cursor` of the
+    /// *first* page.
     #[oai(path = "/api/tasks", method = "get", operation_id = "listTasks")]
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented query parameter")]
     async fn list(
@@ -107,7 +113,8 @@ impl TaskApi {
         assignee: Query<List<Assignee>>,
         /// Only tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,
-        /// Only tasks with this text in title or description; upper and lower case of ASCII letters are the same.
+        /// Only tasks with this text in title or description, at most 200 characters; upper and lower case of ASCII letters
+        /// are the same.
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
         /// What to sort by.
@@ -120,9 +127,9 @@ impl TaskApi {
         /// follow.
         #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<u32>,
-        /// Where the page starts; take it from the `Link` of the page before.
+        /// Where the page starts: opaque; take it from the `Link` of the page before, with all else as it was.
         cursor: Query<Option<String>>,
-    ) -> Result<TaskListReply, Problems<{ BAD_REQUEST }>> {
+    ) -> Result<TaskListReply, Problems<NONE>> {
         let after = match &cursor.0 {
             Some(text) => Some(page_key(text, sort.0, order.0)?),
             None => None,
@@ -153,8 +160,12 @@ impl TaskApi {
 
     /// Create a task
     ///
-    /// Emits `task_created`. With an `Idempotency-Key` a repetition of the same request within 24 hours
-    /// answers what the first one answered and creates nothing. A `script` needs the scope `exec`.
+    /// Emits `task_created`.
+    ///
+    /// With an `Idempotency-Key` a repetition of the same request within 24 hours answers what the first one answered and
+    /// creates nothing; another request with that key is refused (422). Without a key, a repetition creates another task.
+    ///
+    /// A task with a `script` needs the scope `exec`.
     #[oai(path = "/api/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
@@ -168,7 +179,7 @@ impl TaskApi {
         )]
         _key: Header<Option<String>>,
         body: Body<NewTask>,
-    ) -> Result<TaskCreatedReply, Problems<{ BAD_REQUEST | BODY | UNPROCESSABLE }>> {
+    ) -> Result<TaskCreatedReply, Problems<{ BODY | UNPROCESSABLE }>> {
         if body.0.script.is_some() {
             access::require(&principal, Scope::Exec)?;
         }
@@ -187,34 +198,41 @@ impl TaskApi {
 
     /// Get a task
     ///
-    /// Its `ETag` is its version; send it in `If-Match` to change exactly what you have seen.
+    /// The header `ETag` is its version: send it as `If-Match` with a change, and the change is made to exactly what you
+    /// have seen, or refused (412).
     #[oai(path = "/api/tasks/:task_id", method = "get", operation_id = "getTask")]
     async fn get(
         &self,
         service: Data<&Service>,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
-    ) -> Result<TaskReply, Problems<{ BAD_REQUEST | NOT_FOUND }>> {
+    ) -> Result<TaskReply, Problems<NOT_FOUND>> {
         Ok(reply(service.task(task_id.0).await?))
     }
 
     /// Change a task
     ///
-    /// A JSON Merge Patch (RFC 7396): what is absent stays, `null` clears. Emits `task_updated` unless nothing
-    /// would change. `application/merge-patch+json` is accepted as well. A `script`, be it null, needs the scope `exec`.
+    /// A JSON Merge Patch (RFC 7396): what is absent stays, `null` clears, a list replaces the whole list.
+    /// `Content-Type: application/merge-patch+json` is accepted as well as `application/json`.
+    ///
+    /// Emits one `task_updated` whose `changed` names the fields that differ. A patch that would change nothing changes
+    /// no `version` and emits nothing. With `If-Match` it is made only to the version that you have seen (412 otherwise):
+    /// get the task again and repeat your change on it.
+    ///
+    /// A patch with `script`, be it null, needs the scope `exec`.
     #[oai(path = "/api/tasks/:task_id", method = "patch", operation_id = "updateTask")]
     async fn update(
         &self,
         service: Data<&Service>,
         principal: Data<&Principal>,
         request: &Request,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
         /// The `ETag` that the change is meant for; with another version nothing is changed (412).
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
         body: Body<TaskPatch>,
-    ) -> Result<TaskReply, Problems<{ BAD_REQUEST | NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
+    ) -> Result<TaskReply, Problems<{ NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
         if !body.0.script.is_undefined() {
             access::require(&principal, Scope::Exec)?;
         }
@@ -224,19 +242,19 @@ impl TaskApi {
 
     /// Delete a task
     ///
-    /// Emits `task_deleted`. Refused while the task is being executed. The history of its executions stays.
+    /// Emits `task_deleted`. Refused while an execution of the task is queued or running (409): stop it first. The history
+    /// of its executions, their logs and the events about it stay as long as all others.
     #[oai(path = "/api/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
     async fn delete(
         &self,
         service: Data<&Service>,
         request: &Request,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
         /// The `ETag` of the version to delete; with another version nothing is deleted (412).
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
-    ) -> Result<TaskDeletedReply, Problems<{ BAD_REQUEST | NOT_FOUND | CONFLICT | PRECONDITION_FAILED }>>
-    {
+    ) -> Result<TaskDeletedReply, Problems<{ NOT_FOUND | CONFLICT | PRECONDITION_FAILED }>> {
         let expected = precondition(super::header_list(request, "If-Match").as_deref());
         service.delete_task(task_id.0, expected).await?;
         Ok(TaskDeletedReply::Deleted)
@@ -244,20 +262,23 @@ impl TaskApi {
 
     /// Report a task's status
     ///
-    /// Sets the status and, if given, priority, assignee and artifacts; what is absent or null stays as it is.
-    /// Emits one `task_updated` with the task's current fields, unless nothing would change.
+    /// For whoever works on the task. Sets the status and, if given, priority, assignee and artifacts; what is absent or
+    /// null stays as it is (to clear a field, use `updateTask`). Any status may follow any other.
+    ///
+    /// Emits one `task_updated` with the task's current fields, unless nothing would change. An execution is neither
+    /// started nor stopped by it.
     #[oai(path = "/api/tasks/status/:task_id", method = "put", operation_id = "updateTaskStatus")]
     async fn update_status(
         &self,
         service: Data<&Service>,
         request: &Request,
-        /// The task.
+        /// The id of the task.
         task_id: Path<TaskId>,
         /// The `ETag` that the report is meant for; with another version nothing is changed (412).
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
         body: Body<StatusUpdate>,
-    ) -> Result<TaskReply, Problems<{ BAD_REQUEST | NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
+    ) -> Result<TaskReply, Problems<{ NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
         let expected = precondition(super::header_list(request, "If-Match").as_deref());
         Ok(reply(service.update_task_status(task_id.0, body.0, expected).await?))
     }

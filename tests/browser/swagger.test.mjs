@@ -1,8 +1,54 @@
-// Swagger UI at /docs: embedded, so it works without the internet.
+// Swagger UI at /docs: embedded, so it works without the internet, and whatever it shows can be tried.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { api, screenshot, useBrowser } from "./harness.mjs";
+import { api, createTask, screenshot, useBrowser } from "./harness.mjs";
+
+const METHODS = ["get", "put", "post", "delete", "patch", "head", "options"];
+
+/** Every operation of the specification. */
+async function operations() {
+  const spec = await api("GET", "/openapi.json");
+  return Object.entries(spec.paths).flatMap(([path, item]) =>
+    METHODS.filter((method) => item[method]).map((method) => ({ method, path, ...item[method] })));
+}
+
+const isStream = (operation) => "text/event-stream" in (operation.responses["200"]?.content ?? {});
+
+/** What makes an operation possible, and what it answers then if that is no success. */
+const PREPARED = {
+  deleteTask: { task: () => createTask({ title: "Try to delete" }) },
+  startExecution: { task: () => createTask({ title: "Try to run" }) },
+  getExecution: { task: () => running("true") },
+  getExecutionLogs: { task: () => running("echo hello") },
+  downloadExecutionLog: { task: () => running("echo hello") },
+  stopExecution: { task: () => running("sleep 60") },
+  // The sessions of this hub are plain processes.
+  attachExecution: { task: () => running("true"), status: 409 },
+};
+
+/** A task whose execution has begun, and so has a log. */
+async function running(script) {
+  const task = await createTask({ title: "Try the log", script });
+  await api("POST", `/api/exec/${task.id}`, {});
+  while ((await api("GET", `/api/exec/${task.id}`)).status === "queued") await new Promise((go) => setTimeout(go, 20));
+  return task;
+}
+
+/** Presses "Try it out" and "Execute" as somebody does who has changed nothing but the id; answers the status. */
+async function execute(page, operation, task) {
+  const block = page.locator(`[id="operations-${operation.tags[0]}-${operation.operationId}"]`);
+  await block.locator(".opblock-summary-control").click();
+  await block.locator(".try-out__btn").click();
+  if (operation.path.includes("{task_id}")) {
+    await block.locator("tr[data-param-name=task_id] input").fill(task.id);
+  }
+  await block.locator(".btn.execute").click();
+  const status = block.locator(".live-responses-table tbody .response-col_status").first();
+  const text = await status.textContent();
+  await block.locator(".opblock-summary-control").click();
+  return Number.parseInt(text, 10);
+}
 
 describe("/docs", () => {
   const openPage = useBrowser();
@@ -10,10 +56,7 @@ describe("/docs", () => {
   it("lists every operation of the specification without leaving the origin", async (test) => {
     const { page, expectClean } = await openPage(test, "/docs");
     await page.locator(".opblock").first().waitFor();
-    const spec = await api("GET", "/openapi.json");
-    const methods = ["get", "put", "post", "delete", "patch", "head", "options"];
-    const expected = Object.entries(spec.paths).flatMap(([path, item]) =>
-      methods.filter((method) => item[method]).map((method) => `${method.toUpperCase()} ${path}`));
+    const expected = (await operations()).map(({ method, path }) => `${method.toUpperCase()} ${path}`);
     // A path is drawn with invisible places to break the line.
     const shown = await page.locator(".opblock-summary").evaluateAll((rows) => rows.map((row) =>
       `${row.querySelector(".opblock-summary-method").textContent} ${row.querySelector(".opblock-summary-path").dataset.path}`));
@@ -21,5 +64,34 @@ describe("/docs", () => {
     assert.deepEqual(shown.sort(), expected.sort());
     await screenshot(page, "docs");
     expectClean();
+  });
+
+  it("runs every operation as it is shown, with the id of a task that there is", async (test) => {
+    const { page } = await openPage(test, "/docs");
+    await page.locator(".opblock").first().waitFor();
+    const tried = (await operations()).filter((operation) => !isStream(operation));
+    assert.ok(tried.length >= 20);
+    for (const operation of tried) {
+      const { task, status: expected } = PREPARED[operation.operationId] ?? {};
+      const status = await execute(page, operation, await (task ?? (() => createTask({ title: "Try it" })))());
+      const success = Object.keys(operation.responses).find((key) => key.startsWith("2"));
+      assert.equal(status, expected ?? Number(success), operation.operationId);
+      assert.ok(String(status) in operation.responses, `${operation.operationId} documents ${status}`);
+    }
+    await screenshot(page, "docs-tried");
+  });
+
+  it("says of a stream that it cannot be tried here, and how it can", async (test) => {
+    const { page } = await openPage(test, "/docs");
+    await page.locator(".opblock").first().waitFor();
+    const streams = (await operations()).filter(isStream);
+    assert.equal(streams.length, 2);
+    for (const operation of streams) {
+      const block = page.locator(`[id="operations-${operation.tags[0]}-${operation.operationId}"]`);
+      await block.locator(".opblock-summary-control").click();
+      const words = await block.locator(".opblock-description").textContent();
+      assert.match(words, /Try it out/);
+      assert.ok(words.includes(`curl -N http://localhost:8000${operation.path}`), operation.operationId);
+    }
   });
 });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::Hub;
+use crate::harness::{Answered, Hub};
 use crate::sse::{Stream, seq};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,7 +198,7 @@ async fn a_filtered_stream_is_brought_along_by_checkpoints() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_only_asks_for_the_head_is_no_client() {
     let hub = Hub::start().await;
-    let head = hub.client.request(Method::HEAD, "/api/events/stream").send().await.expect("an answer");
+    let head = hub.client.request(Method::HEAD, "/api/events/stream").answered().await;
     assert_eq!(
         (head.status().as_u16(), &head.headers()["content-type"]),
         (200, &"text/event-stream".parse().expect("ASCII"))
@@ -227,7 +227,7 @@ async fn a_named_stream_has_event_lines_and_ndjson_has_none() {
     assert_eq!(named.try_next().await.expect("a message").kind, "task_created");
 
     let request = hub.client.request(Method::GET, "/api/events/stream?since=earliest");
-    let mut lines = request.header("Accept", "application/x-ndjson").send().await.expect("an answer");
+    let mut lines = request.header("Accept", "application/x-ndjson").answered().await;
     assert_eq!(lines.headers()["content-type"], "application/x-ndjson");
     let mut text = String::new();
     while text.lines().count() < 2 {
@@ -244,7 +244,7 @@ async fn a_named_stream_has_event_lines_and_ndjson_has_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_may_not_be_kept_or_held_back_on_its_way() {
     let hub = Hub::start().await;
-    let answer = hub.client.request(Method::GET, "/api/events/stream").send().await.expect("an answer");
+    let answer = hub.client.request(Method::GET, "/api/events/stream").answered().await;
     assert_eq!(answer.headers()["cache-control"], "no-store, no-transform");
     assert_eq!(answer.headers()["x-accel-buffering"], "no");
 }

@@ -16,7 +16,7 @@ use taskhub::domain::event::MESSAGE_CHARS_MAX;
 use taskhub::domain::text::SCRIPT_CHARS_MAX;
 
 use crate::contract;
-use crate::harness::{Client, DEADLINE, Hub};
+use crate::harness::{Answered, Client, DEADLINE, Hub};
 use crate::parser::Lines;
 use crate::sse::Stream;
 use crate::transcript::{self, Entry, Fields, Kind, not_blank};
@@ -123,7 +123,7 @@ impl Listeners {
         let hub = Hub::start().await;
         let events = Stream::open(&hub.client, "").await;
         let request = reqwest::Client::new().get(hub.client.url("/api/events/stream"));
-        let answer = request.header(ACCEPT, "application/x-ndjson").send().await.expect("an answer");
+        let answer = request.header(ACCEPT, "application/x-ndjson").answered().await;
         let response = answer.bytes_stream().boxed();
         let mut listeners = Self { hub, events, lines: Lines::default(), response };
         assert_eq!(listeners.next_line().await["event"], "connected");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use taskhub::http::page_paths;
 use taskhub::http::spec::DOCUMENT;
 
-use crate::harness::Hub;
+use crate::harness::{Answered, Hub};
 use crate::tokens::{create, until};
 
 /// A hub with one task that has a script, and every route of it.
@@ -156,7 +156,7 @@ async fn no_answer_lets_another_site_read_it() {
             let request = request
                 .header("access-control-request-method", "POST")
                 .header("access-control-request-headers", "content-type");
-            let answer = request.send().await.expect("an answer");
+            let answer = request.answered().await;
             let names: Vec<_> = answer.headers().keys().map(|name| name.as_str().to_owned()).collect();
             assert!(!names.iter().any(|name| name.starts_with("access-control-")), "{route:?}: {names:?}");
         }
@@ -200,7 +200,7 @@ async fn only_an_origin_that_is_named_exactly_may_use_the_hub() {
         let preflight = preflight
             .header("access-control-request-method", "POST")
             .header("access-control-request-headers", "authorization,content-type");
-        let answer = preflight.header("sec-fetch-site", "cross-site").send().await.expect("an answer");
+        let answer = preflight.header("sec-fetch-site", "cross-site").answered().await;
         assert_eq!(answer.status(), StatusCode::NO_CONTENT);
         assert_eq!(value(&answer, "access-control-allow-origin"), origin);
         assert!(value(&answer, "access-control-allow-methods").contains("PATCH"));
@@ -209,13 +209,13 @@ async fn only_an_origin_that_is_named_exactly_may_use_the_hub() {
 
         let create = client.request(Method::POST, "/api/tasks").header(ORIGIN, origin);
         let create = create.header("sec-fetch-site", "cross-site").json(&json!({ "title": "t" }));
-        let answer = create.send().await.expect("an answer");
+        let answer = create.answered().await;
         assert_eq!(answer.status(), StatusCode::CREATED);
         assert_eq!(value(&answer, "access-control-allow-origin"), origin);
         assert!(value(&answer, "access-control-expose-headers").contains("etag"));
         // A refusal can be read as well; credentials are never allowed.
         let refused = hub.client.request(Method::GET, "/api/tasks").header(ORIGIN, origin);
-        let refused = refused.send().await.expect("an answer");
+        let refused = refused.answered().await;
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(value(&refused, "access-control-allow-origin"), origin);
         assert_eq!(value(&refused, "access-control-allow-credentials"), "");
@@ -234,7 +234,7 @@ async fn only_an_origin_that_is_named_exactly_may_use_the_hub() {
             let request = client.request(method, "/api/tasks").header(ORIGIN, origin);
             let request =
                 request.header("access-control-request-method", "POST").json(&json!({ "title": "t" }));
-            let answer = request.send().await.expect("an answer");
+            let answer = request.answered().await;
             assert_eq!(answer.status(), status, "{origin}");
             assert_eq!(value(&answer, "access-control-allow-origin"), "", "{origin}");
             assert!(value(&answer, "vary").contains("origin"));
@@ -248,7 +248,7 @@ async fn only_an_origin_that_is_named_exactly_may_use_the_hub() {
     let hub = Hub::with(&["--allow-origin", "null"]).await;
     let create =
         hub.client.request(Method::POST, "/api/tasks").header(ORIGIN, "null").json(&json!({ "title": "t" }));
-    let answer = create.send().await.expect("an answer");
+    let answer = create.answered().await;
     assert_eq!(
         (answer.status(), value(&answer, "access-control-allow-origin").as_str()),
         (StatusCode::CREATED, "null")
@@ -259,7 +259,7 @@ async fn only_an_origin_that_is_named_exactly_may_use_the_hub() {
 async fn whatever_is_opened_in_a_browser_runs_nothing_of_others_and_stands_in_no_frame() {
     let bench = Bench::new().await;
     for route in bench.routes.iter().filter(|(_, path)| !path.ends_with("/stream")) {
-        let answer = bench.request(route).send().await.expect("an answer");
+        let answer = bench.request(route).answered().await;
         let policy = answer.headers()["content-security-policy"].to_str().expect("ASCII");
         assert!(
             policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),

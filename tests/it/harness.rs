@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use taskhub::app::App;
 use taskhub::config::Config;
 use tempfile::TempDir;
 
-use crate::contract;
+use crate::contract::{self, Head};
 
 /// How long anything may take that is expected to happen.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -186,6 +186,23 @@ impl Answer {
     }
 }
 
+/// For what reads a body by itself, as of a stream or a page: everything before the body is checked.
+pub trait Answered {
+    fn answered(self) -> impl Future<Output = Response> + Send;
+}
+
+impl Answered for RequestBuilder {
+    async fn answered(self) -> Response {
+        let (http, request) = self.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = http.execute(request).await.expect("an answer");
+        let (status, headers) = (answer.status(), answer.headers());
+        contract::check_head(Head { method: &method, path: &path, status, headers });
+        answer
+    }
+}
+
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().timeout(DEADLINE).build().expect("a client");
@@ -215,7 +232,7 @@ impl Client {
         let answer = self.http.execute(request).await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let bytes = answer.bytes().await?;
-        contract::check(&method, &path, status, &headers, &bytes);
+        contract::check(Head { method: &method, path: &path, status, headers: &headers }, &bytes);
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Ok(Answer { status, headers, bytes, body })
     }
@@ -252,7 +269,7 @@ impl Client {
     pub async fn wait_for_text(&self, path: &str, done: impl Fn(&str) -> bool) {
         let asking = async {
             loop {
-                let answer = self.request(Method::GET, path).send().await.expect("an answer");
+                let answer = self.request(Method::GET, path).answered().await;
                 if done(&answer.text().await.expect("text")) {
                     return;
                 }

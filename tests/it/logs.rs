@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, DEADLINE, Hub, HubProcess};
+use crate::harness::{Answered, Client, DEADLINE, Hub, HubProcess};
 use crate::sse::Stream;
 
 /// An `EventSource` that comes back after the end waits this long.
@@ -323,7 +323,7 @@ async fn a_stream_of_lines_says_the_same() {
     let hub = Hub::start().await;
     let (task, _) = run(&hub.client, "printf 'a\\nb\\r\\nc'").await;
     let request = hub.client.request(Method::GET, &path(&task, "")).header("Accept", "application/x-ndjson");
-    let answer = request.send().await.expect("an answer");
+    let answer = request.answered().await;
     assert_eq!(answer.headers()["content-type"], "application/x-ndjson");
     let text = answer.text().await.expect("text");
     let messages: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -478,7 +478,7 @@ async fn what_lies_in_the_place_of_a_log_is_neither_overwritten_nor_shown() {
         let answer = client.get(&format!("/api/exec/{task}/{part}")).await;
         assert_eq!((answer.status.as_u16(), &answer.body["code"]), (404, &json!("execution_not_found")));
     }
-    let stream = client.request(Method::GET, &path(&task, "")).send().await.expect("an answer");
+    let stream = client.request(Method::GET, &path(&task, "")).answered().await;
     assert!(!stream.text().await.expect("text").contains("secret"));
 }
 
@@ -511,7 +511,7 @@ async fn the_log_of_each_execution_of_a_task_can_be_had() {
         let page = client.get(&format!("/api/exec/{task}/logs{query}")).await;
         assert_eq!(page.body["text"], expected);
         let raw = client.request(Method::GET, &format!("/api/exec/{task}/logs/raw{query}"));
-        assert_eq!(raw.send().await.expect("an answer").text().await.expect("text"), expected);
+        assert_eq!(raw.answered().await.text().await.expect("text"), expected);
         assert_eq!(watched(client, &task, query).await.0, expected.as_bytes());
     }
     for wrong in [id(&stranger), task.clone()] {

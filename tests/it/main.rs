@@ -9,6 +9,7 @@ mod transcript;
 
 mod commands;
 mod crash;
+mod downloads;
 mod events;
 mod executions;
 mod executor;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use taskhub::domain::event::EventId;
 use taskhub::http::spec::DOCUMENT;
 
-use crate::harness::{Answer, Client, Hub};
+use crate::harness::{Answer, Answered, Client, Hub};
 use crate::sse::Stream;
 
 const NOBODY: &str = "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e";
@@ -352,9 +352,8 @@ async fn a_method_that_a_path_does_not_have_is_refused_with_those_it_has() {
         let path = path.replace("{task_id}", &bench.id);
         if methods.contains("GET") {
             methods.insert("HEAD".to_owned());
-            let ask = |method| bench.client().request(method, &path).send();
-            let (get, head) = (ask(Method::GET).await.expect("an answer"), ask(Method::HEAD).await);
-            let head = head.expect("an answer");
+            let ask = |method| bench.client().request(method, &path).answered();
+            let (get, head) = (ask(Method::GET).await, ask(Method::HEAD).await);
             assert_eq!(head.status(), get.status(), "HEAD {path}");
             assert_eq!(head.headers()[CONTENT_TYPE], get.headers()[CONTENT_TYPE], "HEAD {path}");
             assert!(head.bytes().await.expect("an end").is_empty(), "HEAD {path}");
@@ -465,7 +464,7 @@ async fn a_cursor_that_is_no_place_in_the_log_is_gone_for_a_list_and_a_reset_for
     }
     let odd = bench.client().request(Method::GET, "/api/events/stream");
     let odd = odd.header("Last-Event-ID", HeaderValue::from_bytes(b"\xe9").expect("a header"));
-    let mut odd = odd.send().await.expect("an answer");
+    let mut odd = odd.answered().await;
     let chunk = odd.chunk().await.expect("a chunk").expect("a chunk");
     assert!(String::from_utf8_lossy(&chunk).contains(r#""event":"reset""#), "{chunk:?}");
 }

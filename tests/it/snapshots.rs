@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Hub, HubProcess, all_pages};
+use crate::harness::{Answered, Client, Hub, HubProcess, all_pages};
 use crate::slow::Stalled;
 use crate::sse::{Stream, seq};
 
@@ -156,7 +156,7 @@ async fn a_megabyte_of_text_arrives_in_a_snapshot_unchanged() {
         assert_eq!(stream.parser.retry_ms, Some(3000));
     }
     let request = hub.client.request(Method::GET, "/api/events/stream?snapshot=true");
-    let mut lines = request.header("Accept", "application/x-ndjson").send().await.expect("an answer");
+    let mut lines = request.header("Accept", "application/x-ndjson").answered().await;
     let mut text = Vec::new();
     while !text.windows(11).any(|it| it == b"\"connected\"") {
         text.extend_from_slice(&lines.chunk().await.expect("a chunk").expect("the stream goes on"));

@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use crate::contract;
-use crate::harness::{Client, DEADLINE};
+use crate::harness::{Answered, Client, DEADLINE};
 use crate::parser::{Message, Parser};
 
 impl Message {
@@ -50,7 +50,7 @@ impl Stream {
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
         }
-        let response = request.send().await.expect("the stream opens");
+        let response = request.answered().await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
         Self {

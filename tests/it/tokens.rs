@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use taskhub::http::spec::DOCUMENT;
 
-use crate::harness::{BINARY, Client, DEADLINE, Hub, HubProcess};
+use crate::harness::{Answered, BINARY, Client, DEADLINE, Hub, HubProcess};
 use crate::sse::Stream;
 
 const NOBODY: &str = "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e";
@@ -163,7 +163,7 @@ async fn each_role_may_do_exactly_what_the_specification_says() {
                 let method: Method = method.to_uppercase().parse().expect("a method");
                 let request = client.request(method.clone(), &path).body("{}");
                 let request = request.header("content-type", "application/json");
-                let answer = request.send().await.expect("an answer");
+                let answer = request.answered().await;
                 let place = format!("{method} {path} as {scope:?}");
                 let challenge =
                     answer.headers().get("www-authenticate").map(|it| it.to_str().expect("ASCII"));
@@ -199,9 +199,9 @@ async fn each_role_may_do_exactly_what_the_specification_says() {
         ("/openapi.json", StatusCode::OK),
         ("/assets/board.js", StatusCode::OK),
     ] {
-        let answer = clients[0].1.request(Method::GET, path).send().await.expect("an answer");
+        let answer = clients[0].1.request(Method::GET, path).answered().await;
         assert_eq!(answer.status(), status, "{path}");
-        let answer = clients[0].1.request(Method::POST, path).send().await.expect("an answer");
+        let answer = clients[0].1.request(Method::POST, path).answered().await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "POST {path}");
     }
     let answer = roles.write.post("/nowhere", json!({})).await;

@@ -1,9 +1,14 @@
 //! The specification: what is committed is what is served, and the pages that show it work.
 
+mod compare;
+mod examples;
+mod released;
+mod rules;
+
 use reqwest::Method;
 use taskhub::http::spec;
 
-use crate::harness::Hub;
+use crate::harness::{Answered, Hub};
 
 /// Renew with `cargo run -- openapi > openapi/taskhub.json`.
 #[test]
@@ -19,9 +24,9 @@ fn the_committed_specification_is_current() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_specification_is_served_as_it_is_committed() {
     let hub = Hub::start().await;
-    let served = hub.client.request(Method::GET, "/openapi.json").send().await.expect("an answer");
+    let served = hub.client.request(Method::GET, "/openapi.json").answered().await;
     assert_eq!(served.text().await.expect("text"), spec::json());
-    let yaml = hub.client.request(Method::GET, "/openapi.yaml").send().await.expect("an answer");
+    let yaml = hub.client.request(Method::GET, "/openapi.yaml").answered().await;
     assert!(yaml.text().await.expect("text").starts_with("openapi: 3.0.3\n"));
 }
 
@@ -29,7 +34,7 @@ async fn the_specification_is_served_as_it_is_committed() {
 async fn every_page_is_served_with_a_policy_and_links_only_to_what_is_there() {
     let hub = Hub::start().await;
     for page in ["/", "/docs", "/docs/", "/test_sse.html"] {
-        let answer = hub.client.request(Method::GET, page).send().await.expect("an answer");
+        let answer = hub.client.request(Method::GET, page).answered().await;
         assert_eq!(answer.status(), 200, "{page}");
         let policy = answer.headers()["content-security-policy"].to_str().expect("ASCII").to_owned();
         assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{page}: {policy}");
@@ -38,7 +43,7 @@ async fn every_page_is_served_with_a_policy_and_links_only_to_what_is_there() {
         let links: Vec<_> = links.collect();
         assert!(!links.is_empty(), "{page}");
         for link in links {
-            let asset = hub.client.request(Method::GET, &link).send().await.expect("an answer");
+            let asset = hub.client.request(Method::GET, &link).answered().await;
             assert_eq!(asset.status(), 200, "{page} -> {link}");
             assert!(!asset.bytes().await.expect("bytes").is_empty(), "{link}");
         }
@@ -50,7 +55,7 @@ async fn health_readiness_and_metrics_answer() {
     let hub = Hub::start().await;
     assert_eq!(hub.client.get("/health").await.body["status"], "ok");
     assert_eq!(hub.client.get("/ready").await.body["status"], "ok");
-    let metrics = hub.client.request(Method::GET, "/metrics").send().await.expect("an answer");
+    let metrics = hub.client.request(Method::GET, "/metrics").answered().await;
     let text = metrics.text().await.expect("text");
     assert!(text.contains("taskhub_http_requests_total{method=\"GET\",status=\"200\"} 2"), "{text}");
 }

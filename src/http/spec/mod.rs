@@ -1,0 +1,92 @@
+//! The specification: generated once, polished once, and the same text everywhere it is shown.
+//!
+//! poem-openapi describes what the handlers are; generators and linters want some of it said differently
+//! (`polish.rs`), and what the layers in front of the handlers answer has to be added (`answers.rs`). All of that is
+//! rules over the whole document rather than exceptions for one operation; `tests/it/spec.rs` holds it to them.
+
+mod answers;
+mod examples;
+mod polish;
+
+use std::sync::LazyLock;
+
+use poem_openapi::{ContactObject, LicenseObject, OpenApiService, ServerObject};
+use serde_json::Value;
+
+use super::events::EventApi;
+use super::executions::ExecutionApi;
+use super::system::SystemApi;
+use super::tasks::TaskApi;
+
+pub use answers::REQUIRED_SCOPE;
+
+/// All operations.
+pub type Api = (TaskApi, ExecutionApi, EventApi, SystemApi);
+
+/// What a stranger needs to know before the first operation.
+const OVERVIEW: &str = include_str!("overview.md");
+
+pub fn service() -> OpenApiService<Api, ()> {
+    OpenApiService::new((TaskApi, ExecutionApi, EventApi, SystemApi), "TaskHub", env!("CARGO_PKG_VERSION"))
+        .description(OVERVIEW.trim_end())
+        .license(LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html"))
+        .contact(ContactObject::new().name("The TaskHub developers"))
+        .server(ServerObject::new("/").description("The hub that serves this document."))
+}
+
+/// The document.
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = serde_json::from_str(&service().spec()).expect("poem-openapi writes JSON");
+    polish::polish(&mut document);
+    answers::complete(&mut document);
+    examples::add(&mut document);
+    document
+});
+
+/// The document as indented JSON with a final newline, as it is served, printed and committed.
+pub fn json() -> String {
+    let mut text = serde_json::to_string_pretty(&*DOCUMENT).expect("a JSON value is always JSON");
+    text.push('\n');
+    text
+}
+
+/// The document as YAML.
+pub fn yaml() -> String {
+    serde_norway::to_string(&*DOCUMENT).expect("a JSON value is always YAML")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_raw_document_holds_no_key_twice() {
+        // serde_json keeps the last of two equal keys, so the text is walked by hand.
+        let text = service().spec();
+        let mut open: Vec<BTreeSet<String>> = Vec::new();
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find(['{', '}', '"']) {
+            let token = rest.as_bytes()[at];
+            rest = &rest[at + 1..];
+            match token {
+                b'{' => open.push(BTreeSet::new()),
+                b'}' => drop(open.pop()),
+                _ => {
+                    let mut end = 0;
+                    let bytes = rest.as_bytes();
+                    while bytes[end] != b'"' {
+                        end += if bytes[end] == b'\\' { 2 } else { 1 };
+                    }
+                    let (key, after) = (&rest[..end], &rest[end + 1..]);
+                    if after.trim_start().starts_with(':') {
+                        let keys = open.last_mut().expect("a key is inside an object");
+                        assert!(keys.insert(key.to_owned()), "{key} twice in one object");
+                    }
+                    rest = after;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What poem-openapi says, said as generators and linters want it. Rules over the whole document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+const SCHEMA_PREFIX: &str = "#/components/schemas/";
+
+/// The order in which a newcomer wants to read them.
+const TAGS: [&str; 4] = ["Tasks", "Executions", "Events", "System"];
+
+pub fn polish(document: &mut Value) {
+    // progenitor and others read 3.0 only, and poem says 3.0.0.
+    document["openapi"] = "3.0.3".into();
+    walk(document, &mut tidy);
+    name_nullable_types(document);
+    let requested = requested_schemas(document);
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        for (name, schema) in schemas.iter_mut() {
+            close_or_complete(schema, requested.contains(name));
+        }
+    }
+    if let Some(tags) = document["tags"].as_array_mut() {
+        tags.sort_by_key(|tag| TAGS.iter().position(|name| tag["name"] == *name));
+    }
+}
+
+fn walk(value: &mut Value, rule: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            object.values_mut().for_each(|it| walk(it, rule));
+            rule(object);
+        }
+        Value::Array(list) => list.iter_mut().for_each(|it| walk(it, rule)),
+        _ => {}
+    }
+}
+
+/// The rules that look at one object at a time.
+fn tidy(object: &mut Map<String, Value>) {
+    // Defaults said aloud are noise in every diff.
+    object.retain(|key, value| match key.as_str() {
+        "deprecated" => *value != json!(false),
+        "explode" => *value != json!(true),
+        "description" => *value != json!(""),
+        _ => true,
+    });
+    // Lines of a doc comment begin with a space.
+    if let Some(Value::String(text)) = object.get_mut("description") {
+        *text = text.replace("\n ", "\n");
+    }
+    // poem-openapi names the schema again inside it.
+    if object.contains_key("properties") {
+        object.remove("title");
+    }
+    // A reference with siblings becomes `allOf` with one reference; poem-openapi repeats the siblings inside.
+    if let Some(parts) = object.get_mut("allOf").and_then(Value::as_array_mut) {
+        parts.retain(|part| part.get("$ref").is_some());
+    }
+    // JSON has no charset, and everything here is UTF-8.
+    if let Some(content) = object.get_mut("content").and_then(Value::as_object_mut) {
+        *content = std::mem::take(content)
+            .into_iter()
+            .map(|(kind, media)| (kind.split(';').next().unwrap_or_default().to_owned(), media))
+            .collect();
+    }
+    if let Some(headers) = object.get_mut("headers").and_then(Value::as_object_mut) {
+        *headers =
+            std::mem::take(headers).into_iter().map(|(name, header)| (header_name(&name), header)).collect();
+    }
+    // OpenAPI 3.0 knows no unsigned formats.
+    let signed = match object.get("format").and_then(Value::as_str) {
+        Some("uint16" | "uint32") => Some("int32"),
+        Some("uint64") => Some("int64"),
+        _ => None,
+    };
+    if let Some(format) = signed {
+        object.insert("format".to_owned(), format.into());
+        object.entry("minimum").or_insert(json!(0));
+    }
+    for bound in ["minimum", "maximum"] {
+        if let Some(number) = object.get(bound).and_then(Value::as_f64)
+            && object.get("type") == Some(&json!("integer"))
+        {
+            object.insert(bound.to_owned(), json!(number as i64));
+        }
+    }
+    // Lists in a query are separated by commas.
+    if object.get("in") == Some(&json!("query"))
+        && object.get("schema").and_then(|it| it.get("type")) == Some(&json!("array"))
+    {
+        object.insert("style".to_owned(), json!("form"));
+        object.insert("explode".to_owned(), json!(false));
+    }
+}
+
+/// `nullable` speaks only beside a `type` (OpenAPI 3.0.3): a nullable reference repeats that of its target. Strictly, null
+/// would have to be among the words of an enum as well; generators make a second type of that, or a wrong one, and all of
+/// them, as do validators that know OpenAPI, understand this.
+fn name_nullable_types(document: &mut Value) {
+    let types: BTreeMap<String, Value> = document["components"]["schemas"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, schema)| Some((format!("{SCHEMA_PREFIX}{name}"), schema.get("type")?.clone())))
+        .collect();
+    walk(document, &mut |object| {
+        let target = object.get("allOf").and_then(|parts| parts[0]["$ref"].as_str());
+        if object.contains_key("nullable")
+            && let Some(kind) = target.and_then(|target| types.get(target))
+        {
+            object.insert("type".to_owned(), kind.clone());
+        }
+    });
+}
+
+/// poem-openapi writes header names in upper case; people and some generators prefer the usual form.
+fn header_name(name: &str) -> String {
+    match name {
+        "ETAG" => "ETag".to_owned(),
+        other => other
+            .split('-')
+            .map(|part| {
+                let (first, rest) = part.split_at(part.len().min(1));
+                first.to_uppercase() + &rest.to_lowercase()
+            })
+            .collect::<Vec<_>>()
+            .join("-"),
+    }
+}
+
+/// What a client sends may hold nothing else; what the hub sends holds everything, always.
+fn close_or_complete(schema: &mut Value, requested: bool) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    let Some(properties) = object.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    if requested {
+        object.insert("additionalProperties".to_owned(), json!(false));
+    } else {
+        let all: Vec<_> = properties.keys().cloned().collect();
+        object.insert("required".to_owned(), json!(all));
+    }
+}
+
+/// The names of all schemas that request bodies reach.
+fn requested_schemas(document: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = Vec::new();
+    let operations = document["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+    for operation in operations.filter_map(Value::as_object).flat_map(|it| it.values()) {
+        if let Some(body) = operation.get("requestBody") {
+            references(body, &mut open);
+        }
+    }
+    while let Some(name) = open.pop() {
+        if let Some(schema) = document.pointer(&format!("/components/schemas/{name}"))
+            && found.insert(name)
+        {
+            references(schema, &mut open);
+        }
+    }
+    found
+}
+
+fn references(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(name) = object.get("$ref").and_then(Value::as_str) {
+                names.extend(name.strip_prefix(SCHEMA_PREFIX).map(str::to_owned));
+            }
+            object.values().for_each(|it| references(it, names));
+        }
+        Value::Array(list) => list.iter().for_each(|it| references(it, names)),
+        _ => {}
+    }
+}
