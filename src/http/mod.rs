@@ -1,6 +1,6 @@
 //! HTTP: the routes, and what every request passes on its way to one.
 //!
-//! Read [`front`] as the table of contents. Handlers are a few lines each: they turn parameters into a use
+//! Read `front.rs` as the table of contents. Handlers are a few lines each: they turn parameters into a use
 //! case of `service` or a question to `events`, and its answer into a reply; `problem` turns every error into
 //! one form. No status, header or JSON is known outside this room.
 
