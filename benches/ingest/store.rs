@@ -14,7 +14,7 @@ use rig::process::{Cpu, Process};
 use serde::{Deserialize, Serialize};
 use taskhub::config::{ExecutorConfig, StoreConfig};
 use taskhub::domain::id::TaskId;
-use taskhub::domain::task::{NewTask, StatusUpdate};
+use taskhub::domain::task::{StatusUpdate, TaskDraft};
 use taskhub::service::{Precondition, Service};
 use taskhub::store::{Opened, Store};
 
@@ -79,7 +79,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 
 async fn work(service: &Service, options: &Options) -> anyhow::Result<Done> {
     let new =
-        || serde_json::from_value::<NewTask>(serde_json::json!({"title": crate::TITLE, "tags": ["bench"]}));
+        || serde_json::from_value::<TaskDraft>(serde_json::json!({"title": crate::TITLE, "tags": ["bench"]}));
     let mut callers = Vec::new();
     for _ in 0..options.callers {
         let mut tasks = Vec::new();

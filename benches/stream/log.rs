@@ -9,7 +9,7 @@ use taskhub::config::StoreConfig;
 use taskhub::domain::clock::Timestamp;
 use taskhub::domain::event::{EventId, NewEvent};
 use taskhub::domain::id::TaskId;
-use taskhub::domain::task::{NewTask, Status, Task, TaskField};
+use taskhub::domain::task::{Status, Task, TaskDraft, TaskField};
 use taskhub::store::{Opened, Store, StoreError};
 
 /// One event in so many is about a task of [`RARE`].
@@ -55,7 +55,7 @@ async fn fill(store: &Store, count: u64) -> anyhow::Result<()> {
 
 /// What most events are: a task that changes its status.
 fn update(assignee: &str) -> anyhow::Result<NewEvent> {
-    let new: NewTask = serde_json::from_value(serde_json::json!({
+    let new: TaskDraft = serde_json::from_value(serde_json::json!({
         "title": "Measure how long a log takes to read", "assignee": assignee, "tags": ["bench", "stream"],
     }))?;
     let before = Task::create(TaskId::generate(), new, Timestamp::now())?;

@@ -98,7 +98,7 @@ pub struct Task {
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
-pub struct NewTask {
+pub struct TaskDraft {
     /// What the task is called; never blank.
     pub title: Title,
     /// Markdown.
@@ -240,7 +240,7 @@ impl Task {
     ///
     /// # Errors
     /// [`Invalid`] when a list is too long.
-    pub fn create(id: TaskId, new: NewTask, now: Timestamp) -> Result<Self, Invalid> {
+    pub fn create(id: TaskId, new: TaskDraft, now: Timestamp) -> Result<Self, Invalid> {
         Ok(Self {
             id,
             title: new.title,
@@ -383,7 +383,7 @@ mod tests {
     use super::*;
 
     fn task() -> Task {
-        let new: NewTask = serde_json::from_str(
+        let new: TaskDraft = serde_json::from_str(
             r#"{"title":"Ship it","priority":"low","assignee":"ada","tags":["a","b","a"]}"#,
         )
         .expect("a valid task");

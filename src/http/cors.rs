@@ -15,7 +15,7 @@ const MAX_AGE_SECONDS: &str = "600";
 const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, if-match, last-event-id";
 /// What they answer beyond what a page may read anyway.
 const ANSWER_HEADERS: &str = "allow, etag, idempotency-replayed, link, location, retry-after, taskhub-cursor, \
-                              www-authenticate";
+                              taskhub-next-page, www-authenticate";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
 /// Which origin a request comes from, if it is one of these.

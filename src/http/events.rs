@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response};
-use poem_openapi::param::{Header, Query};
+use poem_openapi::param::Query;
 use poem_openapi::registry::Registry;
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -180,10 +180,9 @@ impl EventApi {
         service: Data<&Service>,
         principal: Data<&Principal>,
         request: &Request,
-        /// The id of the last message you have seen. What is no such id gets a `reset`.
-        #[oai(name = "Last-Event-ID")]
-        _last_event_id_header: Header<Option<String>>,
-        /// The same, for clients that cannot send headers; passed over beside the header.
+        // Generators make one name of this and the header, so the header is told of in words, as the protocol's own.
+        /// The id of the last message you have seen. What is no such id gets a `reset`. The header `Last-Event-ID`, which
+        /// browsers and libraries for Server-Sent Events send by themselves, comes before it.
         last_event_id: Query<Option<String>>,
         /// Where to start: an event id (after it), an RFC 3339 time (with the first event from then on), or `earliest`.
         /// Without it: now.

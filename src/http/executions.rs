@@ -95,6 +95,9 @@ pub enum ExecutionListReply {
         /// `<…>; rel="next"` leads to the next page; absent on the last one.
         #[oai(header = "Link")]
         Option<String>,
+        /// The `cursor` of the next page; absent on the last one.
+        #[oai(header = "Taskhub-Next-Page")]
+        Option<u64>,
     ),
 }
 
@@ -182,8 +185,9 @@ impl ExecutionApi {
     /// List executions
     ///
     /// Of all tasks or of one, also of tasks that were deleted; newest first, by `number`. While there are more, the header
-    /// `Link` has the address of the next page (`<…>; rel="next"`): follow it until it is absent. Executions that have
-    /// ended are forgotten, with their logs, after the hub's retention (30 days, unless its operator says otherwise).
+    /// `Taskhub-Next-Page` has the `cursor` of the next page, and `Link` its address (`<…>; rel="next"`): follow one of
+    /// them until it is absent. Executions that have ended are forgotten, with their logs, after the hub's retention (30
+    /// days, unless its operator says otherwise).
     #[oai(path = "/api/executions", method = "get", operation_id = "listExecutions")]
     async fn list(
         &self,
@@ -195,7 +199,7 @@ impl ExecutionApi {
         /// How many executions to answer at most.
         #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<u32>,
-        /// Where the page starts: opaque; take it from the `Link` of the page before, with all else as it was.
+        /// Where the page starts: opaque; the `Taskhub-Next-Page` of the page before, with all else as it was.
         #[oai(validator(minimum(value = "1")))]
         cursor: Query<Option<i64>>,
     ) -> Result<ExecutionListReply, Problems<NONE>> {
@@ -215,7 +219,7 @@ impl ExecutionApi {
             pairs.push(("cursor", number.to_string()));
             super::next_link("/api/executions", &pairs)
         });
-        Ok(ExecutionListReply::Ok(Body(executions), link))
+        Ok(ExecutionListReply::Ok(Body(executions), link, next.map(i64::cast_unsigned)))
     }
 
     /// Read the log of an execution
@@ -362,10 +366,9 @@ impl ExecutionApi {
         /// The id of one of the task's executions; without it: the one that the id of the last message names, or else the
         /// latest.
         execution_id: Query<Option<ExecutionId>>,
-        /// The id of the last message you have seen: `{number}-{offset}`. What is no such id gets a `reset`.
-        #[oai(name = "Last-Event-ID")]
-        _last_event_id_header: Header<Option<String>>,
-        /// The same, for clients that cannot send headers; passed over beside the header.
+        // Generators make one name of this and the header, so the header is told of in words, as the protocol's own.
+        /// The id of the last message you have seen: `{number}-{offset}`. What is no such id gets a `reset`. The header `Last-Event-ID`, which
+        /// browsers and libraries for Server-Sent Events send by themselves, comes before it.
         last_event_id: Query<Option<String>>,
         /// The byte to start at; without it: the first.
         #[oai(validator(maximum(value = "1125899906842624")))]

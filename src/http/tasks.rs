@@ -11,7 +11,7 @@ use crate::domain::event::EventId;
 use crate::domain::filter::FacetFilter;
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
-use crate::domain::task::{NewTask, Priority, Status, StatusUpdate, Task, TaskPatch};
+use crate::domain::task::{Priority, Status, StatusUpdate, Task, TaskDraft, TaskPatch};
 use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
 use crate::service::{IdempotencyKey, Precondition, Service, TaskPage};
@@ -75,6 +75,9 @@ pub enum TaskListReply {
         /// `<…>; rel="next"` leads to the next page; absent on the last one.
         #[oai(header = "Link")]
         Option<String>,
+        /// The `cursor` of the next page; absent on the last one.
+        #[oai(header = "Taskhub-Next-Page")]
+        Option<String>,
         /// The event id at which the list was read. A stream opened with `since` set to it misses nothing
         /// and repeats nothing.
         #[oai(header = "Taskhub-Cursor")]
@@ -94,9 +97,9 @@ impl TaskApi {
     ///
     /// Filters combine with AND; a filter with several values matches any of them. Without one: all tasks.
     ///
-    /// A page has at most `limit` tasks. While there are more, the header `Link` has the address of the next page
-    /// (`<…>; rel="next"`): follow it until it is absent. A task that changes meanwhile may show up twice or not at all
-    /// when the list is sorted by what changed.
+    /// A page has at most `limit` tasks. While there are more, the header `Taskhub-Next-Page` has the `cursor` of the next
+    /// page, and `Link` its address (`<…>; rel="next"`): follow one of them until it is absent. A task that changes
+    /// meanwhile may show up twice or not at all when the list is sorted by what changed.
     ///
     /// To go on from here without a gap, open the stream (or `listEvents`) with `since` set to the `Taskhub-Cursor` of the
     /// *first* page.
@@ -123,11 +126,11 @@ impl TaskApi {
         /// Which way to sort.
         #[oai(default = "default_order")]
         order: Query<SortOrder>,
-        /// How many tasks to answer at most. A page of large tasks may be shorter; `Link` tells whether more
-        /// follow.
+        /// How many tasks to answer at most. A page of large tasks may be shorter; `Taskhub-Next-Page` tells whether
+        /// more follow.
         #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<u32>,
-        /// Where the page starts: opaque; take it from the `Link` of the page before, with all else as it was.
+        /// Where the page starts: opaque; the `Taskhub-Next-Page` of the page before, with all else as it was.
         cursor: Query<Option<String>>,
     ) -> Result<TaskListReply, Problems<NONE>> {
         let after = match &cursor.0 {
@@ -154,8 +157,9 @@ impl TaskApi {
         };
         let link_query = query.clone();
         let TaskPage { tasks, next, cursor } = service.tasks(query).await?;
-        let link = next.map(|key| next_link(&link_query, &key));
-        Ok(TaskListReply::Ok(Body(tasks), link, cursor))
+        let link = next.as_ref().map(|key| next_link(&link_query, key));
+        let next_page = next.map(|key| key.to_string());
+        Ok(TaskListReply::Ok(Body(tasks), link, next_page, cursor))
     }
 
     /// Create a task
@@ -178,7 +182,7 @@ impl TaskApi {
             validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
         )]
         _key: Header<Option<String>>,
-        body: Body<NewTask>,
+        body: Body<TaskDraft>,
     ) -> Result<TaskCreatedReply, Problems<{ BODY | UNPROCESSABLE }>> {
         if body.0.script.is_some() {
             access::require(&principal, Scope::Exec)?;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::event::{EventId, NewEvent};
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, TaskQuery};
-use crate::domain::task::{NewTask, StatusUpdate, Task, TaskPatch};
+use crate::domain::task::{StatusUpdate, Task, TaskDraft, TaskPatch};
 use crate::store::{Tx, View};
 
 use super::{Service, ServiceError};
@@ -76,7 +76,7 @@ impl Service {
     /// [`ServiceError::Invalid`], [`ServiceError::KeyReused`], [`ServiceError::Store`]
     pub async fn create_task(
         &self,
-        new: NewTask,
+        new: TaskDraft,
         key: Option<IdempotencyKey>,
     ) -> Result<Created, ServiceError> {
         self.store
@@ -183,14 +183,14 @@ pub(super) fn update(tx: &mut Tx<'_>, task: Task, patch: TaskPatch) -> Result<Ta
     Ok(next)
 }
 
-fn create(tx: &mut Tx<'_>, new: NewTask) -> Result<Task, ServiceError> {
+fn create(tx: &mut Tx<'_>, new: TaskDraft) -> Result<Task, ServiceError> {
     let task = Task::create(TaskId::generate(), new, tx.now())?;
     tx.insert_task(&task)?;
     tx.append(&NewEvent::task_created(&task))?;
     Ok(task)
 }
 
-fn fingerprint(new: &NewTask) -> Vec<u8> {
+fn fingerprint(new: &TaskDraft) -> Vec<u8> {
     let canonical = serde_json::to_vec(new).expect("a new task is always JSON");
     Sha256::digest(canonical).to_vec()
 }

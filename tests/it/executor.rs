@@ -10,7 +10,7 @@ use clap::Parser;
 use taskhub::config::{ExecutorConfig, SessionKind, StoreConfig};
 use taskhub::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use taskhub::domain::id::TaskId;
-use taskhub::domain::task::NewTask;
+use taskhub::domain::task::TaskDraft;
 use taskhub::executor::logs::{From, read_page};
 use taskhub::executor::{Executor, ExecutorSettings, Retention};
 use taskhub::service::Service;
@@ -132,7 +132,7 @@ impl Hub {
 
     /// Creates a task and starts it.
     fn execute(&self, new: serde_json::Value, request: &str) -> TaskId {
-        let new: NewTask = serde_json::from_str(&new.to_string()).expect("a task");
+        let new: TaskDraft = serde_json::from_str(&new.to_string()).expect("a task");
         let request: ExecutionRequest = serde_json::from_str(request).expect("a request");
         self.runtime.block_on(async {
             let task = self.service.create_task(new, None).await.expect("created").task;

@@ -294,11 +294,17 @@ impl Client {
     }
 }
 
-/// The target of `Link: <…>; rel="next"`.
+/// The target of `Link: <…>; rel="next"`, which has to be the page that `Taskhub-Next-Page` names.
 pub fn next_page(answer: &Answer) -> Option<String> {
+    let cursor = answer.headers.get("taskhub-next-page").map(|it| it.to_str().expect("ASCII"));
+    assert_eq!(answer.headers.contains_key("link"), cursor.is_some());
     let link = answer.headers.get("link")?.to_str().expect("ASCII");
     let target = link.strip_prefix('<').and_then(|it| it.strip_suffix(">; rel=\"next\""));
-    Some(target.unwrap_or_else(|| panic!("{link}")).to_owned())
+    let target = target.unwrap_or_else(|| panic!("{link}"));
+    let query = target.split_once('?').map(|(_, query)| query).expect("a query");
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).expect("pairs");
+    assert_eq!(pairs.last(), Some(&("cursor".to_owned(), cursor?.to_owned())), "{link}");
+    Some(target.to_owned())
 }
 
 /// Every page from `first` on.

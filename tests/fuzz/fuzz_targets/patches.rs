@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 use taskhub::domain::clock::Timestamp;
-use taskhub::domain::task::{NewTask, Task, TaskPatch};
+use taskhub::domain::task::{Task, TaskDraft, TaskPatch};
 
 static TASK: LazyLock<Task> = LazyLock::new(|| {
-    let new: NewTask = serde_json::from_value(json!({
+    let new: TaskDraft = serde_json::from_value(json!({
         "title": "t", "description": "d", "priority": "low", "assignee": "ada", "tags": ["a", "b"],
         "artifacts": ["x"], "script": "true",
     }))

@@ -5,7 +5,10 @@ mod examples;
 mod released;
 mod rules;
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
+use serde_json::Value;
 use taskhub::http::spec;
 
 use crate::harness::{Answered, Hub};
@@ -19,6 +22,31 @@ fn the_committed_specification_is_current() {
         committed == spec::json(),
         "openapi/taskhub.json is stale; renew it with `cargo run -- openapi > openapi/taskhub.json`"
     );
+}
+
+/// Generators write names as their languages do, so that what differs by case and hyphens becomes one; and Go's gives each
+/// schema a constructor `New…`.
+#[test]
+fn no_two_names_become_one_in_a_generated_client() {
+    let plain = |name: &str| -> String {
+        name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+    };
+    let document: Value = serde_json::from_str(&spec::json()).expect("JSON");
+    let operations = document["paths"].as_object().expect("paths").values().filter_map(Value::as_object);
+    for operation in operations.flat_map(|methods| methods.values()) {
+        let mut seen = BTreeSet::new();
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().expect("a name");
+            assert!(seen.insert(plain(name)), "{}: `{name}` is there twice", operation["operationId"]);
+        }
+    }
+    let schemas: Vec<_> = document["components"]["schemas"].as_object().expect("schemas").keys().collect();
+    let mut seen = BTreeSet::new();
+    for name in &schemas {
+        assert!(seen.insert(plain(name)), "`{name}` is there twice");
+        let of = name.strip_prefix("New").unwrap_or_default();
+        assert!(!schemas.iter().any(|other| *other == of), "`{name}` is the constructor of `{of}` in Go");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
