@@ -14,13 +14,13 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 
 import checks
 import phases
 import snapshot_checks
 from follower import CLIENTS, SNAPSHOT_CLIENTS, Follower, catch_up
 from hub import Failed, Hub, Interrupted
+from report import Report
 from writes import Writes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,23 +28,6 @@ ALL_SECONDS = 150
 CONNECT_SECONDS = 40  # two browsers start meanwhile, perhaps on a machine with more to do
 CATCH_UP_SECONDS = 20  # a client waits up to five seconds before it comes back
 RESTARTS = 2
-
-
-class Report:
-    def __init__(self):
-        self.passed = self.failed = 0
-        self.started = time.monotonic()
-
-    def add(self, name, problem):
-        if problem:
-            self.failed += 1
-            print(f"FAILED: {name}: {problem}", flush=True)
-        else:
-            self.passed += 1
-            print(f"ok: {name}", flush=True)
-
-    def note(self, words):
-        print(f"-- {time.monotonic() - self.started:5.1f} s: {words}", flush=True)
 
 
 async def follow_all(stack, hub, directory, clients):

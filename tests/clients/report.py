@@ -1,0 +1,20 @@
+"""What has been shown so far, a line at a time."""
+
+import time
+
+
+class Report:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.started = time.monotonic()
+
+    def add(self, name, problem):
+        if problem:
+            self.failed += 1
+            print(f"FAILED: {name}: {problem}", flush=True)
+        else:
+            self.passed += 1
+            print(f"ok: {name}", flush=True)
+
+    def note(self, words):
+        print(f"-- {time.monotonic() - self.started:5.1f} s: {words}", flush=True)

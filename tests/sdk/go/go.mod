@@ -1,0 +1,3 @@
+module taskhub.example/program
+
+go 1.19
