@@ -162,7 +162,7 @@ impl Observer {
     }
 
     async fn get(&self, moment: &Moment, path: &str) -> Option<Answer> {
-        let client = Client { address: moment.address, http: self.http.clone() };
+        let client = Client::sharing(moment.address, self.http.clone());
         let answer = client.try_send(client.request(Method::GET, path)).await.ok()?;
         (!moment.has_crashed()).then_some(answer)
     }
