@@ -110,7 +110,8 @@ impl Observer {
         let plan = self.plan;
         let is_stuck = visits.last().is_none_or(|visit| visit.ended != Ended::Finished);
         let snapshot = if plan.snapshot { "&snapshot=true" } else { "" };
-        let name = format!("observer {number} ({:?}{}{snapshot})", plan.transport, plan.filter.query());
+        let http = if plan.by_http2 { " by HTTP/2" } else { "" };
+        let name = format!("observer {number} ({:?}{http}{}{snapshot})", plan.transport, plan.filter.query());
         Log {
             name,
             transport: plan.transport,
