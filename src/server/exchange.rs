@@ -23,6 +23,8 @@ use crate::handoff::Offer;
 use crate::peer::Fate;
 use crate::places::OnReserve;
 
+use super::Serving;
+
 /// The body of an answer.
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 /// An answer to come. Boxed, so that HTTP can be taken apart again.
@@ -43,6 +45,13 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// Of a connection from an address of this machine to another one.
+    pub fn new((local, peer): (SocketAddr, SocketAddr), serving: &Serving) -> Self {
+        let scheme = if serving.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        let endpoint = serving.endpoint.clone();
+        Self { endpoint, local, peer, scheme, fate: Fate::default(), offer: None, has_begun: None }
+    }
+
     pub fn is_on_reserve(&self) -> bool {
         self.has_begun.is_some()
     }

@@ -1,7 +1,7 @@
 //! HTTP/1 over a socket, until it ends or an answer takes the socket over.
 
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::Poll;
 
@@ -30,15 +30,16 @@ fn builder(serving: &Serving) -> http1::Builder {
     builder
 }
 
-/// Serves requests until an answer claims what was `offer`ed.
+/// Serves requests until an answer takes the socket over.
 pub(super) async fn serve_and_give_away(
     socket: TcpStream,
-    exchange: Exchange,
-    offer: Offer,
+    addresses: (SocketAddr, SocketAddr),
     place: Place<IpAddr>,
     serving: Serving,
 ) {
-    let (fate, flushed) = (exchange.fate.clone(), Flushed::default());
+    let (offer, flushed) = (Offer::default(), Flushed::default());
+    let exchange = Exchange { offer: Some(offer.clone()), ..Exchange::new(addresses, &serving) };
+    let fate = exchange.fate.clone();
     let socket = Watched::new(socket, fate.clone(), flushed.clone());
     let mut http = builder(&serving).serve_connection(TokioIo::new(socket), exchange);
     let shutdown = serving.shutdown;
