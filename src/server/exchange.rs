@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::service::Service;
 use hyper::{Request, Response};
 use poem::Endpoint;
@@ -60,6 +61,9 @@ impl Exchange {
     pub fn answer(&self, mut request: Request<Incoming>, fate: Fate) -> Answering {
         let (local, remote) = (LocalAddr(self.local.into()), RemoteAddr(self.peer.into()));
         request.extensions_mut().insert(fate);
+        if request.version() == Version::HTTP_2 && request.body().is_end_stream() {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         // An older client gets its body without chunks.
         if let Some(offer) = &self.offer
             && request.version() == Version::HTTP_11
