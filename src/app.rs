@@ -16,8 +16,8 @@ use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Session
 use crate::http::{self, Rooms};
 use crate::metrics::Metrics;
 use crate::open_files;
-use crate::places::Places;
-use crate::server;
+use crate::places::{Bounds, Places};
+use crate::server::{self, Tls};
 use crate::service::Service;
 use crate::shutdown::Shutdown;
 use crate::store::{Opened, Store};
@@ -29,6 +29,8 @@ const METRICS_PERIOD: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct App {
     addresses: Vec<SocketAddr>,
+    /// Where people and scripts find it.
+    url: String,
     data_dir: PathBuf,
     auth: Auth,
     store: Store,
@@ -54,8 +56,10 @@ impl App {
             Asking::WithTokens => Store::has_tokens(&config.data_dir),
             Asking::Always => true,
         };
+        let tls = tls(&config.server)?;
         let listeners = server::bind(&config.server, asks)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        let url = addresses.first().map(|address| base_url(address, &config.server)).unwrap_or_default();
         let Opened { store, writer, epoch: _, end } = Store::open(&config.data_dir, &config.store)?;
         let data_dir = config.data_dir.canonicalize().context("cannot resolve the data directory")?;
 
@@ -85,7 +89,7 @@ impl App {
                 Some(program) => program,
                 None => std::env::current_exe().context("cannot find this program")?,
             },
-            hub_url: addresses.first().map(base_url).unwrap_or_default(),
+            hub_url: url.clone(),
             open_files_max,
             retention: Retention {
                 days_max: config.store.retain_days_max,
@@ -105,12 +109,13 @@ impl App {
             logs,
             sessions,
             metrics,
-            places: Places::new(config.server.streams_per_client_max),
+            places: Places::new(Bounds { all: u32::MAX, each: config.server.streams_per_client_max }),
             data_dir: data_dir.clone(),
         };
-        server::serve(listeners, http::endpoint(rooms, &config.server), &config.server, &shutdown);
+        server::serve(listeners, http::endpoint(rooms, &config.server), tls, &config.server, &shutdown);
         Ok(Self {
             addresses,
+            url,
             data_dir,
             auth,
             store,
@@ -127,10 +132,7 @@ impl App {
 
     /// Says where everything is.
     pub fn announce(&self) {
-        let Some(address) = self.addresses.first() else {
-            return;
-        };
-        let base = base_url(address);
+        let base = &self.url;
         let listening: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
         tracing::info!(
             listening = listening.join(" "),
@@ -164,12 +166,25 @@ fn asking(config: &ServerConfig) -> Asking {
     }
 }
 
-fn base_url(address: &SocketAddr) -> String {
-    // `localhost` is what people type; it is right wherever it leads here.
+fn tls(config: &ServerConfig) -> anyhow::Result<Option<Tls>> {
+    match (&config.tls_cert, &config.tls_key) {
+        (Some(cert), Some(key)) => Ok(Some(Tls::load(cert.clone(), key.clone())?)),
+        _ => Ok(None),
+    }
+}
+
+/// Where people and scripts on this machine find the hub.
+fn base_url(address: &SocketAddr, config: &ServerConfig) -> String {
+    let is_secure = config.tls_cert.is_some();
+    let scheme = if is_secure { "https" } else { "http" };
     let localhost = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-    match localhost.contains(&address.ip()) || address.ip().is_unspecified() {
-        true => format!("http://localhost:{}", address.port()),
-        false => format!("http://{address}"),
+    let is_localhost = localhost.contains(&address.ip()) || address.ip().is_unspecified();
+    match config.allow_host.first() {
+        // A certificate is of a name.
+        Some(name) if is_secure => format!("{scheme}://{name}:{}", address.port()),
+        // What people type; it is right wherever it leads here.
+        _ if is_localhost => format!("{scheme}://localhost:{}", address.port()),
+        _ => format!("{scheme}://{address}"),
     }
 }
 

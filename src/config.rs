@@ -35,6 +35,13 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_LISTEN", value_delimiter = ',', value_name = "ADDRESS:PORT",
           value_parser = address)]
     pub listen: Vec<SocketAddr>,
+    /// File with the certificate to show, and those that lead to its root, in PEM form: the hub then speaks HTTPS alone;
+    /// read again when it changes
+    #[arg(long, env = "TASKHUB_TLS_CERT", requires = "tls_key", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// File with the key of the certificate, in PEM form
+    #[arg(long, env = "TASKHUB_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// Name that clients may use in the Host header, besides the loopback names and the listen addresses
     #[arg(long, env = "TASKHUB_ALLOW_HOST", value_delimiter = ',', value_name = "HOST")]
     pub allow_host: Vec<String>,
@@ -70,14 +77,19 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_STREAMS_PER_CLIENT_MAX", default_value_t = 20_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub streams_per_client_max: u32,
-    /// Time for a client to send a request's head, and again for its body
+    /// Time for a client to send a request's head, and again for its body; and for a connection to go without a request
     #[arg(long, env = "TASKHUB_REQUEST_SECONDS_MAX", default_value_t = 15, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_seconds_max: u64,
-    /// Most connections at once
+    /// Most connections at once (fewer when the limit on open files leaves no room for them)
     #[arg(long, env = "TASKHUB_CONNECTIONS_MAX", default_value_t = 50_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_max: u32,
+    /// Most connections of one address at once; a trusted proxy may have all (default: 20,000, three quarters of all at
+    /// most, and for this machine itself all)
+    #[arg(long, env = "TASKHUB_CONNECTIONS_PER_ADDRESS_MAX", value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_per_address_max: Option<u32>,
     /// Time for streams and requests to end at shutdown before they are cut
     #[arg(long, env = "TASKHUB_SHUTDOWN_SECONDS_MAX", default_value_t = 8, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=600))]

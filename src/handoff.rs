@@ -7,12 +7,11 @@
 //! knows the other.
 
 use std::fmt;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::peer::Fate;
+use crate::places::Place;
 
 /// A connection without HTTP, in the middle of an answer in chunks, at the end of one.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub struct Bare {
     /// How it ends.
     pub fate: Fate,
     /// Its place among the connections of the server, for as long as it is open.
-    pub place: OwnedSemaphorePermit,
+    pub place: Place<IpAddr>,
 }
 
 /// Somebody who goes on with an answer. Dropped when the connection ends before it could be handed over.

@@ -15,6 +15,11 @@ pub fn raise() -> Option<u64> {
     current
 }
 
+/// How many may be open; `None` when there is no limit.
+pub fn limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// Keeps what this process was handed open, beyond the three usual files, from the programs that it starts. A script
 /// outlives the hub: it must not hold on to the lock or the pipe of whoever has started that.
 pub fn keep_to_itself() {

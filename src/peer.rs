@@ -65,7 +65,7 @@ pub enum Patience {
 }
 
 impl Patience {
-    fn time(self) -> Duration {
+    pub fn time(self) -> Duration {
         match self {
             Self::Usual => Duration::from_secs(25),
             Self::Stalled => Duration::from_secs(50),

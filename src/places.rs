@@ -1,60 +1,100 @@
-//! Places that each client has a limited number of. A place is given back when it is dropped.
+//! Places that there is a limited number of, in all and for each client. A place is given back when it is dropped.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Goes with a request that has come on a place of the server's reserve: it is there so that operators can see what is
+/// going on while all other places are taken, and for nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct OnReserve;
+
+/// How many there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub all: u32,
+    pub each: u32,
+}
+
+/// Why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// All are taken.
+    All,
+    /// The client has as many as it may.
+    Own,
+}
 
 /// The places of all clients. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Places<K> {
-    max: u32,
-    taken: Arc<Mutex<HashMap<K, u32>>>,
+    bounds: Bounds,
+    taken: Arc<Mutex<Taken<K>>>,
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Places<K> {
-    pub fn new(max: u32) -> Self {
-        Self { max, taken: Arc::default() }
+#[derive(Debug)]
+struct Taken<K> {
+    all: u32,
+    of: HashMap<K, u32>,
+}
+
+impl<K> Clone for Places<K> {
+    fn clone(&self) -> Self {
+        Self { bounds: self.bounds, taken: self.taken.clone() }
+    }
+}
+
+impl<K: Hash + Eq + Clone> Places<K> {
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, taken: Arc::new(Mutex::new(Taken { all: 0, of: HashMap::new() })) }
     }
 
-    /// A place of `client`; `None` when it has as many as it may.
-    pub fn take(&self, client: K) -> Option<Place> {
-        let mut taken = self.taken.lock().unwrap_or_else(|poison| poison.into_inner());
-        let count = taken.entry(client.clone()).or_default();
-        if *count >= self.max {
-            return None;
+    /// A place of `client`, or of nobody in particular.
+    ///
+    /// # Errors
+    /// [`Full`]
+    pub fn take(&self, client: Option<K>) -> Result<Place<K>, Full> {
+        let mut taken = lock(&self.taken);
+        if taken.all >= self.bounds.all {
+            return Err(Full::All);
         }
-        *count += 1;
-        let places = self.taken.clone();
-        Some(Place(Some(Box::new(move || give_back(&places, &client)))))
-    }
-}
-
-fn give_back<K: Hash + Eq>(places: &Mutex<HashMap<K, u32>>, client: &K) {
-    let mut taken = places.lock().unwrap_or_else(|poison| poison.into_inner());
-    if let Some(count) = taken.get_mut(client) {
-        *count -= 1;
-        if *count == 0 {
-            taken.remove(client);
+        if let Some(client) = &client {
+            let count = taken.of.entry(client.clone()).or_default();
+            if *count >= self.bounds.each {
+                return Err(Full::Own);
+            }
+            *count += 1;
         }
+        taken.all += 1;
+        Ok(Place { client, taken: self.taken.clone() })
     }
 }
 
-/// A place that was taken. Whose it is, its holders need not know.
-pub struct Place(Option<Box<dyn FnOnce() + Send + Sync>>);
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Place")
-    }
+/// A place that was taken.
+#[derive(Debug)]
+pub struct Place<K: Hash + Eq> {
+    client: Option<K>,
+    taken: Arc<Mutex<Taken<K>>>,
 }
 
-impl Drop for Place {
+impl<K: Hash + Eq> Drop for Place<K> {
     fn drop(&mut self) {
-        if let Some(give_back) = self.0.take() {
-            give_back();
+        let mut taken = lock(&self.taken);
+        taken.all -= 1;
+        let Some(client) = &self.client else {
+            return;
+        };
+        if let Some(count) = taken.of.get_mut(client) {
+            *count -= 1;
+            if *count == 0 {
+                taken.of.remove(client);
+            }
         }
     }
+}
+
+fn lock<K>(taken: &Mutex<Taken<K>>) -> MutexGuard<'_, Taken<K>> {
+    taken.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 #[cfg(test)]
@@ -63,14 +103,21 @@ mod tests {
 
     #[test]
     fn a_client_has_so_many_places_and_gets_back_what_it_gives_up() {
-        let places = Places::new(2);
-        let first = places.take("a");
-        let second = places.take("a");
-        assert!(first.is_some() && second.is_some() && places.take("a").is_none());
-        assert!(places.take("b").is_some(), "another client has its own");
+        let places = Places::new(Bounds { all: 4, each: 2 });
+        let (first, second) = (places.take(Some("a")), places.take(Some("a")));
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(places.take(Some("a")).err(), Some(Full::Own));
+        let others = [places.take(Some("b")), places.take(None)];
+        assert!(
+            others.iter().all(Result::is_ok),
+            "another client has its own, and nobody in particular no bound"
+        );
+        assert_eq!(places.take(None).err(), Some(Full::All));
         drop(first);
-        assert!(places.take("a").is_some());
-        drop(second);
-        assert!(places.taken.lock().expect("no panic").is_empty());
+        let third = places.take(Some("a"));
+        assert!(third.is_ok());
+        drop((second, third, others));
+        let taken = lock(&places.taken);
+        assert!(taken.of.is_empty() && taken.all == 0);
     }
 }

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Runs what README.md shows, word for word, against a running hub.
 
-    python tests/readme.py http://localhost:PORT
+    python tests/readme.py http://localhost:PORT PATH_TO_TASKHUB
 
 A block behind `<!-- run: NAME -->` is run as it stands; only `localhost:8000` becomes the hub's
-own address, so that the port need not be free. The JavaScript block is run by tests/browser.
+own address, so that the port need not be free. The JavaScript block is run by tests/browser. For what
+the README says of TLS a hub of its own is started.
 """
 
 import json
+import os
 import pathlib
 import queue
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -57,8 +60,8 @@ class Follower:
         self.process.wait()
 
 
-def shell(script):
-    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=SECONDS)
+def shell(script, **options):
+    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=SECONDS, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -71,8 +74,24 @@ def call(base, method, path, body=None):
         return json.load(answer)
 
 
+def secure(shown, program):
+    """Makes a certificate, starts a hub with it, and speaks with that."""
+    with tempfile.TemporaryDirectory() as work:
+        own = {"TASKHUB_LISTEN": "127.0.0.1:0", "TASKHUB_DATA_DIR": f"{work}/data", "TASKHUB_LOG_FORMAT": "json"}
+        path = f"{pathlib.Path(program).resolve().parent}:{os.environ['PATH']}"
+        options = {"cwd": work, "env": {**os.environ, **own, "PATH": path}}
+        shell(shown["certificate"], **options)
+        hub = subprocess.Popen(["sh", "-c", "exec " + shown["secure"]], stderr=subprocess.PIPE, text=True, **options)
+        try:
+            board = next(board for line in hub.stderr if (board := json.loads(line).get("board")))
+            return shell(shown["trusting"].replace("https://localhost:8000", board), **options)
+        finally:
+            hub.terminate()
+            hub.wait()
+
+
 def main():
-    base = sys.argv[1]
+    base, program = sys.argv[1:]
     shown = {name: text.replace("http://localhost:8000", base) for name, text in blocks().items()}
     followers = {
         "curl": lambda: Follower(["sh", "-c"], "exec " + shown["curl"]),
@@ -106,6 +125,11 @@ def main():
         assert time.monotonic() < deadline, call(base, "GET", f"/api/exec/{task}/logs")
         time.sleep(0.05)
     print("ok: a script reports that its task is done")
+    passed += 1
+
+    answer = secure(shown, program)
+    assert '"status":"ok"' in answer and answer.endswith("hello\n"), answer
+    print("ok: a hub with a certificate of its own")
     passed += 1
 
     print(f"{passed} passed, 0 failed")

@@ -184,6 +184,6 @@ impl Follower {
 fn waited_for(error: HubError) -> Result<Step, ClientError> {
     match error {
         HubError::Unreachable { .. } | HubError::Unavailable(_) => Ok(Step::Lost(error)),
-        HubError::Refused(_) | HubError::Foreign { .. } => Err(error.into()),
+        HubError::Refused(_) | HubError::Distrusted { .. } | HubError::Foreign { .. } => Err(error.into()),
     }
 }

@@ -4,6 +4,7 @@
 //! requests, no redirect to follow, and no proxy between a program and its own machine.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +17,15 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, ClientConfig};
+
+use super::trust::{self, Roots};
 
 /// Time for a hub to take a connection, and to begin its answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
@@ -39,6 +47,12 @@ pub enum HubError {
     /// The hub has refused.
     #[error("{0}")]
     Refused(String),
+    /// Nobody vouches for its certificate.
+    #[error(
+        "the hub at {url} is not trusted: {reason}; if its certificate is its own or your company's, name the file of \
+         that with --ca-cert"
+    )]
+    Distrusted { url: String, reason: String },
     /// What answers is no hub, or one of another time.
     #[error("what answers at {url} does not speak as a TaskHub does: {reason}")]
     Foreign { url: String, reason: String },
@@ -79,6 +93,9 @@ pub struct Hub {
     /// What comes before `/api`, behind a proxy.
     prefix: String,
     token: Option<Bearer>,
+    is_secure: bool,
+    /// How TLS is spoken with it, if it is.
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl FromStr for Hub {
@@ -87,20 +104,24 @@ impl FromStr for Hub {
     fn from_str(text: &str) -> Result<Self, String> {
         let odd = || "expected a URL such as http://localhost:8000".to_owned();
         let uri: Uri = text.parse().map_err(|_| odd())?;
-        if uri.scheme_str() == Some("https") {
-            return Err("https is not spoken here; use the hub's own http address".to_owned());
-        }
+        let (is_secure, port) = match uri.scheme_str() {
+            Some("http") => (false, 80),
+            Some("https") => (true, 443),
+            _ => return Err(odd()),
+        };
         let authority = uri.authority().filter(|it| !it.as_str().contains('@')).ok_or_else(odd)?;
-        if uri.scheme_str() != Some("http") || uri.query().is_some() {
+        if uri.query().is_some() {
             return Err(odd());
         }
         Ok(Self {
             url: text.trim_end_matches('/').to_owned(),
             host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(port),
             authority: authority.to_string(),
             prefix: uri.path().trim_end_matches('/').to_owned(),
             token: None,
+            is_secure,
+            tls: None,
         })
     }
 }
@@ -147,8 +168,10 @@ impl Answer {
 }
 
 impl Hub {
-    pub fn with(self, token: Option<Bearer>) -> Self {
-        Self { token, ..self }
+    /// The same hub, to be shown a token, and trusted if its certificate leads to one of `roots`.
+    pub fn with(self, token: Option<Bearer>, roots: Option<Roots>) -> Self {
+        let tls = self.is_secure.then(|| trust::tls(roots));
+        Self { token, tls, ..self }
     }
 
     /// # Errors
@@ -217,6 +240,33 @@ impl Hub {
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, HubError> {
         let socket = TcpStream::connect((self.host.as_str(), self.port)).await;
         let socket = socket.map_err(|error| self.unreachable(&error))?;
+        match &self.tls {
+            None => self.exchange_over(socket, request).await,
+            Some(tls) => self.exchange_over(self.secure(socket, tls.clone()).await?, request).await,
+        }
+    }
+
+    async fn secure(
+        &self,
+        socket: TcpStream,
+        tls: Arc<ClientConfig>,
+    ) -> Result<TlsStream<TcpStream>, HubError> {
+        let name = ServerName::try_from(self.host.clone()).map_err(|error| self.foreign(error))?;
+        let shaken = TlsConnector::from(tls).connect(name, socket).await;
+        shaken.map_err(|error| match error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
+            Some(error @ rustls::Error::InvalidCertificate(_)) => {
+                HubError::Distrusted { url: self.url.clone(), reason: error.to_string() }
+            }
+            Some(error) => self.foreign(error),
+            None => self.unreachable(&error),
+        })
+    }
+
+    async fn exchange_over(
+        &self,
+        socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, HubError> {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(socket)).await.map_err(|error| self.unreachable(&error))?;
         // It ends with its answer; what it fails of, the answer says.
@@ -245,14 +295,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hub_is_named_by_its_http_url() {
+    fn a_hub_is_named_by_its_url() {
         let hub: Hub = "http://localhost:8000".parse().expect("a URL");
         assert_eq!((hub.host.as_str(), hub.port, hub.prefix.as_str()), ("localhost", 8000, ""));
         let hub: Hub = "http://[::1]/hub/".parse().expect("a URL");
         assert_eq!((hub.host.as_str(), hub.port, hub.prefix.as_str()), ("::1", 80, "/hub"));
         assert_eq!(hub.authority, "[::1]");
-        for odd in ["", "localhost:8000", "https://localhost", "ftp://a", "http://a/?b", "http://u:p@a", "/"]
-        {
+        let hub: Hub = "https://hub.example".parse().expect("a URL");
+        assert_eq!((hub.port, hub.is_secure), (443, true));
+        for odd in ["", "localhost:8000", "https://", "ftp://a", "http://a/?b", "http://u:p@a", "/"] {
             assert!(odd.parse::<Hub>().is_err(), "{odd}");
         }
     }

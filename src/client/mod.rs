@@ -6,8 +6,10 @@
 mod follow;
 mod hub;
 mod outcome;
+mod trust;
 
 pub use hub::{Bearer, Hub, HubError};
+pub use trust::Roots;
 
 use std::process::ExitCode;
 
@@ -62,11 +64,15 @@ struct HubArgs {
     /// What the hub asks for, if it does (better in the variable: other users see command lines)
     #[arg(long, env = "TASKHUB_TOKEN", hide_env_values = true)]
     token: Option<Bearer>,
+    /// File with the certificate, in PEM form, that a hub's has to be or to lead to (default: those that this machine
+    /// trusts)
+    #[arg(long, env = "TASKHUB_CA_CERT", value_name = "FILE")]
+    ca_cert: Option<Roots>,
 }
 
 impl HubArgs {
     fn hub(self) -> Hub {
-        self.url.with(self.token)
+        self.url.with(self.token, self.ca_cert)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::schema::word_enum;
+use crate::domain::token::Caller;
 use crate::peer::{Ending, Fate};
 use crate::places::Place;
 
@@ -49,7 +50,7 @@ pub struct Peer {
     /// Cancelled when it is no longer let in: its stream ends then.
     pub gone: CancellationToken,
     /// Its place among the streams of its client, held for as long as the stream is there.
-    pub place: Option<Arc<Place>>,
+    pub place: Option<Arc<Place<Caller>>>,
 }
 
 /// One stream.

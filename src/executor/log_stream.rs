@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::execution::Execution;
 use crate::domain::id::ExecutionId;
 use crate::domain::log::{LogCursor, LogEndData, LogOutputData, LogResetData};
+use crate::domain::token::Caller;
 use crate::events::Events;
 use crate::events::frame::{Format, RETRY_MS};
 use crate::places;
@@ -63,7 +64,7 @@ pub struct Admission {
     /// Cancelled when it is no longer let in: its stream ends then.
     pub gone: CancellationToken,
     /// Held for as long as the stream is there.
-    pub place: places::Place,
+    pub place: places::Place<Caller>,
 }
 
 /// All logs that are followed. Cheap to clone.

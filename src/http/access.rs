@@ -12,6 +12,7 @@ use poem::http::{Method, header};
 
 use crate::auth::{Auth, Principal, Refusal};
 use crate::domain::token::{Actor, Scope};
+use crate::places::OnReserve;
 use crate::service::Service;
 
 use super::forwarded::Proxies;
@@ -40,6 +41,11 @@ impl Access {
     /// # Errors
     /// A [`Problem`] that says what is needed.
     pub fn admit(&self, request: &mut Request) -> Result<(), Problem> {
+        if request.extensions().get::<OnReserve>().is_some() && !is_for_reserve(request.uri().path()) {
+            let detail = "all places for connections are taken, or all that this address may have; close some, or try \
+                          again";
+            return Err(Problem::new(Code::Unavailable, detail));
+        }
         let Some(needed) = needed_scope(request.method(), request.uri().path()) else {
             // Nobody in particular; what is for everybody writes nothing in a name.
             request.extensions_mut().insert(self.service.clone());
@@ -70,6 +76,12 @@ impl Access {
             (_, secret) => self.auth.identify(secret),
         }
     }
+}
+
+/// What operators look at, and their monitoring. A stream says for itself that it cannot be had: a browser that is
+/// refused one gives it up for ever.
+fn is_for_reserve(path: &str) -> bool {
+    ["/health", "/ready", "/metrics", "/api/events/status", "/api/events/stream"].contains(&path)
 }
 
 /// The scope that a request needs; `None` when it is for everybody.

@@ -23,6 +23,7 @@ use crate::events::frame::Format;
 use crate::events::{Peer, Shape, Start};
 use crate::handoff::Offer;
 use crate::peer::Fate;
+use crate::places::OnReserve;
 use crate::service::Service;
 
 use super::body::Body;
@@ -232,6 +233,9 @@ impl EventApi {
             let detail = "events: with a snapshot, leave it out or name task_created, task_updated and task_deleted \
                           as well; without them the tasks of the snapshot would go stale";
             return Err(Problem::new(Code::InvalidParameter, detail).with_field("events").into());
+        }
+        if request.extensions().get::<OnReserve>().is_some() {
+            return Ok(StreamReply::unavailable(format));
         }
         let actor = service.actor();
         let place = super::stream::place(&rooms.places, actor)?;

@@ -56,6 +56,8 @@ fn host(request: &Request) -> Result<Authority, Problem> {
         return Err(refused());
     }
     match (named, request.uri().authority()) {
+        // Nobody is called by a name and a password.
+        (_, Some(target)) if target.as_str().contains('@') => Err(refused()),
         (Some(named), Some(target)) if named != *target => Err(refused()),
         (Some(named), _) => Ok(named),
         // HTTP/2 has no Host header but `:authority`, which hyper puts here.

@@ -84,10 +84,13 @@ async fn collect(body: poem::Body, limits: &BodyLimits) -> Result<Vec<u8>, Probl
     if seen > bytes_max { Err(too_large(limits)) } else { Ok(bytes) }
 }
 
-/// Whether HTTP/1 says that no body follows. RFC 9112, section 6.3.
+/// Whether it is said that no body follows: in HTTP/1 by saying nothing (RFC 9112, section 6.3), in HTTP/2 by a length of
+/// none, which the server adds when a request ends with its head.
 fn is_bodiless(request: &Request) -> bool {
     let headers = request.headers();
     !headers.contains_key(header::TRANSFER_ENCODING)
-        && request.version() < poem::http::Version::HTTP_2
-        && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0")
+        && match headers.get(header::CONTENT_LENGTH) {
+            Some(length) => length.as_bytes() == b"0",
+            None => request.version() < poem::http::Version::HTTP_2,
+        }
 }

@@ -108,8 +108,8 @@ pub fn accepts_ndjson(request: &Request) -> bool {
 ///
 /// # Errors
 /// A [`Problem`] when it has as many as it may.
-pub fn place(places: &Places<Caller>, actor: &Actor) -> Result<Place, Problem> {
-    places.take(actor.caller()).ok_or_else(|| {
+pub fn place(places: &Places<Caller>, actor: &Actor) -> Result<Place<Caller>, Problem> {
+    places.take(Some(actor.caller())).map_err(|_| {
         let detail =
             "this client has as many streams open as it may; close one, or ask the operator for more";
         Problem::new(Code::TooManyStreams, detail)

@@ -1,88 +1,128 @@
-//! One connection: HTTP/1 over its socket, until it ends or an answer takes the socket over.
+//! One connection: finds out what it speaks and has that spoken, until it ends.
 
-use std::convert::Infallible;
-use std::future::poll_fn;
-use std::net::SocketAddr;
-use std::task::Poll;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use poem::Endpoint;
-use poem::http::Version;
-use poem::http::uri::Scheme;
-use poem::web::{LocalAddr, RemoteAddr};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
-use crate::handoff::{Bare, Offer};
-use crate::peer::Fate;
+use crate::places::Place;
 
-use super::Serving;
+use super::admission::{Reserved, Seat};
+use super::exchange::Exchange;
+use super::preface::{self, Spoken};
 use super::socket::{Flushed, Watched};
+use super::{Serving, http1, http2};
 
-/// What one connection may hold in memory for what it reads, and so the largest head of a request; and for what it
-/// writes, before one more piece of a body.
-const CONNECTION_BYTES_MAX: usize = 32 << 10;
+/// Time for a TLS handshake, to its end. A browser on a bad line needs two seconds.
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Serves a connection. Whether it is used or not, its future has room for whatever it may become; most are plain
+/// HTTP/1.1, so everything else is in a box of its own.
 pub(super) async fn serve(
     socket: TcpStream,
-    (local, peer): (SocketAddr, SocketAddr),
-    place: OwnedSemaphorePermit,
+    addresses: (SocketAddr, SocketAddr),
+    seat: Seat,
     serving: Serving,
 ) {
-    let Serving { endpoint, head_time_max, shutdown, .. } = serving;
-    let (fate, offer, flushed) = (Fate::default(), Offer::default(), Flushed::default());
-    let (fate_of_request, offer_of_request) = (fate.clone(), offer.clone());
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        let endpoint = endpoint.clone();
-        let (local, remote) = (LocalAddr(local.into()), RemoteAddr(peer.into()));
-        request.extensions_mut().insert(fate_of_request.clone());
-        // An older client gets its body without chunks.
-        if request.version() == Version::HTTP_11 {
-            request.extensions_mut().insert(offer_of_request.clone());
-        }
-        // Boxed, so that HTTP can be taken apart again.
-        Box::pin(async move {
-            let request = poem::Request::from((request, local, remote, Scheme::HTTP));
-            Ok::<hyper::Response<_>, Infallible>(endpoint.get_response(request).await.into())
-        })
-    });
-    let socket = Watched::new(socket, fate.clone(), flushed.clone());
-    let mut http = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_time_max)
-        .max_buf_size(CONNECTION_BYTES_MAX)
-        .serve_connection(TokioIo::new(socket), service);
-    let mut asked = false;
-    let ended = loop {
-        let progress = poll_fn(|cx| match http.poll_without_shutdown(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending if flushed.is_so() && offer.is_claimed() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        });
-        // Polling the connection again after either token is what they are for; all are cancel safe.
-        tokio::select! {
-            ended = progress => break ended,
-            () = shutdown.soft.cancelled(), if !asked => {
-                asked = true;
-                std::pin::Pin::new(&mut http).graceful_shutdown();
-            }
-            () = shutdown.hard.cancelled() => return,
+    let place = match seat {
+        Seat::Place(place) if serving.tls.is_none() => place,
+        seat => {
+            let unusual = boxed(unusual(socket, addresses, seat, serving));
+            return unusual.await;
         }
     };
-    // What the client has sent beyond its request is nobody's business.
-    let mut socket = http.into_parts().io.into_inner();
-    match ended {
-        None => {
-            if let (Some(claimant), Ok(socket)) = (offer.claimant(), socket.into_bare()) {
-                claimant.take(Bare { socket, fate, place });
-            }
+    let Some(spoken) = heard(&socket, &serving).await else {
+        return;
+    };
+    let spoken = match spoken {
+        Spoken::Http1 => return http1::serve_and_give_away(socket, addresses, place, serving).await,
+        Spoken::Http2 => boxed(http2_on_place(socket, addresses, place, serving)),
+    };
+    spoken.await;
+}
+
+async fn http2_on_place(
+    socket: TcpStream,
+    addresses: (SocketAddr, SocketAddr),
+    _place: Place<IpAddr>,
+    serving: Serving,
+) {
+    let exchange = Exchange::new(addresses, &serving);
+    let socket = Watched::new(socket, exchange.fate.clone(), Flushed::default());
+    http2::serve(socket, exchange, serving).await;
+}
+
+/// A connection over TLS, or on a place of the reserve.
+async fn unusual(socket: TcpStream, addresses: (SocketAddr, SocketAddr), seat: Seat, serving: Serving) {
+    let exchange = Exchange::new(addresses, &serving);
+    match seat {
+        Seat::Reserve(reserved) => on_reserve(socket, exchange, reserved, serving).await,
+        Seat::Place(place) => {
+            any(socket, exchange, serving).await;
+            drop(place);
         }
-        // A peer that has gone by now needs no farewell.
-        Some(Ok(())) => drop(socket.shutdown().await),
-        Some(Err(error)) => tracing::debug!(error = %error, "a connection broke off"),
     }
+}
+
+/// One request at most, and soon over.
+async fn on_reserve(socket: TcpStream, exchange: Exchange, reserved: Reserved, serving: Serving) {
+    let has_begun = Arc::new(AtomicBool::default());
+    let exchange = Exchange { has_begun: Some(has_begun.clone()), ..exchange };
+    // Whichever comes first ends the connection.
+    tokio::select! {
+        () = any(socket, exchange, serving) => {}
+        () = reserved.over(|| has_begun.load(Relaxed)) => {}
+    }
+}
+
+/// Whatever is spoken, without giving the socket away.
+async fn any(socket: TcpStream, exchange: Exchange, serving: Serving) {
+    if serving.tls.is_some() {
+        return secure(socket, exchange, serving).await;
+    }
+    let spoken = heard(&socket, &serving).await;
+    let socket = Watched::new(socket, exchange.fate.clone(), Flushed::default());
+    match spoken {
+        Some(Spoken::Http1) => http1::serve(socket, exchange, serving).await,
+        Some(Spoken::Http2) => http2::serve(socket, exchange, serving).await,
+        None => {}
+    }
+}
+
+/// What is spoken without TLS; `None` when it does not become clear in time.
+async fn heard(socket: &TcpStream, serving: &Serving) -> Option<Spoken> {
+    // All are cancel safe.
+    tokio::select! {
+        spoken = timeout(serving.head_time_max, preface::spoken(socket)) => spoken.ok()?.ok(),
+        () = serving.shutdown.soft.cancelled() => None,
+    }
+}
+
+async fn secure(socket: TcpStream, exchange: Exchange, serving: Serving) {
+    let Some(tls) = &serving.tls else {
+        return;
+    };
+    let socket = Watched::new(socket, exchange.fate.clone(), Flushed::default());
+    // Given up, a handshake is of no use to anybody.
+    let shaken = tokio::select! {
+        shaken = timeout(HANDSHAKE_TIME_MAX.min(serving.head_time_max), tls.accept(socket)) => shaken,
+        () = serving.shutdown.soft.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(socket)) if socket.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            http2::serve(socket, exchange, serving).await;
+        }
+        Ok(Ok(socket)) => http1::serve(socket, exchange, serving).await,
+        Ok(Err(error)) => tracing::debug!(error = %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+fn boxed(future: impl Future<Output = ()> + Send + 'static) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(future)
 }

@@ -122,7 +122,8 @@ impl Listeners {
     async fn start() -> Self {
         let hub = Hub::start().await;
         let events = Stream::open(&hub.client, "").await;
-        let request = reqwest::Client::new().get(hub.client.url("/api/events/stream"));
+        let client = crate::wire::Wire::Plain.builder().build().expect("a client");
+        let request = client.get(hub.client.url("/api/events/stream"));
         let answer = request.header(ACCEPT, "application/x-ndjson").answered().await;
         let response = answer.bytes_stream().boxed();
         let mut listeners = Self { hub, events, lines: Lines::default(), response };

@@ -18,6 +18,7 @@ use taskhub::config::Config;
 use tempfile::TempDir;
 
 use crate::contract::{self, Head};
+use crate::wire::Wire;
 
 /// How long anything may take that is expected to happen.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -107,6 +108,17 @@ impl HubProcess {
         command
     }
 
+    /// Starts a hub that may have no more than so many files open.
+    pub async fn with_open_files_max(count: u32, data_dir: &Path, flags: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\""), BINARY]);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+            .arg(data_dir);
+        command.args(flags);
+        Self::spawn(command).await
+    }
+
     /// Starts a hub and waits until it is ready.
     pub async fn spawn(command: Command) -> Self {
         Self::spawn_noting(command, |_| {}).await
@@ -165,6 +177,7 @@ impl Drop for HubProcess {
 pub struct Client {
     pub address: SocketAddr,
     pub http: reqwest::Client,
+    pub wire: Wire,
 }
 
 /// An answer, read to its end.
@@ -205,8 +218,17 @@ impl Answered for RequestBuilder {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        let http = reqwest::Client::builder().timeout(DEADLINE).build().expect("a client");
-        Self { address, http }
+        Self::over(Wire::Plain, address)
+    }
+
+    /// One of several that share their connections.
+    pub fn sharing(address: SocketAddr, http: reqwest::Client) -> Self {
+        Self { address, http, wire: Wire::Plain }
+    }
+
+    /// A client that speaks in another way.
+    pub fn over(wire: Wire, address: SocketAddr) -> Self {
+        Self { address, http: wire.builder().timeout(DEADLINE).build().expect("a client"), wire }
     }
 
     /// The same client with a token.
@@ -214,12 +236,12 @@ impl Client {
         let mut value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header");
         value.set_sensitive(true);
         let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-        let http = reqwest::Client::builder().timeout(DEADLINE).default_headers(headers);
-        Self { address: self.address, http: http.build().expect("a client") }
+        let http = self.wire.builder().timeout(DEADLINE).default_headers(headers);
+        Self { http: http.build().expect("a client"), ..self.clone() }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.wire.scheme(), self.address)
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

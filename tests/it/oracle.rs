@@ -34,6 +34,7 @@ mod connection;
 mod history;
 mod message;
 mod moment;
+mod way;
 
 // How it is played and judged.
 mod campaign;

@@ -12,6 +12,7 @@ use crate::harness::{Client, DEADLINE, Hub, HubProcess};
 use crate::http1::Response;
 use crate::parser::Parser;
 use crate::sse::{Stream, seq};
+use crate::wire::Wire;
 
 /// What the kernel takes for a client that does not read: the smallest it allows.
 const RECEIVE_BUFFER_BYTES: u32 = 4096;
@@ -261,7 +262,7 @@ async fn the_count_is_that_of_the_kernels_sockets_however_clients_leave() {
         stream.socket.shutdown().await.expect("half of it closes");
     }
     // One request of its own each time, so that no other connection is counted.
-    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+    let http = Wire::Plain.builder().pool_max_idle_per_host(0).build().expect("a client");
     let client = Client { http, ..hub.client.clone() };
     let status = client.wait_for("/api/events/status?clients=true", |status| {
         status["connected_clients"] == 15 && sockets(client.address.port()) == 15

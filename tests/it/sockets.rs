@@ -87,7 +87,6 @@ async fn odd_http_gets_an_answer_or_a_close_and_the_hub_lives_on() {
         (format!("CONNECT localhost:1 HTTP/1.1\r\nHost: localhost:1\r\n{close}"), "4"),
         (format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n{close}", "x".repeat(70_000)), "4"),
         ("\u{0}\u{1}\r\n\r\n".to_owned(), "4"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), ""),
         ("GET /health HTTP/1.1\r\nHost : localhost\r\n\r\n".to_owned(), "4"),
         (format!("{post}Content-Length: x\r\n\r\n{{}}"), "4"),
         (format!("{post}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"), "4"),

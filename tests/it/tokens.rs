@@ -28,7 +28,7 @@ pub fn create(directory: &Path, name: &str, scope: &str) -> String {
     secret.trim_end().to_owned()
 }
 
-fn revoke(directory: &Path, name: &str) {
+pub fn revoke(directory: &Path, name: &str) {
     let output = command(directory, &["revoke", name]);
     assert!(output.status.success(), "{output:?}");
 }

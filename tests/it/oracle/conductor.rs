@@ -35,7 +35,7 @@ pub async fn play(schedule: Schedule) -> History {
         world: World::new(schedule.place, &schedule.hub),
         moments: watch::Sender::new(None),
         acknowledged: watch::Sender::new(0),
-        http: reqwest::Client::builder().timeout(DEADLINE).build().expect("a client"),
+        http: crate::wire::Wire::Plain.builder().timeout(DEADLINE).build().expect("a client"),
     };
     let tasks = Arc::new(Tasks::default());
     let enough = CancellationToken::new();
@@ -45,7 +45,7 @@ pub async fn play(schedule: Schedule) -> History {
     let moment = conductor.through_the_lives(&schedule).await;
     enough.cancel();
     let mut logs = joined(&mut writers).await;
-    let client = Client { address: moment.address, http: conductor.http.clone() };
+    let client = Client::sharing(moment.address, conductor.http.clone());
     let (last_words, head) = last_words(&client).await;
     logs.push(last_words);
     conductor.announce(moment.in_phase(Phase::Finishing(head)));

@@ -1,27 +1,17 @@
-//! One connection, spoken by hand: it can be cut after any byte, with all that HTTP adds counted, and can
-//! have a receive buffer so small that not reading is felt by the hub.
+//! One connection, spoken by hand: it can be cut after any byte, over HTTP/1.1 with all that HTTP adds counted, and can
+//! have a receive buffer, or a window, so small that not reading is felt by the hub.
 
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
-
-use crate::http1::Response;
 use crate::parser::Parser;
 
-/// Bytes read at once.
-const READ_BYTES_MAX: usize = 16 << 10;
-const SMALL_BUFFER_BYTES: u32 = 8 << 10;
-const LARGE_BUFFER_BYTES: usize = 1 << 20;
-/// A segment must fit several times, or the kernel waits for its timers.
-const SMALL_SEGMENT_BYTES: u32 = 1 << 10;
+use super::way::{Ask, Piece, Way};
 
 pub struct Connection {
-    socket: TcpStream,
+    way: Way,
     /// Bytes until it is cut.
     until_cut: usize,
-    response: Response,
     format: Format,
 }
 
@@ -54,47 +44,30 @@ pub enum Read {
 }
 
 impl Connection {
-    pub async fn open(
-        address: SocketAddr,
-        request: &str,
-        format: Format,
-        until_cut: usize,
-        small_buffer: bool,
-    ) -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        if small_buffer {
-            socket.set_recv_buffer_size(SMALL_BUFFER_BYTES)?;
-            socket2::SockRef::from(&socket).set_tcp_mss(SMALL_SEGMENT_BYTES)?;
-        }
-        let mut socket = socket.connect(address).await?;
-        socket.write_all(request.as_bytes()).await?;
-        Ok(Self { socket, until_cut, response: Response::default(), format })
+    pub async fn open(address: SocketAddr, ask: &Ask, format: Format, until_cut: usize) -> io::Result<Self> {
+        Ok(Self { way: Way::open(address, ask).await?, until_cut, format })
     }
 
-    /// No cut any more, and no small buffer, which would make the rest a long wait.
+    /// No cut any more, and no small buffer.
     pub fn spare(&mut self) {
         self.until_cut = usize::MAX;
-        // One that cannot be made larger is slow, and no more than that.
-        let _ = socket2::SockRef::from(&self.socket).set_recv_buffer_size(LARGE_BUFFER_BYTES);
+        self.way.spare();
     }
 
     /// # Cancel safety
     /// Nothing is lost: it waits only for the socket.
     pub async fn read(&mut self) -> Read {
-        if self.response.is_over() {
-            return Read::End { torn: self.format.is_torn() };
-        }
-        if self.until_cut == 0 {
+        if self.until_cut == 0 && !self.way.is_over() {
             return Read::Cut { torn: self.format.is_torn() };
         }
-        let mut bytes = vec![0; READ_BYTES_MAX.min(self.until_cut)];
-        let count = match self.socket.read(&mut bytes).await {
-            Ok(0) | Err(_) => return Read::Broken,
-            Ok(count) => count,
-        };
-        self.until_cut -= count;
-        let body = self.response.feed(&bytes[..count]);
-        Read::Messages(self.format.feed(&body))
+        match self.way.read(self.until_cut).await {
+            Piece::End => Read::End { torn: self.format.is_torn() },
+            Piece::Broken => Read::Broken,
+            Piece::Body { bytes, count } => {
+                self.until_cut -= count;
+                Read::Messages(self.format.feed(&bytes))
+            }
+        }
     }
 }
 

@@ -110,7 +110,8 @@ impl Observer {
         let plan = self.plan;
         let is_stuck = visits.last().is_none_or(|visit| visit.ended != Ended::Finished);
         let snapshot = if plan.snapshot { "&snapshot=true" } else { "" };
-        let name = format!("observer {number} ({:?}{}{snapshot})", plan.transport, plan.filter.query());
+        let http = if plan.by_http2 { " by HTTP/2" } else { "" };
+        let name = format!("observer {number} ({:?}{http}{}{snapshot})", plan.transport, plan.filter.query());
         Log {
             name,
             transport: plan.transport,
@@ -162,7 +163,7 @@ impl Observer {
     }
 
     async fn get(&self, moment: &Moment, path: &str) -> Option<Answer> {
-        let client = Client { address: moment.address, http: self.http.clone() };
+        let client = Client::sharing(moment.address, self.http.clone());
         let answer = client.try_send(client.request(Method::GET, path)).await.ok()?;
         (!moment.has_crashed()).then_some(answer)
     }

@@ -67,6 +67,8 @@ pub enum Transport {
 pub struct ObserverPlan {
     pub random: Random,
     pub transport: Transport,
+    /// With prior knowledge.
+    pub by_http2: bool,
     pub filter: Filter,
     /// Adds some of the tasks that there are by then to the filter.
     pub by_task: bool,
@@ -169,5 +171,6 @@ fn observer(random: &mut Random, is_witness: bool, weather: Weather) -> Observer
         stall_ms_max: random.between(1..=if is_flooded { 150 } else { 40 }),
         away_ms_max: *random.pick(&[0, 2, 20, 40]),
         small_buffer: stalls && random.chance(60),
+        by_http2: !is_witness && random.chance(30),
     }
 }

@@ -120,7 +120,7 @@ impl Writer {
     }
 
     async fn ask(&self, moment: &Moment, wish: &Wish) -> Outcome {
-        let client = Client { address: moment.address, http: self.http.clone() };
+        let client = Client::sharing(moment.address, self.http.clone());
         let answer = client.try_send(wish.request(&client)).await;
         let answer = match answer {
             // Looked at only now: an answer counts if it was here before the crash.
@@ -152,7 +152,7 @@ impl Writer {
     /// Reads a task whose change was just acknowledged.
     async fn probe(&self, moment: &Moment, body: &Value) -> Option<Probe> {
         let (task, version) = (body["id"].as_str()?, body["version"].as_i64()?);
-        let client = Client { address: moment.address, http: self.http.clone() };
+        let client = Client::sharing(moment.address, self.http.clone());
         let answer =
             client.try_send(client.request(Method::GET, &format!("/api/tasks/{task}"))).await.ok()?;
         let is_answer = answer.status.is_success() || answer.status == StatusCode::NOT_FOUND;

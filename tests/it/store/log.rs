@@ -214,3 +214,32 @@ async fn the_write_ahead_log_starts_over_although_somebody_always_reads() {
         reader.await.expect("no panic");
     }
 }
+
+#[tokio::test]
+async fn the_log_is_read_for_four_at_a_time_who_take_turns() {
+    const READS: usize = 60;
+    let directory = directory();
+    let running = Running::open(&directory);
+    let going = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let read = |number: usize| {
+        let (reader, going, order) = (running.store.log_reader().clone(), going.clone(), order.clone());
+        tokio::spawn(async move {
+            let reading = reader.read(move |_| {
+                let at_once = going.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+                order.lock().expect("no panic inside").push(number);
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                going.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                Ok::<_, StoreError>(at_once)
+            });
+            reading.await.expect("it reads")
+        })
+    };
+    let reads: Vec<_> = (0..READS).map(read).collect();
+    let at_once = join_all(reads).await.into_iter().map(|it| it.expect("no panic")).max();
+    assert!(at_once <= Some(4), "{at_once:?}");
+    // Those who read at once may begin in any order.
+    let order = order.lock().expect("no panic inside").clone();
+    assert!(order.iter().enumerate().all(|(at, number)| at.abs_diff(*number) < 8), "{order:?}");
+    running.close().await;
+}

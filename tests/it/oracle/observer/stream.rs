@@ -3,6 +3,7 @@
 use crate::oracle::connection::{Arrived, Connection, Format, Read};
 use crate::oracle::moment::{Moment, Phase};
 use crate::oracle::schedule::Transport;
+use crate::oracle::way::Ask;
 
 use super::{Asked, Ended, Observer, Position, Progress, Record, Visit, give_up};
 
@@ -17,7 +18,7 @@ impl Observer {
             None => Asked::Live,
         };
         let mut visit = Visit { asked, records: Vec::new(), ended: Ended::Refused };
-        let request = self.request(moment);
+        let ask = self.ask();
         let format = match self.plan.transport {
             Transport::Ndjson => Format::Lines(Vec::new()),
             _ => Format::sse(),
@@ -29,8 +30,7 @@ impl Observer {
             true => random.between(0..=40_000) as usize,
             false => usize::MAX,
         };
-        let small = self.plan.small_buffer;
-        let opening = Connection::open(moment.address, &request, format, until_cut, small);
+        let opening = Connection::open(moment.address, &ask, format, until_cut);
         if let Ok(mut connection) = opening.await {
             visit.ended = self.read(&mut connection, moment, &mut visit.records).await;
         }
@@ -38,9 +38,9 @@ impl Observer {
     }
 
     /// A browser repeats its address and adds the header; others change the address.
-    fn request(&mut self, moment: &Moment) -> String {
+    fn ask(&mut self) -> Ask {
         let mut query = self.plan.filter.query();
-        let mut headers = String::new();
+        let mut headers = Vec::new();
         if self.plan.snapshot {
             query.push_str("&snapshot=true");
         }
@@ -53,17 +53,18 @@ impl Observer {
             Some(id) => match self.plan.random.between(0..=2) {
                 0 => {
                     query.push_str(first);
-                    headers = format!("Last-Event-ID: {id}\r\n");
+                    headers.push(("last-event-id", id));
                 }
                 1 => query.push_str(&format!("{first}&last_event_id={id}")),
                 _ => query.push_str(&format!("&since={id}")),
             },
         }
         if self.plan.transport == Transport::Ndjson {
-            headers.push_str("Accept: application/x-ndjson\r\n");
+            headers.push(("accept", "application/x-ndjson".to_owned()));
         }
         let query = query.replacen('&', "?", 1);
-        format!("GET /api/events/stream{query} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", moment.address)
+        let path = format!("/api/events/stream{query}");
+        Ask { path, headers, by_http2: self.plan.by_http2, small_buffer: self.plan.small_buffer }
     }
 
     async fn read(

@@ -1,0 +1,56 @@
+//! The accept loop of one listener.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::admission::Admission;
+use super::{Serving, connection};
+
+/// Pause after accepting failed for want of something, usually of file descriptors, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) async fn run(listener: TcpListener, admission: Arc<Admission>, serving: Serving) {
+    // The same for every connection, unless it is all addresses of the machine.
+    let listening = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
+    loop {
+        // Both are cancel safe.
+        let accepted = tokio::select! {
+            () = serving.shutdown.soft.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if !is_of_connection(&error) {
+                    tracing::debug!(error = %error, "no connection can be accepted for now");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                continue;
+            }
+        };
+        let Some(local) = listening.or_else(|| socket.local_addr().ok()) else {
+            continue;
+        };
+        // While there is no place at all one connection waits here and the others in the backlog. Both are cancel safe.
+        let seat = tokio::select! {
+            () = serving.shutdown.soft.cancelled() => return,
+            seat = admission.admit(peer.ip()) => seat,
+        };
+        let Some(seat) = seat else {
+            continue;
+        };
+        let serving = serving.clone();
+        let tasks = serving.shutdown.tasks.clone();
+        tasks.spawn(connection::serve(socket, (local, peer), seat, serving));
+    }
+}
+
+/// Whether what failed was one connection, that had gone before it was taken, and the next one is worth trying at
+/// once.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,178 @@
+//! Who may connect: so many in all, so many from one address, and a few more while nobody else may.
+//!
+//! A hub whose places are all taken is not silent: a small reserve of places is good for one request each, and soon
+//! over. Who is on one and says nothing makes room for the next, so that whoever asks how the hub stands is answered
+//! also while a thousand others connect and say nothing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+
+use crate::config::ServerConfig;
+use crate::open_files;
+use crate::places::{Bounds, Full, Place, Places};
+
+/// Descriptors that connections leave to the store, the logs, executions and the program itself, so that a crowd does
+/// not stop the work: these, and of a higher limit an eighth.
+const DESCRIPTORS_KEPT: u64 = 96;
+const DESCRIPTORS_KEPT_SHARE: u64 = 8;
+/// Places of the reserve: enough for some operators and their monitoring at once.
+const RESERVE_PLACES: u32 = 32;
+/// Of few places a reserve of that many would leave too little: then a share of them.
+const RESERVE_SHARE: u32 = 4;
+/// Most connections of one address when nothing else is said: no less than the streams that a client may have.
+const PER_ADDRESS_MAX: u32 = 20_000;
+/// Time in which whoever is on a place of the reserve begins a request, before another one may have the place.
+const RESERVE_PATIENCE: Duration = Duration::from_millis(100);
+/// Time after which a place of the reserve is free again, whatever happens.
+const RESERVE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// What a connection sits on.
+#[derive(Debug)]
+pub(super) enum Seat {
+    Place(Place<IpAddr>),
+    Reserve(Reserved),
+}
+
+#[derive(Debug)]
+pub(super) struct Admission {
+    places: Places<IpAddr>,
+    reserve: Reserve,
+    /// Behind these are many clients: they have as many places as there are.
+    proxies: Vec<IpNet>,
+    /// Whether the same goes for the hub's own machine: all of its programs come from one address, and its other
+    /// users can do worse.
+    is_loopback_free: bool,
+}
+
+impl Admission {
+    pub fn new(config: &ServerConfig) -> Self {
+        let (all, reserve) = split(config.connections_max, open_files::limit());
+        if all < config.connections_max {
+            tracing::warn!(
+                connections_max = all,
+                "there are fewer places for connections than allowed: the limit on open files is low (`ulimit -n`, \
+                 LimitNOFILE=)"
+            );
+        }
+        // Unless it was said, nobody gets all of them.
+        let each = config.connections_per_address_max.unwrap_or(PER_ADDRESS_MAX.min(all - all / 4));
+        Self {
+            places: Places::new(Bounds { all, each }),
+            reserve: Reserve { places: Arc::new(Semaphore::new(reserve as usize)), wanted: Arc::default() },
+            proxies: config.trusted_proxy.clone(),
+            is_loopback_free: config.connections_per_address_max.is_none(),
+        }
+    }
+
+    /// A place for a connection from `peer`, sooner or later; `None` when that address has had its share.
+    ///
+    /// # Cancel safety
+    /// A place that nobody takes is free again.
+    pub async fn admit(&self, peer: IpAddr) -> Option<Seat> {
+        let peer = peer.to_canonical();
+        let is_free = self.proxies.iter().any(|network| network.contains(&peer))
+            || self.is_loopback_free && peer.is_loopback();
+        match self.places.take((!is_free).then_some(peer)) {
+            Ok(place) => Some(Seat::Place(place)),
+            Err(Full::All) => Some(Seat::Reserve(self.reserve.take().await)),
+            // It is told so if that costs nobody else the answer.
+            Err(Full::Own) => self.reserve.try_take().map(Seat::Reserve),
+        }
+    }
+}
+
+/// How many places there are, and how many more in reserve, with so many open files.
+fn split(connections_max: u32, files_max: Option<u64>) -> (u32, u32) {
+    let room = files_max.map_or(u32::MAX, |files| {
+        let kept = DESCRIPTORS_KEPT + files / DESCRIPTORS_KEPT_SHARE;
+        u32::try_from(files.saturating_sub(kept)).unwrap_or(u32::MAX).max(2)
+    });
+    let reserve = RESERVE_PLACES.min((room / RESERVE_SHARE).max(1));
+    (connections_max.min(room - reserve), reserve)
+}
+
+/// The places that are left when all are taken.
+#[derive(Debug, Clone)]
+struct Reserve {
+    places: Arc<Semaphore>,
+    /// Rung by who finds no place; wakes one of those who have had time enough.
+    wanted: Arc<Notify>,
+}
+
+impl Reserve {
+    async fn take(&self) -> Reserved {
+        loop {
+            if let Some(reserved) = self.try_take() {
+                return reserved;
+            }
+            self.wanted.notify_one();
+            if let Ok(place) = timeout(RESERVE_PATIENCE, self.places.clone().acquire_owned()).await {
+                return self.reserved(place.expect("the semaphore is never closed"));
+            }
+        }
+    }
+
+    fn try_take(&self) -> Option<Reserved> {
+        self.places.clone().try_acquire_owned().ok().map(|place| self.reserved(place))
+    }
+
+    fn reserved(&self, place: OwnedSemaphorePermit) -> Reserved {
+        Reserved { _place: place, wanted: self.wanted.clone() }
+    }
+}
+
+/// A place of the reserve.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    _place: OwnedSemaphorePermit,
+    wanted: Arc<Notify>,
+}
+
+impl Reserved {
+    /// Returns when the connection has to end: soon, and sooner if it `has_begun` no request and another one waits.
+    pub async fn over(&self, has_begun: impl Fn() -> bool) {
+        let wanted = async {
+            sleep(RESERVE_PATIENCE).await;
+            self.wanted.notified().await;
+            if has_begun() {
+                // Let another one go.
+                self.wanted.notify_one();
+                std::future::pending::<()>().await;
+            }
+        };
+        // However it ends, the connection does.
+        let _ = timeout(RESERVE_TIME_MAX, wanted).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_to_the_rest_of_the_hub() {
+        assert_eq!(split(50_000, None), (50_000, 32));
+        assert_eq!(split(50_000, Some(1 << 20)), (50_000, 32));
+        assert_eq!(split(50_000, Some(4096)), (4096 - 96 - 512 - 32, 32));
+        assert_eq!(split(50_000, Some(256)), (96, 32));
+        assert_eq!(split(10, Some(256)), (10, 32));
+        assert_eq!(split(50_000, Some(64)), (1, 1), "somebody is always served");
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_on_a_place_of_the_reserve_makes_room() {
+        let reserve = Reserve { places: Arc::new(Semaphore::new(2)), wanted: Arc::default() };
+        let [silent, busy] = [reserve.take().await, reserve.take().await];
+        assert!(reserve.try_take().is_none());
+        let silent = tokio::spawn(async move { silent.over(|| false).await });
+        let busy = tokio::spawn(async move { busy.over(|| true).await });
+        let _third = reserve.take().await;
+        assert!(silent.await.is_ok() && !busy.is_finished());
+        busy.abort();
+    }
+}

@@ -1,0 +1,103 @@
+//! HTTP/1 over a socket, until it ends or an answer takes the socket over.
+
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::handoff::{Bare, Offer};
+use crate::places::Place;
+
+use super::Serving;
+use super::exchange::Exchange;
+use super::socket::{Flushed, Watched};
+
+/// What one connection may hold in memory for what it reads, and so the largest head of a request; and for what it
+/// writes, before one more piece of a body.
+const CONNECTION_BYTES_MAX: usize = 32 << 10;
+
+fn builder(serving: &Serving) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(serving.head_time_max)
+        .max_buf_size(CONNECTION_BYTES_MAX);
+    builder
+}
+
+/// Serves requests until an answer takes the socket over.
+pub(super) async fn serve_and_give_away(
+    socket: TcpStream,
+    addresses: (SocketAddr, SocketAddr),
+    place: Place<IpAddr>,
+    serving: Serving,
+) {
+    let (offer, flushed) = (Offer::default(), Flushed::default());
+    let exchange = Exchange { offer: Some(offer.clone()), ..Exchange::new(addresses, &serving) };
+    let fate = exchange.fate.clone();
+    let socket = Watched::new(socket, fate.clone(), flushed.clone());
+    let mut http = builder(&serving).serve_connection(TokioIo::new(socket), exchange);
+    let shutdown = serving.shutdown;
+    let mut asked = false;
+    let ended = loop {
+        let progress = poll_fn(|cx| match http.poll_without_shutdown(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if flushed.is_so() && offer.is_claimed() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        // Polling the connection again after either token is what they are for; all are cancel safe.
+        tokio::select! {
+            ended = progress => break ended,
+            () = shutdown.soft.cancelled(), if !asked => {
+                asked = true;
+                Pin::new(&mut http).graceful_shutdown();
+            }
+            () = shutdown.hard.cancelled() => return,
+        }
+    };
+    // What the client has sent beyond its request is nobody's business.
+    let mut socket = http.into_parts().io.into_inner();
+    match ended {
+        None => {
+            if let (Some(claimant), Ok(socket)) = (offer.claimant(), socket.into_bare()) {
+                claimant.take(Bare { socket, fate, place });
+            }
+        }
+        // A peer that has gone by now needs no farewell.
+        Some(Ok(())) => drop(socket.shutdown().await),
+        Some(Err(error)) => tracing::debug!(error = %error, "a connection broke off"),
+    }
+}
+
+/// Serves requests, or one of them on a place of the reserve, on what is no bare socket, or is to be kept.
+pub(super) async fn serve<S>(socket: S, exchange: Exchange, serving: Serving)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = builder(&serving);
+    builder.keep_alive(!exchange.is_on_reserve());
+    let mut http = pin!(builder.serve_connection(TokioIo::new(socket), exchange));
+    let shutdown = serving.shutdown;
+    let mut asked = false;
+    loop {
+        // The same as above.
+        tokio::select! {
+            ended = http.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(error = %error, "a connection broke off");
+                }
+                return;
+            }
+            () = shutdown.soft.cancelled(), if !asked => {
+                asked = true;
+                http.as_mut().graceful_shutdown();
+            }
+            () = shutdown.hard.cancelled() => return,
+        }
+    }
+}

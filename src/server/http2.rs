@@ -1,0 +1,135 @@
+//! HTTP/2 over a socket: with prior knowledge on a plain one, or as agreed on by TLS.
+//!
+//! A stream of events is the body of an answer here: nobody else can write between the frames of other answers. While
+//! its client's window is closed it is not asked for more.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::peer::{Ending, Patience};
+
+use super::Serving;
+use super::exchange::Exchange;
+use super::pulse::{Pulse, State, Watch};
+
+/// Requests of one connection at once: what it may hold is so many times what one may. A browser's tabs share one.
+const STREAMS_MAX: u32 = 128;
+/// The same for a connection on a place of the reserve.
+const STREAMS_ON_RESERVE_MAX: u32 = 1;
+/// Largest head of a request, as of HTTP/1.
+const HEAD_BYTES_MAX: u32 = 32 << 10;
+/// What a client may send ahead of what is read, on one stream and on all together: unread bodies stay with their
+/// clients. The smallest that every client must be able to live with.
+const WINDOW_BYTES: u32 = 65_535;
+/// What is kept of an answer for a client whose window is closed: a page of events, and the rest of another.
+const SEND_BYTES_MAX: usize = 64 << 10;
+/// Streams that a client may open and give up faster than they are looked at, before its connection ends: otherwise
+/// each costs the hub a request, and the client a few bytes (CVE-2023-44487).
+const RESETS_PENDING_MAX: usize = 32;
+/// Streams that the hub may have to reset for a client's mistakes before its connection ends (CVE-2025-8671).
+const RESETS_OF_OURS_MAX: usize = 64;
+/// Silence after which a peer is asked whether it is still there, and the time that it has to answer.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIME_MAX: Duration = Duration::from_secs(20);
+/// Time for a connection that never had a request to end after it was told to go. One that had may still be sending
+/// the last piece of an answer, and has as long as any peer.
+const FAREWELL_TIME_MAX: Duration = Duration::from_secs(3);
+
+pub(super) async fn serve<S>(socket: S, exchange: Exchange, serving: Serving)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Serving { head_time_max: idle_time_max, shutdown, .. } = serving;
+    let (fate, is_on_reserve) = (exchange.fate.clone(), exchange.is_on_reserve());
+    let pulse = Pulse::default();
+    let service = {
+        let pulse = pulse.clone();
+        service_fn(move |request: Request<Incoming>| {
+            let watch = Watch::new(&pulse, &exchange.fate);
+            let answering = exchange.answer(request, watch.fate());
+            async move { answering.await.map(|answer: Response<_>| answer.map(|body| watch.over(body))) }
+        })
+    };
+    let mut http = pin!(
+        http2::Builder::new(Tracked(shutdown.tasks.clone()))
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(if is_on_reserve { STREAMS_ON_RESERVE_MAX } else { STREAMS_MAX })
+            .max_header_list_size(HEAD_BYTES_MAX)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_send_buf_size(SEND_BYTES_MAX)
+            .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
+            .max_local_error_reset_streams(RESETS_OF_OURS_MAX)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIME_MAX)
+            .serve_connection(TokioIo::new(socket), service)
+    );
+    // Since when it has been told to go.
+    let mut told: Option<Instant> = None;
+    loop {
+        let (state, since) = pulse.state();
+        // That was its one request.
+        if is_on_reserve && told.is_none() && pulse.has_begun() {
+            told = Some(Instant::now());
+            http.as_mut().graceful_shutdown();
+        }
+        let farewell = if pulse.has_begun() { Patience::Usual.time() } else { FAREWELL_TIME_MAX };
+        let deadline = match (state, told) {
+            (State::Idle, Some(told)) => since.max(told) + farewell,
+            (State::Idle, None) => since + idle_time_max,
+            (State::Stalled, _) => since + Patience::Stalled.time(),
+            // A change that nobody tells of is noticed in time.
+            (State::Busy, _) => Instant::now() + idle_time_max / 2,
+        };
+        let progress = poll_fn(|cx| match http.as_mut().poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if pulse.state().0 != state => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        // All are cancel safe: the connection is polled on, and the others only observe.
+        tokio::select! {
+            progress = progress => match progress {
+                Some(Err(error)) => return tracing::debug!(error = %error, "a connection broke off"),
+                Some(Ok(())) => return,
+                None => continue,
+            },
+            () = shutdown.soft.cancelled(), if told.is_none() => {}
+            () = shutdown.hard.cancelled() => return,
+            () = tokio::time::sleep_until(deadline) => {
+                if state == State::Busy || pulse.state() != (state, since) {
+                    continue;
+                }
+                if state == State::Stalled {
+                    return fate.note(Ending::TimedOut);
+                }
+                if told.is_some() {
+                    return;
+                }
+            }
+        }
+        told = Some(Instant::now());
+        http.as_mut().graceful_shutdown();
+    }
+}
+
+/// Has the requests of a connection run as tasks that are waited for at the end.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tracked {
+    fn execute(&self, request: F) {
+        self.0.spawn(request);
+    }
+}

@@ -1,0 +1,74 @@
+//! Which HTTP a plain connection speaks, found out without reading a byte of it: HTTP/1.1 is given the bare socket, and
+//! may give it away.
+
+use std::io;
+
+use rustix::net::{RecvFlags, recv};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// What a client of HTTP/2 begins with. RFC 9113, section 3.4.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spoken {
+    Http1,
+    Http2,
+}
+
+/// Waits until it is clear.
+///
+/// # Errors
+/// When the socket is dead.
+///
+/// # Cancel safety
+/// Nothing is read.
+pub(super) async fn spoken(socket: &TcpStream) -> io::Result<Spoken> {
+    loop {
+        let ready = socket.ready(Interest::READABLE).await?;
+        // What is not clear counts as not readable: then the next byte is waited for.
+        let peeked = socket.try_io(Interest::READABLE, || {
+            let mut first = [0; PREFACE.len()];
+            let (_, count) = recv(socket, &mut first[..], RecvFlags::PEEK)?;
+            match told(&first[..count]) {
+                // Nothing but an end is HTTP/1's to see.
+                None if count == 0 => Ok(Spoken::Http1),
+                None => Err(io::ErrorKind::WouldBlock.into()),
+                Some(spoken) => Ok(spoken),
+            }
+        });
+        match peeked {
+            // No more will come.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && ready.is_read_closed() => {
+                return Ok(Spoken::Http1);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            peeked => return peeked,
+        }
+    }
+}
+
+/// What the first bytes tell; `None` when more are needed.
+fn told(first: &[u8]) -> Option<Spoken> {
+    if first.len() >= PREFACE.len() && first.starts_with(PREFACE) {
+        return Some(Spoken::Http2);
+    }
+    (!PREFACE.starts_with(first)).then_some(Spoken::Http1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_differs_tells() {
+        for length in 0..PREFACE.len() {
+            assert_eq!(told(&PREFACE[..length]), None, "{length}");
+            let mut other = PREFACE[..=length].to_vec();
+            other[length] ^= 1;
+            assert_eq!(told(&other), Some(Spoken::Http1), "{length}");
+        }
+        assert_eq!(told(PREFACE), Some(Spoken::Http2));
+        assert_eq!(told(b"POST / HTTP/1.1\r\n"), Some(Spoken::Http1));
+    }
+}

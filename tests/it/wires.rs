@@ -1,0 +1,175 @@
+//! The stream's promises, on every way to the hub but the usual one: HTTP/2 with and without TLS, and HTTP/1.1 with it.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Client, DEADLINE};
+use crate::http2::{Connection, Events};
+use crate::sse::{Stream, seq};
+use crate::tokens::{create, revoke, until};
+use crate::wire::Wire;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_resumes_across_a_restart() {
+    for wire in Wire::OTHERS {
+        let hub = wire.hub(&[]).await;
+        let mut stream = Stream::open(&hub.client, "").await;
+        for number in 0..5 {
+            hub.client.create(json!({ "title": format!("{number}") })).await;
+        }
+        stream.next().await;
+        let second = stream.next().await["id"].as_str().expect("an id").to_owned();
+        let rest = async {
+            let rest = stream.rest().await;
+            assert_eq!(rest.last().expect("a farewell")["event"], "goodbye", "{wire:?}");
+            assert!((1000..5000).contains(&stream.parser.retry_ms.expect("a retry")), "{wire:?}");
+        };
+        let (hub, ()) = tokio::join!(wire.restart(hub), rest);
+        hub.client.create(json!({ "title": "after the restart" })).await;
+        let mut stream = Stream::resume(&hub.client, &second).await;
+        assert_eq!(stream.next().await["data"]["resumed"], true);
+        for expected in 3..=6 {
+            assert_eq!(seq(&stream.next().await["id"]), expected, "{wire:?}");
+        }
+        let mut stream = Stream::resume(&hub.client, "00000000-7").await;
+        assert_eq!(stream.next().await["data"]["reason"], "unknown_epoch", "{wire:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_of_the_stream_is_there() {
+    for wire in Wire::OTHERS {
+        let hub = wire.hub(&["--keepalive-seconds", "1"]).await;
+        let first = hub.client.create(json!({ "title": "first", "assignee": "ada" })).await;
+        let mut named = Stream::connect(&hub.client, "?named=true", None).await;
+        let mut snapshot = Stream::connect(&hub.client, "?snapshot=true", None).await;
+        let mut filtered = Stream::open(&hub.client, "?assignee=ada").await;
+        assert_eq!(named.try_next().await.expect("a message").kind, "connected");
+        let part = snapshot.next().await;
+        assert_eq!((&part["event"], &part["data"]["tasks"][0]["id"]), (&json!("snapshot"), &json!(first)));
+        assert_eq!(snapshot.next().await["event"], "connected");
+
+        hub.client.create(json!({ "title": "second" })).await;
+        hub.client.set_status(&first, "done").await;
+        assert_eq!(named.try_next().await.expect("a message").kind, "task_created");
+        assert_eq!(seq(&snapshot.next_event().await["id"]), 2);
+        assert_eq!(filtered.next_event().await["data"]["status"], "done");
+        filtered.assert_silent(Duration::from_millis(1500)).await;
+        assert!(filtered.parser.comments.iter().any(|it| it == "keepalive"), "{wire:?}");
+
+        let request = hub.client.request(Method::GET, "/api/events/stream?since=earliest");
+        let mut lines = request.header("Accept", "application/x-ndjson").send().await.expect("an answer");
+        let mut text = String::new();
+        while text.lines().count() < 4 {
+            let chunk = tokio::time::timeout(DEADLINE, lines.chunk()).await.expect("in time");
+            text.push_str(std::str::from_utf8(&chunk.expect("a chunk").expect("more")).expect("UTF-8"));
+        }
+        let words =
+            text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["event"].clone());
+        assert_eq!(words.collect::<Vec<_>>(), ["connected", "task_created", "task_created", "task_updated"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_event_and_a_large_answer_arrive_whole() {
+    for wire in Wire::OTHERS {
+        let hub = wire.hub(&["--ring-events-max", "2"]).await;
+        let artifacts: Vec<_> = (0..16).map(|n| format!("{n:02}{}", "\u{1}".repeat(4094))).collect();
+        for _ in 0..4 {
+            hub.client.create(json!({ "title": "large", "artifacts": artifacts })).await;
+        }
+        let mut stream = Stream::open(&hub.client, "?since=earliest").await;
+        for expected in 1..=4 {
+            let event = stream.next().await;
+            assert_eq!(
+                (seq(&event["id"]), &event["data"]["artifacts"]),
+                (expected, &json!(artifacts)),
+                "{wire:?}"
+            );
+        }
+        let tasks = hub.client.get("/api/tasks").await;
+        assert_eq!(tasks.body[3]["artifacts"], json!(artifacts), "{wire:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_ends_its_streams() {
+    for wire in Wire::OTHERS {
+        let hub = wire.hub(&["--require-auth"]).await;
+        let [first, second] = ["first", "second"].map(|name| create(hub.directory.path(), name, "write"));
+        let [first, second] = [first, second].map(|token| hub.client.with_token(&token));
+        for client in [&first, &second] {
+            until(client, reqwest::StatusCode::OK).await;
+        }
+        let mut ends = Stream::open(&first, "").await;
+        let mut stays = Stream::open(&second, "").await;
+        revoke(hub.directory.path(), "first");
+        assert!(ends.rest().await.is_empty(), "{wire:?}: without another word");
+        second.create(json!({ "title": "t" })).await;
+        stays.next_event().await;
+        let status = second.wait_for("/api/events/status", |it| it["connected_clients"] == 1).await;
+        assert_eq!(status["disconnects"]["revoked"], 1, "{wire:?}");
+    }
+}
+
+/// Artifacts of about 60 KB, different each time.
+fn bulk(round: usize) -> Value {
+    (0..15).map(|n| format!("{round}-{n}-{}", "x".repeat(4000))).collect()
+}
+
+async fn write_bulk(client: &Client, count: usize) {
+    let id = client.create(json!({ "title": "bulk" })).await;
+    for round in 0..count {
+        client
+            .with_body(Method::PATCH, &format!("/api/tasks/{id}"), json!({ "artifacts": bulk(round) }))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_window_holds_up_nobody_and_the_stream_goes_on_in_place() {
+    let hub = Wire::H2c.hub(&["--ring-events-max", "8"]).await;
+    let mut connection = Connection::open(&hub).await;
+    let stalled = connection.get(&hub, "/api/events/stream").await;
+    // On the same connection, and on another.
+    let mut beside = Events::new(connection.get(&hub, "/api/events/stream").await);
+    let mut other = Stream::open(&hub.client, "").await;
+    assert_eq!(beside.next().await.expect("a message")["event"], "connected");
+    write_bulk(&hub.client, 60).await;
+    for expected in 1..=61 {
+        assert_eq!(seq(&beside.next().await.expect("the stream goes on")["id"]), expected);
+        assert_eq!(seq(&other.next().await["id"]), expected);
+    }
+    let lagging = |status: &Value| {
+        let lags = status["clients"].as_array().expect("a list").iter().map(|it| it["lag_events"].as_u64());
+        lags.clone().filter(|lag| *lag > Some(40)).count() == 1
+            && lags.filter(|lag| *lag == Some(0)).count() == 2
+    };
+    hub.client.wait_for("/api/events/status?clients=true", lagging).await;
+    let mut stalled = Events::new(stalled);
+    assert_eq!(stalled.next().await.expect("a message")["event"], "connected");
+    for expected in 1..=61 {
+        let event = stalled.next().await.expect("the stream goes on");
+        assert_eq!(seq(&event["id"]), expected);
+        if expected > 1 {
+            assert_eq!(event["data"]["artifacts"], bulk(expected as usize - 2));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_keeps_its_windows_closed_is_gone_within_a_minute() {
+    let hub = Wire::H2c.hub(&[]).await;
+    let mut connection = Connection::open(&hub).await;
+    write_bulk(&hub.client, 5).await;
+    let started = std::time::Instant::now();
+    let _stalled = connection.get(&hub, "/api/events/stream?since=earliest").await;
+    let ended = tokio::time::timeout(Duration::from_secs(75), connection.ended).await;
+    let time = started.elapsed();
+    println!("gone after {time:?}: {ended:?}");
+    assert!(ended.is_ok() && time > Duration::from_secs(40), "a stall is given time to pass: {time:?}");
+    let status = hub.client.wait_for("/api/events/status", |it| it["connected_clients"] == 0).await;
+    assert_eq!(status["disconnects"]["timed_out"], 1);
+}
