@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::harness::{Client, DEADLINE, Hub, HubProcess};
+use crate::harness::{Answered, Client, DEADLINE, Hub, HubProcess};
 use crate::slow::Stalled;
 use crate::sse::Stream;
 use crate::wire::Wire;
@@ -94,7 +94,7 @@ async fn a_hub_whose_places_are_all_taken_says_how_it_stands_and_nothing_else() 
         let late = fleeting(wire, hub.client.address);
         for path in ["/health", "/ready", "/api/events/status", "/metrics"] {
             let request = late.request(reqwest::Method::GET, path);
-            assert_eq!(request.send().await.expect("an answer").status(), 200, "{wire:?} {path}");
+            assert_eq!(request.answered().await.status(), 200, "{wire:?} {path}");
         }
         let refused = late.get("/api/tasks").await;
         assert_eq!((refused.status.as_u16(), refused.body["code"].as_str()), (503, Some("unavailable")));

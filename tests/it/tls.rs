@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::harness::{BINARY, Client, DEADLINE, Hub, HubProcess};
+use crate::harness::{Answered, BINARY, Client, DEADLINE, Hub, HubProcess};
 use crate::sse::Stream;
 use crate::wire::{CERTIFICATE, Files, Wire, pair, trusting, trusting_only};
 
@@ -47,7 +47,7 @@ async fn both_protocols_are_agreed_on_and_nothing_else_is_spoken() {
 
     let over_tls_1 = Client::over(Wire::Tls1, hub.client.address);
     for client in [&hub.client, &over_tls_1] {
-        let version = client.http.get(client.url("/health")).send().await.expect("an answer").version();
+        let version = client.http.get(client.url("/health")).answered().await.version();
         let expected = if std::ptr::eq(client, &over_tls_1) { "HTTP/1.1" } else { "HTTP/2.0" };
         assert_eq!(format!("{version:?}"), expected);
         assert_eq!(client.create(json!({ "title": "over TLS" })).await.len(), 36);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, DEADLINE};
+use crate::harness::{Answered, Client, DEADLINE};
 use crate::http2::{Connection, Events};
 use crate::sse::{Stream, seq};
 use crate::tokens::{create, revoke, until};
@@ -60,7 +60,7 @@ async fn every_form_of_the_stream_is_there() {
         assert!(filtered.parser.comments.iter().any(|it| it == "keepalive"), "{wire:?}");
 
         let request = hub.client.request(Method::GET, "/api/events/stream?since=earliest");
-        let mut lines = request.header("Accept", "application/x-ndjson").send().await.expect("an answer");
+        let mut lines = request.header("Accept", "application/x-ndjson").answered().await;
         let mut text = String::new();
         while text.lines().count() < 4 {
             let chunk = tokio::time::timeout(DEADLINE, lines.chunk()).await.expect("in time");
