@@ -66,7 +66,7 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        // The guard has read the body already, within its limits.
+        // The intake has read the body already, within its limits.
         let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
         match request.content_type() {
             Some(content_type) if is_json(content_type) => {}

@@ -19,7 +19,7 @@ use super::guard::Allowed;
 use super::intake::BodyLimits;
 use super::pace::Pace;
 use super::problem::Problem;
-use super::{Rooms, compat, cors, guard, intake, pages, parameters, path, spec};
+use super::{Rooms, compat, cors, guard, intake, operation, pages, parameters, path, spec};
 
 pub struct Front {
     allowed: Allowed,
@@ -83,7 +83,10 @@ impl Front {
     async fn admit(&self, request: &mut Request) -> Result<(), Problem> {
         path::normalize(request);
         self.access.admit(request)?;
-        intake::read_body(request, &self.limits).await?;
+        match operation::find(request.method(), request.uri().path()) {
+            Some(operation) if !operation.takes_body => intake::pass_over_body(request)?,
+            _ => intake::read_body(request, &self.limits).await?,
+        }
         compat::adapt(request);
         parameters::refuse_unknown(request)?;
         request.extensions_mut().insert(self.rooms.clone());

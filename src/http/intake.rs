@@ -42,19 +42,30 @@ pub async fn read_body(request: &mut Request, limits: &BodyLimits) -> Result<(),
     let seconds = limits.time_max.as_secs();
     let late = || Problem::new(Code::RequestTimeout, format!("the body did not arrive within {seconds} s"));
     let body = request.take_body();
-    let reading = async {
-        // Bodies share a budget: those beyond it wait for their turn.
-        let bytes = declared.map_or(limits.bytes_max, |it| it.min(limits.bytes_max.into()) as u32);
-        let _budget = limits.bodies.acquire_many(bytes).await;
-        collect(body, limits).await
-    };
-    let bytes = tokio::time::timeout(limits.time_max, reading).await.map_err(|_| late())??;
+    let reading = tokio::time::timeout(limits.time_max, collect(body, limits));
+    let bytes = reading.await.map_err(|_| late())??;
     if !bytes.is_empty() && !request.content_type().is_some_and(is_json) {
-        let detail = "send the body as JSON, with the header `Content-Type: application/json`";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        return Err(not_json());
     }
     request.set_body(bytes);
     Ok(())
+}
+
+/// Leaves the body of a request for something that takes none unread: nobody waits for it.
+///
+/// # Errors
+/// A [`Problem`] when it calls itself something else than JSON.
+pub fn pass_over_body(request: &mut Request) -> Result<(), Problem> {
+    if !is_bodiless(request) && !request.content_type().is_none_or(is_json) {
+        return Err(not_json());
+    }
+    drop(request.take_body());
+    Ok(())
+}
+
+fn not_json() -> Problem {
+    let detail = "send the body as JSON, with the header `Content-Type: application/json`";
+    Problem::new(Code::UnsupportedMediaType, detail)
 }
 
 fn declared_length(request: &Request) -> Option<u64> {
@@ -70,12 +81,20 @@ async fn collect(body: poem::Body, limits: &BodyLimits) -> Result<Vec<u8>, Probl
     let bytes_max = u64::from(limits.bytes_max);
     let mut chunks = body.into_bytes_stream();
     let mut bytes = Vec::new();
+    // Bodies share a budget, and each has of it what has arrived: to announce one costs the others nothing.
+    let mut budget = None;
     let mut seen = 0;
     while let Some(chunk) = chunks.next().await {
         let chunk =
             chunk.map_err(|_| Problem::new(Code::InvalidJson, "the body broke off; send it again"))?;
         seen += chunk.len() as u64;
         if seen <= bytes_max {
+            let more =
+                limits.bodies.acquire_many(chunk.len() as u32).await.expect("the budget is never closed");
+            match &mut budget {
+                None => budget = Some(more),
+                Some(budget) => budget.merge(more),
+            }
             bytes.extend_from_slice(&chunk);
         } else if seen > bytes_max * DRAIN_FACTOR {
             break;

@@ -17,6 +17,7 @@ pub struct Operation {
     pub scope: Option<Scope>,
     /// The names of its query parameters.
     pub query: Vec<&'static str>,
+    pub takes_body: bool,
 }
 
 /// A path with parameters, and the operations there.
@@ -99,6 +100,7 @@ impl Operation {
         Some(Self {
             method: method.to_uppercase().parse().ok()?,
             scope: described[spec::REQUIRED_SCOPE].as_str().and_then(|scope| scope.parse().ok()),
+            takes_body: described.get("requestBody").is_some(),
             query: in_query.filter_map(|parameter| parameter["name"].as_str()).collect(),
         })
     }
@@ -126,5 +128,8 @@ mod tests {
         assert_eq!(scope(Method::DELETE, "/api/tasks/1"), Some(Some(Scope::Write)));
         assert_eq!(scope(Method::GET, "/health"), Some(None));
         assert_eq!(scope(Method::DELETE, "/health"), None);
+        let takes_body = |method: Method, path: &str| find(&method, path).is_some_and(|it| it.takes_body);
+        assert!(takes_body(Method::PUT, "/api/tasks/status/1") && takes_body(Method::POST, "/api/exec/1"));
+        assert!(!takes_body(Method::GET, "/health") && !takes_body(Method::POST, "/api/exec/1/stop"));
     }
 }

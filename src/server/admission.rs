@@ -4,7 +4,7 @@
 //! over. Who is on one and says nothing makes room for the next, so that whoever asks how the hub stands is answered
 //! also while a thousand others connect and say nothing.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,12 +77,27 @@ impl Admission {
         let peer = peer.to_canonical();
         let is_free = self.proxies.iter().any(|network| network.contains(&peer))
             || self.is_loopback_free && peer.is_loopback();
-        match self.places.take((!is_free).then_some(peer)) {
-            Ok(place) => Some(Seat::Place(place)),
-            Err(Full::All) => Some(Seat::Reserve(self.reserve.take().await)),
-            // It is told so if that costs nobody else the answer.
-            Err(Full::Own) => self.reserve.try_take().map(Seat::Reserve),
+        let client = (!is_free).then(|| network_of(peer));
+        loop {
+            match self.places.take(client) {
+                Ok(place) => return Some(Seat::Place(place)),
+                Err(Full::All) => {}
+                // It is told so if that costs nobody else the answer.
+                Err(Full::Own) => return self.reserve.try_take().map(Seat::Reserve),
+            }
+            // Meanwhile there may be one of the others again.
+            if let Some(reserved) = self.reserve.take().await {
+                return Some(Seat::Reserve(reserved));
+            }
         }
+    }
+}
+
+/// Whose connections are counted together: a host has a network of IPv6 to itself, and all the addresses in it.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -105,16 +120,14 @@ struct Reserve {
 }
 
 impl Reserve {
-    async fn take(&self) -> Reserved {
-        loop {
-            if let Some(reserved) = self.try_take() {
-                return reserved;
-            }
-            self.wanted.notify_one();
-            if let Ok(place) = timeout(RESERVE_PATIENCE, self.places.clone().acquire_owned()).await {
-                return self.reserved(place.expect("the semaphore is never closed"));
-            }
+    /// One that is free by now or, since somebody had to make room for it, in a moment.
+    async fn take(&self) -> Option<Reserved> {
+        if let Some(reserved) = self.try_take() {
+            return Some(reserved);
         }
+        self.wanted.notify_one();
+        let place = timeout(RESERVE_PATIENCE, self.places.clone().acquire_owned()).await.ok()?;
+        Some(self.reserved(place.expect("the semaphore is never closed")))
     }
 
     fn try_take(&self) -> Option<Reserved> {
@@ -164,14 +177,30 @@ mod tests {
         assert_eq!(split(50_000, Some(64)), (1, 1), "somebody is always served");
     }
 
+    #[test]
+    fn all_addresses_of_a_host_are_one_client() {
+        let of = |text: &str| network_of(text.parse().expect("an address")).to_string();
+        assert_eq!(of("203.0.113.7"), "203.0.113.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+    }
+
     #[tokio::test]
     async fn who_says_nothing_on_a_place_of_the_reserve_makes_room() {
         let reserve = Reserve { places: Arc::new(Semaphore::new(2)), wanted: Arc::default() };
-        let [silent, busy] = [reserve.take().await, reserve.take().await];
+        let [silent, busy] =
+            [reserve.take().await, reserve.take().await].map(|it| it.expect("there are two"));
         assert!(reserve.try_take().is_none());
         let silent = tokio::spawn(async move { silent.over(|| false).await });
         let busy = tokio::spawn(async move { busy.over(|| true).await });
-        let _third = reserve.take().await;
+        let third = async {
+            loop {
+                if let Some(place) = reserve.take().await {
+                    break place;
+                }
+            }
+        };
+        let _third = third.await;
         assert!(silent.await.is_ok() && !busy.is_finished());
         busy.abort();
     }

@@ -40,9 +40,10 @@ const SEND_BYTES_MAX: usize = 64 << 10;
 const RESETS_PENDING_MAX: usize = 32;
 /// Streams that the hub may have to reset for a client's mistakes before its connection ends (CVE-2025-8671).
 const RESETS_OF_OURS_MAX: usize = 64;
-/// Silence after which a peer is asked whether it is still there, and the time that it has to answer.
+/// Silence after which a peer is asked whether it is still there, and the time that it has to answer: as long as one that
+/// does not read. One that has gone leaves the question unacknowledged, and the kernel notices that sooner.
 const PING_EVERY: Duration = Duration::from_secs(20);
-const PING_TIME_MAX: Duration = Duration::from_secs(20);
+const PING_TIME_MAX: Duration = Duration::from_secs(50);
 /// Time for a connection that never had a request to end after it was told to go. One that had may still be sending
 /// the last piece of an answer, and has as long as any peer.
 const FAREWELL_TIME_MAX: Duration = Duration::from_secs(3);

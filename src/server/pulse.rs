@@ -5,6 +5,7 @@
 //! A peer of HTTP/2 that takes no bytes of its answers can be told from one that has gone only here: its socket is
 //! well, it answers pings, and it has closed the windows of its streams.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
@@ -26,7 +27,7 @@ pub(super) enum State {
     Idle,
     /// The hub has something to do, or nothing to say.
     Busy,
-    /// Every answer waits for the client to take what it was given.
+    /// An answer waits for the client to take what it was given.
     Stalled,
 }
 
@@ -38,41 +39,37 @@ pub(super) struct Pulse(Arc<Mutex<Beats>>);
 struct Beats {
     /// Requests that have come and are not over.
     open: u32,
-    /// Those of them whose answers have been given something, and have not been asked for more.
-    waiting: u32,
+    /// When those of their answers which were not asked for more have last been given something, in that order.
+    waiting: BTreeMap<u64, Instant>,
+    /// Counts how often that was.
+    given: u64,
     /// Whether there ever was one.
     has_begun: bool,
-    /// When one of these last changed.
+    /// When the number of requests last changed.
     since: Instant,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Beats { open: 0, waiting: 0, has_begun: false, since: Instant::now() })))
+        let (waiting, since) = (BTreeMap::new(), Instant::now());
+        Self(Arc::new(Mutex::new(Beats { open: 0, waiting, given: 0, has_begun: false, since })))
     }
 }
 
 impl Pulse {
-    /// How it stands, and since when something has changed.
+    /// How it stands, and since when: an answer waits on its own, however lively the others are.
     pub fn state(&self) -> (State, Instant) {
         let beats = self.beats();
-        let state = match (beats.open, beats.waiting) {
-            (0, _) => State::Idle,
-            (open, waiting) if open == waiting => State::Stalled,
-            _ => State::Busy,
-        };
-        (state, beats.since)
+        match beats.waiting.first_key_value() {
+            _ if beats.open == 0 => (State::Idle, beats.since),
+            Some((_, longest)) => (State::Stalled, *longest),
+            None => (State::Busy, beats.since),
+        }
     }
 
     /// Whether there ever was a request.
     pub fn has_begun(&self) -> bool {
         self.beats().has_begun
-    }
-
-    fn beat(&self, change: impl FnOnce(&mut Beats)) {
-        let mut beats = self.beats();
-        change(&mut beats);
-        beats.since = Instant::now();
     }
 
     fn beats(&self) -> MutexGuard<'_, Beats> {
@@ -86,21 +83,17 @@ pub(super) struct Watch {
     pulse: Pulse,
     connection: Fate,
     request: Fate,
-    is_waiting: bool,
+    /// Its number among those that wait for their client.
+    waits: Option<u64>,
 }
 
 impl Watch {
     pub fn new(pulse: &Pulse, connection: &Fate) -> Self {
-        pulse.beat(|beats| {
-            beats.open += 1;
-            beats.has_begun = true;
-        });
-        Self {
-            pulse: pulse.clone(),
-            connection: connection.clone(),
-            request: Fate::default(),
-            is_waiting: false,
-        }
+        let mut beats = pulse.beats();
+        beats.open += 1;
+        (beats.has_begun, beats.since) = (true, Instant::now());
+        drop(beats);
+        Self { pulse: pulse.clone(), connection: connection.clone(), request: Fate::default(), waits: None }
     }
 
     /// How the request ends.
@@ -112,18 +105,29 @@ impl Watch {
         Watched { watch: self, rest: Bytes::new(), body }
     }
 
-    fn set_waiting(&mut self, is_waiting: bool) {
-        if std::mem::replace(&mut self.is_waiting, is_waiting) != is_waiting {
-            self.pulse.beat(|beats| if is_waiting { beats.waiting += 1 } else { beats.waiting -= 1 });
+    fn was_asked(&mut self) {
+        if let Some(number) = self.waits.take() {
+            self.pulse.beats().waiting.remove(&number);
         }
+    }
+
+    fn was_given_something(&mut self) {
+        let mut beats = self.pulse.beats();
+        beats.given += 1;
+        let number = beats.given;
+        beats.waiting.insert(number, Instant::now());
+        self.waits = Some(number);
     }
 }
 
 impl Drop for Watch {
     /// Before the body, which tells others of its end.
     fn drop(&mut self) {
-        self.set_waiting(false);
-        self.pulse.beat(|beats| beats.open -= 1);
+        self.was_asked();
+        let mut beats = self.pulse.beats();
+        beats.open -= 1;
+        beats.since = Instant::now();
+        drop(beats);
         self.request.note(match self.connection.ending() {
             // Its connection is well: it was given up by itself.
             Ending::Open => Ending::Closed,
@@ -150,7 +154,7 @@ impl Body for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        self.watch.set_waiting(false);
+        self.watch.was_asked();
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
                 Some(Ok(bytes)) => self.rest = bytes,
@@ -158,7 +162,7 @@ impl Body for Watched {
                 None => return Poll::Ready(None),
             }
         }
-        self.watch.set_waiting(true);
+        self.watch.was_given_something();
         let count = self.rest.len().min(PIECE_BYTES);
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(count)))))
     }
@@ -170,5 +174,33 @@ impl Body for Watched {
     /// Asked for before the first piece alone.
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_nobody_takes_is_seen_beside_lively_ones() {
+        let pulse = Pulse::default();
+        assert_eq!(pulse.state().0, State::Idle);
+        let [mut lively, mut stuck] = [0, 1].map(|_| Watch::new(&pulse, &Fate::default()));
+        assert_eq!(pulse.state().0, State::Busy);
+        stuck.was_given_something();
+        let stuck_since = pulse.state();
+        for _ in 0..3 {
+            lively.was_given_something();
+            assert_eq!(pulse.state(), stuck_since);
+            lively.was_asked();
+        }
+        assert_eq!(stuck_since.0, State::Stalled);
+        stuck.was_asked();
+        assert_eq!(pulse.state().0, State::Busy);
+        stuck.was_given_something();
+        drop(stuck);
+        assert_eq!(pulse.state().0, State::Busy);
+        drop(lively);
+        assert_eq!(pulse.state().0, State::Idle);
     }
 }

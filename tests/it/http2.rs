@@ -182,23 +182,37 @@ async fn a_connection_without_a_request_is_sent_away_and_one_with_a_stream_stays
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sends_no_body_does_not_wait_for_those_who_do() {
+async fn a_body_that_does_not_come_keeps_nobody_waiting() {
+    // Room for one of the largest, which each of these announces.
     let hub = Wire::H2c.hub(&["--bodies-bytes-max", "1572864"]).await;
     let mut connection = Connection::open(&hub).await;
-    // Of unknown length, so it may become as long as one may be, and that is all that there is room for.
-    let request = Request::post(format!("http://{}/api/tasks", hub.client.address));
-    let request = request.header("content-type", "application/json").body(()).expect("a request");
-    let mut sender = connection.sender.clone().ready().await.expect("a connection");
-    let (answer, mut body) = sender.send_request(request, false).expect("it is sent");
-    body.send_data(Bytes::from_static(b"{\"title\": \"sl"), false).expect("it is sent");
-    let reading = |text: &str| text.contains("taskhub_http_requests_in_flight 2");
+    let mut slow = Vec::new();
+    for title in ["first", "second"] {
+        let request = Request::post(format!("http://{}/api/tasks", hub.client.address));
+        let request = request.header("content-type", "application/json").body(()).expect("a request");
+        let mut sender = connection.sender.clone().ready().await.expect("a connection");
+        let (answer, mut body) = sender.send_request(request, false).expect("it is sent");
+        let begin = Bytes::from(format!("{{\"title\": \"{title}"));
+        body.send_data(begin, false).expect("it is sent");
+        slow.push((answer, body));
+    }
+    let reading = |text: &str| text.contains("taskhub_http_requests_in_flight 3");
     hub.client.wait_for_text("/metrics", reading).await;
     let started = Instant::now();
-    assert_eq!(connection.get(&hub, "/api/tasks").await.status(), StatusCode::OK);
-    assert!(started.elapsed() < Duration::from_secs(5), "it is not queued behind a body");
-    body.send_data(Bytes::from_static(b"ow\"}"), true).expect("it is sent");
+    // Something that takes no body does not wait for one that is announced.
+    let health = Request::get(format!("http://{}/health", hub.client.address)).body(()).expect("a request");
+    let mut sender = connection.sender.clone().ready().await.expect("a connection");
+    let (answer, _body) = sender.send_request(health, false).expect("it is sent");
     let answer = tokio::time::timeout(DEADLINE, answer).await.expect("in time").expect("an answer");
-    assert_eq!(answer.status(), StatusCode::CREATED);
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(connection.get(&hub, "/api/tasks").await.status(), StatusCode::OK);
+    hub.client.create(serde_json::json!({"title": "A small one"})).await;
+    assert!(started.elapsed() < Duration::from_secs(5), "nobody is queued behind a body");
+    for (answer, mut body) in slow {
+        body.send_data(Bytes::from_static(b" one\"}"), true).expect("it is sent");
+        let answer = tokio::time::timeout(DEADLINE, answer).await.expect("in time").expect("an answer");
+        assert_eq!(answer.status(), StatusCode::CREATED);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

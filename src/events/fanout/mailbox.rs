@@ -95,6 +95,11 @@ impl Mailbox {
         self.wake();
     }
 
+    /// What is left of the same news waits no more.
+    pub fn has_lingered(&self) {
+        self.can_linger.store(false, SeqCst);
+    }
+
     pub fn can_linger(&self) -> bool {
         self.can_linger.load(SeqCst)
     }

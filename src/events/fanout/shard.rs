@@ -267,7 +267,8 @@ impl Shard {
 
     /// How long the crowd's news is still to wait for more.
     fn pause(&mut self) -> Option<Duration> {
-        if !self.has_news() || !self.mailbox.can_linger() {
+        // Who is sent away is first sent what there is.
+        if !self.has_news() || self.is_draining || !self.mailbox.can_linger() {
             self.lingers_until = None;
             return None;
         }
@@ -276,6 +277,7 @@ impl Shard {
         let pause = until.checked_duration_since(now).filter(|pause| !pause.is_zero());
         if pause.is_none() {
             self.lingers_until = None;
+            self.mailbox.has_lingered();
         }
         pause
     }

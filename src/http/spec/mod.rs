@@ -2,7 +2,7 @@
 //!
 //! poem-openapi describes what the handlers are; generators and linters want some of it said differently
 //! (`polish.rs`), and what the layers in front of the handlers answer has to be added (`answers.rs`). All of that is
-//! rules over the whole document rather than exceptions for one operation; `tests/it/spec.rs` holds it to them.
+//! rules over the whole document rather than exceptions for one operation; `tests/it/spec/` holds it to them.
 
 mod answers;
 mod examples;
