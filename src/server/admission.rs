@@ -53,7 +53,8 @@ impl Admission {
     pub fn new(config: &ServerConfig) -> Self {
         let (all, reserve) = split(config.connections_max, open_files::limit());
         if all < config.connections_max {
-            tracing::warn!(
+            // Many machines are set up so, and few hubs need more.
+            tracing::info!(
                 connections_max = all,
                 "there are fewer places for connections than allowed: the limit on open files is low (`ulimit -n`, \
                  LimitNOFILE=)"
