@@ -72,7 +72,7 @@ impl Front {
             return problem.into_response();
         }
         let path = request.uri().path().to_owned();
-        let answer = match is_api(&path) {
+        let answer = match operation::is_at(&path) {
             true => self.api.call(request).await,
             false => self.pages.call(request).await,
         };
@@ -117,9 +117,6 @@ impl Endpoint for Front {
     }
 }
 
-fn is_api(path: &str) -> bool {
-    path.starts_with("/api/") || matches!(path, "/health" | "/ready" | "/metrics")
-}
 /// Keeps pages of other sites from loading an answer as a script or an image of theirs.
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 

@@ -42,6 +42,11 @@ pub fn find(method: &Method, path: &str) -> Option<&'static Operation> {
     template(path)?.operations.iter().find(|operation| operation.method == method)
 }
 
+/// Whether any operation is at `path`.
+pub fn is_at(path: &str) -> bool {
+    template(path).is_some()
+}
+
 /// The methods that there are at `path`, for `Allow`. `None` when no operation is there.
 pub fn methods_of(path: &str) -> Option<String> {
     let operations = &template(path)?.operations;
