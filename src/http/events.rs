@@ -235,7 +235,7 @@ impl EventApi {
             return Err(Problem::new(Code::InvalidParameter, detail).with_field("events").into());
         }
         if request.extensions().get::<OnReserve>().is_some() {
-            return Ok(StreamReply::unavailable(format));
+            return Ok(StreamReply::unavailable(format)?);
         }
         let actor = service.actor();
         let place = super::stream::place(&rooms.places, actor)?;
@@ -253,7 +253,7 @@ impl EventApi {
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a stream cannot start");
-                Ok(StreamReply::unavailable(format))
+                Ok(StreamReply::unavailable(format)?)
             }
         }
     }

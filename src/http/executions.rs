@@ -397,19 +397,22 @@ impl ExecutionApi {
         };
         let execution = match found {
             Ok(execution) => execution,
-            Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)),
+            Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)?),
             Err(error) => return Err(error.into()),
         };
         let place = super::stream::place(&rooms.places, service.actor())?;
         let admission = Admission { gone: principal.gone.clone(), place };
         Ok(match rooms.logs.open(execution, start, format, admission).await {
             Ok(log) => StreamReply::<LogEvent>::of(format, log),
-            Err(error) => cannot_start(format, &error),
+            Err(error) => cannot_start(format, &error)?,
         })
     }
 }
 
-fn cannot_start(format: Format, error: &(dyn std::error::Error + 'static)) -> StreamReply<LogEvent> {
+fn cannot_start(
+    format: Format,
+    error: &(dyn std::error::Error + 'static),
+) -> Result<StreamReply<LogEvent>, Problem> {
     tracing::error!(error, "a log's stream cannot start");
     StreamReply::unavailable(format)
 }

@@ -72,9 +72,17 @@ impl<M> StreamReply<M> {
         )
     }
 
-    /// Stands in for a stream while the store cannot be read: a 5xx would close a browser's EventSource for good.
-    pub fn unavailable(format: Format) -> Self {
-        Self::new(format, PoemBody::from_bytes(format.retry(UNAVAILABLE_MS)))
+    /// Stands in for a stream that cannot be had now: a 5xx would close a browser's EventSource for good.
+    ///
+    /// # Errors
+    /// A [`Problem`] for those who cannot be told by an empty stream when to come back.
+    pub fn unavailable(format: Format) -> Result<Self, Problem> {
+        match format {
+            Format::Sse | Format::NamedSse => {
+                Ok(Self::new(format, PoemBody::from_bytes(format.retry(UNAVAILABLE_MS))))
+            }
+            Format::Ndjson => Err(Problem::new(Code::Unavailable, "the stream cannot be had now; try again")),
+        }
     }
 }
 

@@ -104,6 +104,9 @@ async fn a_hub_whose_places_are_all_taken_says_how_it_stands_and_nothing_else() 
         let mut stream = Stream::connect(&late, "", None).await;
         assert!(stream.rest().await.is_empty());
         assert_eq!(stream.parser.retry_ms, Some(5000));
+        let lines = late.request(reqwest::Method::GET, "/api/events/stream");
+        let lines = lines.header("accept", "application/x-ndjson").answered().await;
+        assert_eq!(lines.status(), 503, "{wire:?}: others are told in words");
         // By the connection that was there before.
         hub.client.create(json!({ "title": "for those who are there" })).await;
         for stream in &mut streams {
