@@ -18,3 +18,9 @@ class Report:
 
     def note(self, words):
         print(f"-- {time.monotonic() - self.started:5.1f} s: {words}", flush=True)
+
+    def end(self):
+        """Says what it comes to, as tests/run reads it; the exit code."""
+        self.note("over")
+        print(f"{self.passed} passed, {self.failed} failed")
+        return 1 if self.failed else 0

@@ -127,9 +127,7 @@ async def main(binary):
         report.add("the story", f"it was not over within {ALL_SECONDS} s")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    report.note("over")
-    print(f"{report.passed} passed, {report.failed} failed")
-    return 1 if report.failed else 0
+    return report.end()
 
 
 if __name__ == "__main__":

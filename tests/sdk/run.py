@@ -104,9 +104,7 @@ async def main(binary, names):
         report.add("the story", error)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    report.note("over")
-    print(f"{report.passed} passed, {report.failed} failed")
-    return 1 if report.failed else 0
+    return report.end()
 
 
 if __name__ == "__main__":
