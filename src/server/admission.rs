@@ -187,6 +187,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_waits_for_the_reserve_gets_a_place_that_is_free_before() {
+        let reserve = Reserve { places: Arc::new(Semaphore::new(1)), wanted: Arc::default() };
+        let places = Places::new(Bounds { all: 1, each: 1 });
+        let admission = Admission { places, reserve, proxies: Vec::new(), is_loopback_free: true };
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let first = admission.admit(peer).await;
+        assert!(matches!(first, Some(Seat::Place(_))));
+        let Some(Seat::Reserve(busy)) = admission.admit(peer).await else {
+            panic!("all places are taken");
+        };
+        let waiting = tokio::join!(admission.admit(peer), async { drop(first) }).0;
+        assert!(matches!(waiting, Some(Seat::Place(_))), "{waiting:?}");
+        drop(busy);
+    }
+
+    #[tokio::test]
     async fn who_says_nothing_on_a_place_of_the_reserve_makes_room() {
         let reserve = Reserve { places: Arc::new(Semaphore::new(2)), wanted: Arc::default() };
         let [silent, busy] =
