@@ -168,6 +168,8 @@ impl Reserved {
 mod tests {
     use super::*;
 
+    const DEADLINE: Duration = Duration::from_secs(10);
+
     #[test]
     fn connections_leave_descriptors_to_the_rest_of_the_hub() {
         assert_eq!(split(50_000, None), (50_000, 32));
@@ -197,8 +199,8 @@ mod tests {
         let Some(Seat::Reserve(busy)) = admission.admit(peer).await else {
             panic!("all places are taken");
         };
-        let waiting = tokio::join!(admission.admit(peer), async { drop(first) }).0;
-        assert!(matches!(waiting, Some(Seat::Place(_))), "{waiting:?}");
+        let waiting = tokio::join!(timeout(DEADLINE, admission.admit(peer)), async { drop(first) }).0;
+        assert!(matches!(waiting, Ok(Some(Seat::Place(_)))), "{waiting:?}");
         drop(busy);
     }
 
@@ -217,7 +219,7 @@ mod tests {
                 }
             }
         };
-        let _third = third.await;
+        let _third = timeout(DEADLINE, third).await.expect("the silent one makes room");
         assert!(silent.await.is_ok() && !busy.is_finished());
         busy.abort();
     }
