@@ -11,7 +11,7 @@ use crate::domain::text::{Artifact, Assignee, Tag, Title, TokenName};
 
 use super::announcement::AnnouncementEventData;
 
-/// Every kind has an `actor`, null until the event is [`NewEvent::signed`].
+/// Every kind has an `actor`, null until the event is [signed](super::NewEvent::signed).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum EventData {

@@ -26,7 +26,7 @@ impl Formatter for OneLine {
 }
 
 /// `{id, event, data, timestamp}`: the one form of every message, in this order. The id is the cursor at which the
-/// stream stands after it: an [`EventId`], or a byte of a log.
+/// stream stands after it: an [`EventId`](super::EventId), or a byte of a log.
 #[derive(Debug, Serialize)]
 pub struct Envelope<'a, I, D> {
     pub id: I,
