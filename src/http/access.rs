@@ -16,9 +16,10 @@ use crate::places::OnReserve;
 use crate::service::Service;
 
 use super::forwarded::Proxies;
+use super::operation::Operation;
 use super::pace::Pace;
+use super::pages;
 use super::problem::{Code, Problem};
-use super::{operation, pages};
 
 /// What a ticket is called in a query.
 pub const TICKET: &str = "ticket";
@@ -40,19 +41,19 @@ impl Access {
     ///
     /// # Errors
     /// A [`Problem`] that says what is needed.
-    pub fn admit(&self, request: &mut Request) -> Result<(), Problem> {
+    pub fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<(), Problem> {
         if request.extensions().get::<OnReserve>().is_some() && !is_for_reserve(request.uri().path()) {
             let detail = "all places for connections are taken, or all that this address may have; close some, or try \
                           again";
             return Err(Problem::new(Code::Unavailable, detail));
         }
-        let Some(needed) = needed_scope(request.method(), request.uri().path()) else {
+        let Some(needed) = needed_scope(request, operation) else {
             // Nobody in particular; what is for everybody writes nothing in a name.
             request.extensions_mut().insert(self.service.clone());
             return Ok(());
         };
         let address = self.proxies.client_of(request);
-        let identified = self.identify(request).map_err(challenge);
+        let identified = self.identify(request, operation).map_err(challenge);
         // Whoever is refused asks, too.
         let token = identified.as_ref().ok().and_then(|principal| principal.name.clone());
         let actor = Actor { token, address };
@@ -66,9 +67,9 @@ impl Access {
         Ok(())
     }
 
-    fn identify(&self, request: &Request) -> Result<Principal, Refusal> {
+    fn identify(&self, request: &Request, operation: Option<&Operation>) -> Result<Principal, Refusal> {
         let shown = request.headers().contains_key(header::AUTHORIZATION);
-        if !shown && let Some(ticket) = ticket(request) {
+        if !shown && let Some(ticket) = ticket(request, operation) {
             return self.auth.redeem(&ticket);
         }
         match (shown, bearer(request)) {
@@ -85,12 +86,12 @@ fn is_for_reserve(path: &str) -> bool {
 }
 
 /// The scope that a request needs; `None` when it is for everybody.
-fn needed_scope(method: &Method, path: &str) -> Option<Scope> {
-    let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe && pages::is_page(path) {
+fn needed_scope(request: &Request, operation: Option<&Operation>) -> Option<Scope> {
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_safe && pages::is_page(request.uri().path()) {
         return None;
     }
-    match operation::find(method, path) {
+    match operation {
         Some(operation) => operation.scope,
         None if is_safe => Some(Scope::Read),
         None => Some(Scope::Exec),
@@ -149,21 +150,28 @@ fn bearer(request: &Request) -> Option<&str> {
 }
 
 /// The ticket in the query of an operation that takes one.
-fn ticket(request: &Request) -> Option<String> {
-    let query = request.uri().query()?;
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
-    let (_, ticket) = pairs.into_iter().find(|(name, _)| name == TICKET)?;
-    let operation = operation::find(request.method(), request.uri().path())?;
-    operation.query.contains(&TICKET).then_some(ticket)
+fn ticket(request: &Request, operation: Option<&Operation>) -> Option<String> {
+    if !operation?.query.contains(&TICKET) {
+        return None;
+    }
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.uri().query()?).ok()?;
+    pairs.into_iter().find(|(name, _)| name == TICKET).map(|(_, ticket)| ticket)
 }
 
 #[cfg(test)]
 mod tests {
+    use poem::http::Uri;
+
+    use super::super::operation;
     use super::*;
 
     #[test]
     fn what_is_not_described_is_closed() {
-        let needed = |method: Method, path: &str| needed_scope(&method, path);
+        let needed = |method: Method, path: &'static str| {
+            let operation = operation::at(path).and_then(|there| there.operation(&method));
+            let request = Request::builder().method(method.clone()).uri(Uri::from_static(path)).finish();
+            needed_scope(&request, operation)
+        };
         for page in ["/", "/docs", "/assets/board.js", "/openapi.json", "/health"] {
             assert_eq!(needed(Method::GET, page), None, "{page}");
         }

@@ -17,6 +17,7 @@ use super::access::Access;
 use super::forwarded::Proxies;
 use super::guard::Allowed;
 use super::intake::BodyLimits;
+use super::operation::Operation;
 use super::pace::Pace;
 use super::problem::Problem;
 use super::{Rooms, compat, cors, guard, intake, operation, pages, parameters, path, spec};
@@ -68,27 +69,29 @@ impl Front {
     }
 
     async fn serve(&self, mut request: Request) -> Response {
-        if let Err(problem) = self.admit(&mut request).await {
+        path::normalize(&mut request);
+        let path = request.uri().path().to_owned();
+        let template = operation::at(&path);
+        let operation = template.and_then(|template| template.operation(request.method()));
+        if let Err(problem) = self.admit(&mut request, operation).await {
             return problem.into_response();
         }
-        let path = request.uri().path().to_owned();
-        let answer = match operation::is_at(&path) {
-            true => self.api.call(request).await,
-            false => self.pages.call(request).await,
+        let answer = match template {
+            Some(_) => self.api.call(request).await,
+            None => self.pages.call(request).await,
         };
         answer.unwrap_or_else(|error| Problem::of_framework(error, &path))
     }
 
     /// Makes a request one that a handler may see.
-    async fn admit(&self, request: &mut Request) -> Result<(), Problem> {
-        path::normalize(request);
-        self.access.admit(request)?;
-        match operation::find(request.method(), request.uri().path()) {
+    async fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<(), Problem> {
+        self.access.admit(request, operation)?;
+        match operation {
             Some(operation) if !operation.takes_body => intake::pass_over_body(request)?,
             _ => intake::read_body(request, &self.limits).await?,
         }
         compat::adapt(request);
-        parameters::refuse_unknown(request)?;
+        parameters::refuse_unknown(request, operation)?;
         request.extensions_mut().insert(self.rooms.clone());
         Ok(())
     }

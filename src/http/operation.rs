@@ -22,7 +22,7 @@ pub struct Operation {
 
 /// A path with parameters, and the operations there.
 #[derive(Debug)]
-struct Template {
+pub struct Template {
     parts: Vec<&'static str>,
     operations: Vec<Operation>,
 }
@@ -35,36 +35,10 @@ static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
     templates
 });
 
-/// The operation that answers `method` at `path`.
-pub fn find(method: &Method, path: &str) -> Option<&'static Operation> {
-    // HEAD is answered as GET.
-    let method = if method == Method::HEAD { &Method::GET } else { method };
-    template(path)?.operations.iter().find(|operation| operation.method == method)
-}
-
-/// Whether any operation is at `path`.
-pub fn is_at(path: &str) -> bool {
-    template(path).is_some()
-}
-
-/// The methods that there are at `path`, for `Allow`. `None` when no operation is there.
-pub fn methods_of(path: &str) -> Option<String> {
-    let operations = &template(path)?.operations;
-    let mut methods: Vec<_> = operations.iter().map(|operation| operation.method.as_str()).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-    }
-    Some(methods.join(", "))
-}
-
-/// The name of the parameter with this number in the template of `path`, counted from 0.
-pub fn path_parameter(path: &str, number: usize) -> Option<&'static str> {
-    let parts = template(path)?.parts.iter();
-    parts.filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).nth(number)
-}
-
-fn template(path: &str) -> Option<&'static Template> {
-    TEMPLATES.iter().find(|template| template.matches(path))
+/// What is at `path`; `None` when no operation is. Looked up once for each request.
+pub fn at(path: &str) -> Option<&'static Template> {
+    let parts = path.bytes().filter(|byte| *byte == b'/').count();
+    TEMPLATES.iter().find(|template| template.parts.len() == parts && template.matches(path))
 }
 
 fn is_parameter(part: &str) -> bool {
@@ -78,6 +52,28 @@ impl Template {
             parts: path.trim_matches('/').split('/').collect(),
             operations: operations.filter_map(|(method, it)| Operation::of(method, it)).collect(),
         }
+    }
+
+    /// The operation that answers `method`.
+    pub fn operation(&self, method: &Method) -> Option<&Operation> {
+        // HEAD is answered as GET.
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.operations.iter().find(|operation| operation.method == method)
+    }
+
+    /// The methods that there are, for `Allow`.
+    pub fn methods(&self) -> String {
+        let mut methods: Vec<_> = self.operations.iter().map(|operation| operation.method.as_str()).collect();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.join(", ")
+    }
+
+    /// The name of the parameter with this number, counted from 0.
+    pub fn parameter(&self, number: usize) -> Option<&'static str> {
+        let mut names = self.parts.iter().filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        names.nth(number)
     }
 
     /// Asked of several templates for every request, so without anything that is allocated or searched for.
@@ -117,23 +113,27 @@ mod tests {
 
     #[test]
     fn a_literal_is_a_better_match_than_a_parameter() {
-        assert_eq!(path_parameter("/api/tasks/1", 0), Some("task_id"));
-        assert_eq!(path_parameter("/api/tasks/status/1", 0), Some("task_id"));
-        assert_eq!(methods_of("/api/tasks/status/1").as_deref(), Some("PUT"));
-        assert_eq!(methods_of("/api/tasks").as_deref(), Some("GET, POST, HEAD"));
-        assert_eq!(methods_of("/nowhere"), None);
-        assert_eq!(methods_of("/api/events/status").as_deref(), Some("GET, HEAD"));
-        assert!(template("/api/tasks/1/2/3").is_none() && template("/").is_none());
+        let parameter = |path: &str| at(path).and_then(|template| template.parameter(0));
+        assert_eq!(parameter("/api/tasks/1"), Some("task_id"));
+        assert_eq!(parameter("/api/tasks/status/1"), Some("task_id"));
+        let methods = |path: &str| at(path).map(Template::methods);
+        assert_eq!(methods("/api/tasks/status/1").as_deref(), Some("PUT"));
+        assert_eq!(methods("/api/tasks").as_deref(), Some("GET, POST, HEAD"));
+        assert_eq!(methods("/api/events/status").as_deref(), Some("GET, HEAD"));
+        for nowhere in ["/nowhere", "/", "", "/api/tasks/1/2/3", "/api/tasks/1/", "api/tasks/1"] {
+            assert_eq!(methods(nowhere), None, "{nowhere}");
+        }
     }
 
     #[test]
     fn every_operation_says_what_it_needs() {
-        let scope = |method: Method, path: &str| find(&method, path).map(|operation| operation.scope);
+        let find = |method: Method, path: &str| at(path)?.operation(&method);
+        let scope = |method: Method, path: &str| find(method, path).map(|operation| operation.scope);
         assert_eq!(scope(Method::HEAD, "/api/tasks"), Some(Some(Scope::Read)));
         assert_eq!(scope(Method::DELETE, "/api/tasks/1"), Some(Some(Scope::Write)));
         assert_eq!(scope(Method::GET, "/health"), Some(None));
         assert_eq!(scope(Method::DELETE, "/health"), None);
-        let takes_body = |method: Method, path: &str| find(&method, path).is_some_and(|it| it.takes_body);
+        let takes_body = |method: Method, path: &str| find(method, path).is_some_and(|it| it.takes_body);
         assert!(takes_body(Method::PUT, "/api/tasks/status/1") && takes_body(Method::POST, "/api/exec/1"));
         assert!(!takes_body(Method::GET, "/health") && !takes_body(Method::POST, "/api/exec/1/stop"));
     }

@@ -2,19 +2,17 @@
 
 use poem::Request;
 
+use super::compat;
+use super::operation::Operation;
 use super::problem::{Code, Problem};
-use super::{compat, operation};
 
 /// A misspelt filter that is passed over would answer everything.
 ///
 /// # Errors
 /// A [`Problem`] that names the parameters there are.
-pub fn refuse_unknown(request: &Request) -> Result<(), Problem> {
+pub fn refuse_unknown(request: &Request, operation: Option<&Operation>) -> Result<(), Problem> {
     let query = request.uri().query().unwrap_or_default();
-    if query.is_empty() {
-        return Ok(());
-    }
-    let Some(operation) = operation::find(request.method(), request.uri().path()) else {
+    let (false, Some(operation)) = (query.is_empty(), operation) else {
         return Ok(());
     };
     let known = &operation.query;

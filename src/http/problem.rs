@@ -16,7 +16,7 @@ use crate::executor::NotAttachable;
 use crate::service::ServiceError;
 use crate::store::StoreError;
 
-use super::operation;
+use super::operation::{self, Template};
 
 pub use super::code::Code;
 
@@ -99,7 +99,7 @@ impl Problem {
         } else if let Some(it) = error.downcast_ref::<ParsePathError>() {
             // poem-openapi numbers the parameters of a path; the specification knows their names.
             let number = it.name.strip_prefix("param").and_then(|digits| digits.parse().ok());
-            let name = number.and_then(|number| operation::path_parameter(path, number));
+            let name = number.and_then(|number| operation::at(path)?.parameter(number));
             // Each is always there, but to the router only if it decodes.
             parameter(name.unwrap_or(it.name), &it.reason, "is not UTF-8")
         } else if error.downcast_ref::<ContentTypeError>().is_some() {
@@ -107,7 +107,7 @@ impl Problem {
             Self::new(Code::UnsupportedMediaType, detail)
         } else if status == StatusCode::METHOD_NOT_ALLOWED {
             // What is not an operation is a page.
-            let methods = operation::methods_of(path).unwrap_or_else(|| "GET, HEAD".to_owned());
+            let methods = operation::at(path).map_or_else(|| "GET, HEAD".to_owned(), Template::methods);
             let detail = format!("the path exists, but only with {methods}");
             Self::new(Code::MethodNotAllowed, detail).with_allow(methods)
         } else if status == StatusCode::NOT_FOUND || error.downcast_ref::<PoemPathError>().is_some() {
