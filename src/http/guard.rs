@@ -8,11 +8,14 @@
 use std::net::IpAddr;
 
 use poem::Request;
-use poem::http::{Method, header, uri::Authority};
+use poem::http::{HeaderName, Method, header, uri::Authority};
 
 use crate::config::Origin;
 
 use super::problem::{Code, Problem};
+
+/// What a browser says of where a request comes from.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What the guard lets through.
 #[derive(Debug)]
@@ -85,8 +88,7 @@ fn is_cross_site(request: &Request, host: &Authority) -> bool {
             authority.is_some_and(|it| it.eq_ignore_ascii_case(host.as_str()))
         })
     };
-    !headers.get_all("sec-fetch-site").iter().all(same_site)
-        || !headers.get_all(header::ORIGIN).iter().all(own)
+    !headers.get_all(SEC_FETCH_SITE).iter().all(same_site) || !headers.get_all(header::ORIGIN).iter().all(own)
 }
 
 #[cfg(test)]
