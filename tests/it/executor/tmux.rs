@@ -1,5 +1,5 @@
 //! Executions in tmux: what a person who attaches sees and can do, and what becomes of an execution whose session
-//! ends before it. Whatever else must hold in tmux, too, is tested with plain processes, in `executor.rs`.
+//! ends before it. Whatever else must hold in tmux, too, is tested with plain processes, beside this file.
 
 use std::process::{Command, Stdio};
 
