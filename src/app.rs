@@ -102,6 +102,7 @@ impl App {
         shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
         let logs = LogStreams::new(service.clone(), data_dir.clone(), &events, shutdown.tasks.clone());
         let sessions = Sessions::new(data_dir.clone(), config.executor.sessions);
+        let log_places = open_files::shares().logs;
         let rooms = Rooms {
             auth: auth.clone(),
             service,
@@ -110,6 +111,8 @@ impl App {
             sessions,
             metrics,
             places: Places::new(Bounds { all: u32::MAX, each: config.server.streams_per_client_max }),
+            // Nobody gets all of them.
+            log_places: Places::new(Bounds { all: log_places, each: log_places.div_ceil(4) * 3 }),
             data_dir: data_dir.clone(),
         };
         server::serve(listeners, http::endpoint(rooms, &config.server), tls, &config.server, &shutdown);

@@ -63,8 +63,8 @@ pub enum LogStart {
 pub struct Admission {
     /// Cancelled when it is no longer let in: its stream ends then.
     pub gone: CancellationToken,
-    /// Held for as long as the stream is there.
-    pub place: places::Place<Caller>,
+    /// Held for as long as the stream is there: its own, and that of the log's file.
+    pub places: [places::Place<Caller>; 2],
 }
 
 /// All logs that are followed. Cheap to clone.

@@ -296,6 +296,10 @@ impl ExecutionApi {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(unreadable(error).into()),
             _ => {}
         }
+        let file = rooms.log_places.take(Some(service.actor().caller())).map_err(|_| {
+            let detail = "as many logs are being read as there is room for; try again, or raise the hub's limit on open files";
+            Problem::new(Code::Unavailable, detail)
+        })?;
         let mut response = match wanted.create_response(&path, false, false) {
             // The framework answers a part without a byte; RFC 9110, section 14.1.2, has none.
             Ok(StaticFileResponse::Ok { content_range: Some((range, size)), .. }) if range.is_empty() => {
@@ -316,7 +320,7 @@ impl ExecutionApi {
             Err(error) => return Err(unreadable(std::io::Error::other(error)).into()),
         };
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Ok(RawLog(response))
+        Ok(RawLog::new(response, file))
     }
 
     /// Follow the log of an execution
@@ -401,7 +405,10 @@ impl ExecutionApi {
             Err(error) => return Err(error.into()),
         };
         let place = super::stream::place(&rooms.places, service.actor())?;
-        let admission = Admission { gone: principal.gone.clone(), place };
+        let Ok(file) = rooms.log_places.take(Some(service.actor().caller())) else {
+            return Ok(StreamReply::unavailable(format)?);
+        };
+        let admission = Admission { gone: principal.gone.clone(), places: [place, file] };
         Ok(match rooms.logs.open(execution, start, format, admission).await {
             Ok(log) => StreamReply::<LogEvent>::of(format, log),
             Err(error) => cannot_start(format, &error)?,

@@ -72,6 +72,8 @@ pub struct Rooms {
     pub metrics: Metrics,
     /// Of the streams that each caller may have.
     pub places: Places<Caller>,
+    /// Of those who read a log and keep its file open meanwhile.
+    pub log_places: Places<Caller>,
     /// Where the logs of executions are.
     pub data_dir: PathBuf,
 }

@@ -1,14 +1,30 @@
 //! The bytes of a log as an answer, whole or in part.
 
-use poem::{IntoResponse, Response};
+use futures_util::{StreamExt, TryStreamExt};
+use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
     MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 
+use crate::domain::token::Caller;
+use crate::places::Place;
+
 /// The bytes of a log.
 #[derive(Debug)]
-pub struct RawLog(pub Response);
+pub struct RawLog(Response);
+
+impl RawLog {
+    /// `response` holds the log's file open, for which its client has a place until it has read all of it.
+    pub fn new(mut response: Response, place: Place<Caller>) -> Self {
+        let bytes = response.take_body().into_bytes_stream();
+        let held = bytes.map_err(std::io::Error::other).inspect(move |_| {
+            let _ = &place;
+        });
+        response.set_body(Body::from_bytes_stream(held));
+        Self(response)
+    }
+}
 
 impl IntoResponse for RawLog {
     fn into_response(self) -> Response {

@@ -16,10 +16,6 @@ use crate::config::ServerConfig;
 use crate::open_files;
 use crate::places::{Bounds, Full, Place, Places};
 
-/// Descriptors that connections leave to the store, the logs, executions and the program itself, so that a crowd does
-/// not stop the work: these, and of a higher limit an eighth.
-const DESCRIPTORS_KEPT: u64 = 96;
-const DESCRIPTORS_KEPT_SHARE: u64 = 8;
 /// Places of the reserve: enough for some operators and their monitoring at once.
 const RESERVE_PLACES: u32 = 32;
 /// Of few places a reserve of that many would leave too little: then a share of them.
@@ -51,7 +47,7 @@ pub(super) struct Admission {
 
 impl Admission {
     pub fn new(config: &ServerConfig) -> Self {
-        let (all, reserve) = split(config.connections_max, open_files::limit());
+        let (all, reserve) = split(config.connections_max, open_files::shares().connections);
         if all < config.connections_max {
             // Many machines are set up so, and few hubs need more.
             tracing::info!(
@@ -102,12 +98,8 @@ fn network_of(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// How many places there are, and how many more in reserve, with so many open files.
-fn split(connections_max: u32, files_max: Option<u64>) -> (u32, u32) {
-    let room = files_max.map_or(u32::MAX, |files| {
-        let kept = DESCRIPTORS_KEPT + files / DESCRIPTORS_KEPT_SHARE;
-        u32::try_from(files.saturating_sub(kept)).unwrap_or(u32::MAX).max(2)
-    });
+/// How many places there are, and how many more in reserve, where there is `room` for two connections at least.
+fn split(connections_max: u32, room: u32) -> (u32, u32) {
     let reserve = RESERVE_PLACES.min((room / RESERVE_SHARE).max(1));
     (connections_max.min(room - reserve), reserve)
 }
@@ -171,13 +163,12 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(10);
 
     #[test]
-    fn connections_leave_descriptors_to_the_rest_of_the_hub() {
-        assert_eq!(split(50_000, None), (50_000, 32));
-        assert_eq!(split(50_000, Some(1 << 20)), (50_000, 32));
-        assert_eq!(split(50_000, Some(4096)), (4096 - 96 - 512 - 32, 32));
-        assert_eq!(split(50_000, Some(256)), (96, 32));
-        assert_eq!(split(10, Some(256)), (10, 32));
-        assert_eq!(split(50_000, Some(64)), (1, 1), "somebody is always served");
+    fn of_the_room_for_connections_some_is_the_reserve() {
+        assert_eq!(split(50_000, u32::MAX), (50_000, 32));
+        assert_eq!(split(50_000, 2616), (2584, 32));
+        assert_eq!(split(50_000, 96), (72, 24));
+        assert_eq!(split(10, 96), (10, 24));
+        assert_eq!(split(50_000, 2), (1, 1), "somebody is always served");
     }
 
     #[test]

@@ -118,6 +118,17 @@ async fn a_hub_whose_places_are_all_taken_says_how_it_stands_and_nothing_else() 
     }
 }
 
+/// The status of an answer, and the connection on which the rest of it comes.
+async fn begin(address: SocketAddr, from: [u8; 4], path: &str) -> (u16, TcpStream) {
+    let mut socket = connect_from(address, from).await;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("it is sent");
+    let mut line = [0; "HTTP/1.1 200".len()];
+    socket.read_exact(&mut line).await.expect("an answer");
+    let status = str::from_utf8(&line).expect("ASCII").rsplit(' ').next().expect("a status");
+    (status.parse().expect("a number"), socket)
+}
+
 /// CPU time that a process has used.
 fn cpu(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
@@ -173,5 +184,41 @@ async fn a_thousand_connections_to_a_hub_with_few_files_cost_nobody_anything() {
     for stream in &mut streams {
         assert_eq!(stream.next().await["data"]["title"], "afterwards");
     }
+    assert_eq!(hub.terminate().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_of_logs_leave_files_to_the_rest_of_the_hub() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = HubProcess::with_open_files_max(256, directory.path(), &[]).await;
+    let execute = async |script: &str| {
+        let task = hub.client.create(json!({ "title": "much to read", "script": script })).await;
+        assert_eq!(hub.client.post(&format!("/api/exec/{task}"), json!({})).await.status, 200);
+        hub.client.wait_for(&format!("/api/exec/{task}"), |it| it["status"] == "completed").await;
+        format!("/api/exec/{task}/logs")
+    };
+    let log = execute("head -c 8000000 /dev/zero").await;
+    let raw = format!("{log}/raw");
+    // A quarter of the room is for logs, and three quarters of that for one client.
+    let (mut readers, mut statuses) = (Vec::new(), Vec::new());
+    for _ in 0..26 {
+        let (status, socket) = begin(hub.client.address, [127, 0, 0, 1], &raw).await;
+        statuses.push(status);
+        readers.push(socket);
+    }
+    assert_eq!(statuses, [[200; 24].as_slice(), &[503; 2]].concat());
+    let refused = hub.client.get(&raw).await;
+    assert_eq!((refused.body["code"].as_str(), refused.header("retry-after")), (Some("unavailable"), "5"));
+    let mut stream = Stream::at(&hub.client, &format!("{log}/stream"), "LogEvent", None).await;
+    assert!(stream.rest().await.is_empty());
+    assert_eq!(stream.parser.retry_ms, Some(5000), "a browser is asked to come back");
+
+    // Others read theirs, and the work goes on.
+    assert_eq!(begin(hub.client.address, [127, 0, 0, 2], &raw).await.0, 200);
+    execute("true").await;
+
+    drop(readers);
+    let free_again = async { while begin(hub.client.address, [127, 0, 0, 1], &raw).await.0 != 200 {} };
+    tokio::time::timeout(DEADLINE, free_again).await.expect("places are free again");
     assert_eq!(hub.terminate().await, Some(0));
 }
