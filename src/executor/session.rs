@@ -28,8 +28,10 @@ use crate::domain::execution::{Execution, ExecutionStatus};
 use super::directory::Directory;
 use super::{blocking, shim, tmux};
 
-/// Between two looks at the lock of a shim that is not a child: so late may its end be noticed.
-const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// Between two looks at the lock of a shim that is not a child: so late may its end be noticed. Longer and longer, so that
+/// short executions do not wait for it and long ones cost nothing.
+const LOCK_PAUSE_MIN: Duration = Duration::from_millis(5);
+const LOCK_PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// Time for a shim in tmux to come as far as reading its specification, on a machine that is busy. One that comes later
 /// finds the lock taken.
@@ -140,14 +142,16 @@ pub(super) fn ask_to_stop(directory: &Directory) -> io::Result<()> {
 /// # Cancel safety
 /// Nothing is lost; ask again.
 pub(super) async fn gone(directory: &Directory) -> io::Result<Option<File>> {
+    let mut pause = LOCK_PAUSE_MIN;
     loop {
         let place = directory.clone();
         match blocking(move || place.lock()).await {
             Ok(Some(lock)) => return Ok(Some(lock)),
-            Ok(None) => tokio::time::sleep(LOCK_PAUSE).await,
+            Ok(None) => tokio::time::sleep(pause).await,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         }
+        pause = (pause * 3 / 2).min(LOCK_PAUSE_MAX);
     }
 }
 
