@@ -112,7 +112,7 @@ impl App {
             metrics,
             places: Places::new(Bounds { all: u32::MAX, each: config.server.streams_per_client_max }),
             // Nobody gets all of them.
-            log_places: Places::new(Bounds { all: log_places, each: log_places.div_ceil(4) * 3 }),
+            log_places: Places::new(Bounds { all: log_places, each: log_places - log_places / 4 }),
             data_dir: data_dir.clone(),
         };
         server::serve(listeners, http::endpoint(rooms, &config.server), tls, &config.server, &shutdown);

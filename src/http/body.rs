@@ -15,9 +15,6 @@ use serde::de::DeserializeOwned;
 
 use super::problem::{Code, Problem};
 
-/// Room for what most answers are, so that it does not grow while they are written.
-const USUAL_BYTES: usize = 1 << 10;
-
 /// A JSON body.
 #[derive(Debug, Clone)]
 pub struct Body<T>(pub T);
@@ -40,17 +37,11 @@ impl<T: Type> Payload for Body<T> {
 
 /// `application/json` or any `application/…+json`, such as `application/merge-patch+json`.
 pub fn is_json(content_type: &str) -> bool {
-    // As nearly all of them say it.
-    if content_type == "application/json" {
-        return true;
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.strip_prefix("application/") {
+        Some(subtype) => subtype == "json" || subtype.ends_with("+json"),
+        None => false,
     }
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let Some((_, subtype)) = essence.split_once('/').filter(|(it, _)| it.eq_ignore_ascii_case("application"))
-    else {
-        return false;
-    };
-    let suffix = subtype.rsplit_once('+').map_or(subtype, |(_, suffix)| suffix);
-    suffix.eq_ignore_ascii_case("json")
 }
 
 impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
@@ -133,8 +124,7 @@ fn without_position(error: &serde_json::Error) -> String {
 
 impl<T: Serialize + Send> IntoResponse for Body<T> {
     fn into_response(self) -> Response {
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        serde_json::to_writer(&mut bytes, &self.0).expect("API types have string keys and no fallible parts");
+        let bytes = serde_json::to_vec(&self.0).expect("API types have string keys and no fallible parts");
         Response::builder().header(header::CONTENT_TYPE, "application/json").body(bytes)
     }
 }
