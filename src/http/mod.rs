@@ -16,6 +16,7 @@ mod front;
 mod guard;
 mod intake;
 mod list;
+mod logs;
 mod operation;
 mod pace;
 mod pages;

@@ -15,23 +15,28 @@ use serde_json::Value;
 
 use super::events::EventApi;
 use super::executions::ExecutionApi;
+use super::logs::LogApi;
 use super::system::SystemApi;
 use super::tasks::TaskApi;
 
 pub use answers::REQUIRED_SCOPE;
 
 /// All operations.
-pub type Api = (TaskApi, ExecutionApi, EventApi, SystemApi);
+pub type Api = (TaskApi, ExecutionApi, LogApi, EventApi, SystemApi);
 
 /// What a stranger needs to know before the first operation.
 const OVERVIEW: &str = include_str!("overview.md");
 
 pub fn service() -> OpenApiService<Api, ()> {
-    OpenApiService::new((TaskApi, ExecutionApi, EventApi, SystemApi), "TaskHub", env!("CARGO_PKG_VERSION"))
-        .description(OVERVIEW.trim_end())
-        .license(LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html"))
-        .contact(ContactObject::new().name("The TaskHub developers"))
-        .server(ServerObject::new("/").description("The hub that serves this document."))
+    OpenApiService::new(
+        (TaskApi, ExecutionApi, LogApi, EventApi, SystemApi),
+        "TaskHub",
+        env!("CARGO_PKG_VERSION"),
+    )
+    .description(OVERVIEW.trim_end())
+    .license(LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html"))
+    .contact(ContactObject::new().name("The TaskHub developers"))
+    .server(ServerObject::new("/").description("The hub that serves this document."))
 }
 
 /// The document.
