@@ -5,12 +5,14 @@ mod token;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
 use crate::client::{self, ClientError, ExecArgs, LogsArgs};
 use crate::config::Config;
-use crate::{http, shutdown, telemetry};
+use crate::shutdown::Signals;
+use crate::{http, process, telemetry};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -48,14 +50,9 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Some(Command::Openapi) => {
-                use std::io::Write;
-                match std::io::stdout().write_all(http::spec::json().as_bytes()) {
-                    // Whoever reads has seen enough.
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-                    written => written?,
-                }
+                return client::print(http::spec::json().as_bytes()).map_err(Into::into);
             }
-            Some(Command::Token(args)) => token::run(args)?,
+            Some(Command::Token(args)) => return token::run(args),
             Some(Command::Exec(args)) => return talk(client::exec(args)),
             Some(Command::Logs(args)) => return talk(client::logs(args)),
             Some(Command::Serve(config)) => serve(*config)?,
@@ -76,16 +73,19 @@ fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> anyhow:
 
 fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init(&config.telemetry)?;
+    process::protect(config.core_dumps).context("cannot prepare this process")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
+        // Before anything can be told that it is ready.
+        let mut signals = Signals::catch()?;
         let app = App::start(config).await?;
         app.announce();
-        let signal = shutdown::signal().await?;
+        let signal = signals.first().await;
         tracing::info!(signal, "TaskHub is ending; a second signal cuts it short");
         // Both only wait. Cutting short loses nothing that was acknowledged: the process just ends.
         tokio::select! {
             () = app.stop() => {}
-            second = shutdown::signal() => anyhow::bail!("cut short by {}", second?),
+            second = signals.second() => anyhow::bail!("cut short by {second}"),
         }
         tracing::info!("TaskHub has ended");
         Ok(())

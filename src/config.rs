@@ -26,6 +26,9 @@ pub struct Config {
     pub executor: ExecutorConfig,
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+    /// Let debuggers and core dumps at the hub's memory, which holds secrets
+    #[arg(long, env = "TASKHUB_CORE_DUMPS")]
+    pub core_dumps: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -15,8 +15,8 @@
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`] and [`places`] are leaves that everybody
-//! may use.
+//! [`config`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`], [`places`], [`process`] and [`telemetry`]
+//! are leaves that everybody may use.
 
 pub mod app;
 pub mod auth;
@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod open_files;
 pub mod peer;
 pub mod places;
+pub mod process;
 pub mod server;
 pub mod service;
 pub mod shutdown;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use taskhub::cli::Cli;
 use taskhub::executor::shim;
+use taskhub::telemetry;
 use tikv_jemallocator::Jemalloc;
 
 /// A crowd that connects leaves holes behind in the memory that it shared with what stays: 1.6 KiB a client with the
@@ -17,11 +18,10 @@ fn main() -> ExitCode {
     if let Some((directory, has_terminal)) = shim::called(std::env::args_os()) {
         return shim::run(&directory, has_terminal);
     }
-    match Cli::parse().run() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("taskhub: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let code = Cli::parse().run().unwrap_or_else(|error| {
+        telemetry::say(&format_args!("{error:#}"));
+        ExitCode::FAILURE
+    });
+    telemetry::flush();
+    code
 }

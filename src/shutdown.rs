@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,17 +31,59 @@ impl Shutdown {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
+/// The signals that end the hub. They are caught from the moment this is made.
 ///
-/// # Errors
-/// When the handlers cannot be installed.
-pub async fn signal() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    // Both are cancel safe.
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
+/// SIGHUP says that the hub's terminal is gone. There is nothing to reload (tokens and certificates are followed), so
+/// it ends the hub in order, unless the hub was started with SIGHUP ignored, as `nohup` does.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub fn catch() -> std::io::Result<Self> {
+        let is_ignored = is_ignored(SignalKind::hangup());
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: if is_ignored { None } else { Some(signal(SignalKind::hangup())?) },
+        })
     }
+
+    /// Waits for the first one.
+    pub async fn first(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        // All are cancel safe.
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = hangup => "SIGHUP",
+        }
+    }
+
+    /// Waits for one that means it. A terminal that closes sends SIGHUP twice: by the kernel and by its shell.
+    pub async fn second(&mut self) -> &'static str {
+        // Both are cancel safe.
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Whether this process was started with a signal ignored: `SigIgn` of proc_pid_status(5).
+fn is_ignored(signal: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal.as_raw_value() - 1)) != 0
 }

@@ -4,14 +4,17 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use crate::auth::Secret;
+use crate::client;
 use crate::domain::clock::Timestamp;
 use crate::domain::text::TokenName;
 use crate::domain::token::{Scope, Token};
 use crate::store::TokenBook;
+use crate::telemetry::say;
 
 /// Longest life of a token that has an end: beyond it, no end is meant.
 const DAYS_MAX: i64 = 36_500;
@@ -67,19 +70,19 @@ struct RevokeArgs {
 ///
 /// # Errors
 /// With a message for the operator.
-pub fn run(args: TokenArgs) -> anyhow::Result<()> {
+pub fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         TokenCommand::Create(args) => create(args),
         TokenCommand::List(place) => list(&place),
         TokenCommand::Revoke(args) => {
             TokenBook::open(&args.place.data_dir, false)?.revoke(&args.name, Timestamp::now())?;
-            eprintln!("taskhub: {} is refused from now on; a running hub knows within a second", args.name);
-            Ok(())
+            say(&format_args!("{} is refused from now on; a running hub knows within a second", args.name));
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn create(args: CreateArgs) -> anyhow::Result<()> {
+fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
     let secret = Secret::token()?;
     let now = Timestamp::now();
     let token = Token {
@@ -90,17 +93,22 @@ fn create(args: CreateArgs) -> anyhow::Result<()> {
         expires_at: args.expires.map(|seconds| Timestamp::from_ms(now.ms() + seconds * 1000)),
         revoked_at: None,
     };
-    TokenBook::open(&args.place.data_dir, true)?.insert(&token)?;
-    eprintln!(
-        "taskhub: {} may {}; keep it, it is not shown again. A running hub knows it within a second",
+    let mut book = TokenBook::open(&args.place.data_dir, true)?;
+    book.insert(&token)?;
+    say(&format_args!(
+        "{} may {}; keep it, it is not shown again. A running hub knows it within a second",
         token.name,
         token.scope.words()
-    );
-    writeln!(std::io::stdout(), "{}", secret.text)?;
-    Ok(())
+    ));
+    if let Err(error) = writeln!(std::io::stdout(), "{}", secret.text) {
+        // Nobody has seen it, so nobody shall be able to use it.
+        book.revoke(&token.name, Timestamp::now())?;
+        anyhow::bail!("the token could not be printed and is revoked: {error}");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn list(place: &Place) -> anyhow::Result<()> {
+fn list(place: &Place) -> anyhow::Result<ExitCode> {
     let tokens = TokenBook::open(&place.data_dir, false)?.list()?;
     let now = Timestamp::now();
     let mut rows = vec![["NAME", "SCOPES", "CREATED", "EXPIRES", "STATE"].map(str::to_owned)];
@@ -116,12 +124,13 @@ fn list(place: &Place) -> anyhow::Result<()> {
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; 5] = std::array::from_fn(width);
-    let mut out = std::io::stdout().lock();
+    let mut table = String::new();
     for row in &rows {
         let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
+        table.push_str(cells.join("  ").trim_end());
+        table.push('\n');
     }
-    Ok(())
+    Ok(client::print(table.as_bytes())?)
 }
 
 /// `90d` in seconds.

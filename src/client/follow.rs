@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::log::LogCursor;
+use crate::telemetry::say;
 
+use super::ClientError;
 use super::hub::{Hub, HubError};
 use super::outcome::End;
-use super::{ClientError, say};
 
 /// Between two attempts to reach a hub that has gone.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -92,7 +93,7 @@ impl Follower {
             let lost = match self.stream().await? {
                 Step::End(end) => return Ok(end),
                 Step::Goodbye(time) => {
-                    say("the hub is ending; the log goes on when it is back");
+                    say(&"the hub is ending; the log goes on when it is back");
                     (pause, has_told) = (PAUSE_MIN, true);
                     sleep(time).await;
                     continue;
@@ -106,7 +107,7 @@ impl Follower {
                 return Err(lost.into());
             }
             if !has_told {
-                say("the hub has gone; the log goes on when it is back");
+                say(&"the hub has gone; the log goes on when it is back");
                 has_told = true;
             }
             sleep(pause).await;
@@ -162,7 +163,7 @@ impl Follower {
                 };
                 self.output.write(&bytes).await.map_err(ClientError::Output)?;
             }
-            "reset" => say("the log has begun anew"),
+            "reset" => say(&"the log has begun anew"),
             "goodbye" => {
                 let time = Duration::from_millis(data["retry_ms"].as_u64().unwrap_or(1000));
                 return Ok(Some(Step::Goodbye(time.min(PAUSE_MAX))));

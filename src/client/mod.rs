@@ -11,15 +11,16 @@ mod trust;
 pub use hub::{Bearer, Hub, HubError};
 pub use trust::Roots;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
 use thiserror::Error;
-use tokio::io::AsyncWriteExt;
 
 use crate::domain::id::{ExecutionId, TaskId};
+use crate::telemetry::say;
 
 use follow::{Follower, Output};
 
@@ -105,14 +106,10 @@ pub async fn exec(args: ExecArgs) -> Result<ExitCode, ClientError> {
     };
     let started: Started = hub.post(&format!("/api/exec/{task_id}"), &request).await?;
     if !follow {
-        say(&format!("{} has started; `taskhub logs -f {task_id}` follows it", started.session_name));
-        let mut out = tokio::io::stdout();
-        let line = format!("{}\n", started.id);
-        out.write_all(line.as_bytes()).await.map_err(ClientError::Output)?;
-        out.flush().await.map_err(ClientError::Output)?;
-        return Ok(ExitCode::SUCCESS);
+        say(&format_args!("{} has started; `taskhub logs -f {task_id}` follows it", started.session_name));
+        return print(format!("{}\n", started.id).as_bytes());
     }
-    say(&format!("{} has started", started.session_name));
+    say(&format_args!("{} has started", started.session_name));
     watch(hub, task_id, started.id, |end| {
         if let Some(words) = end.words() {
             say(&words);
@@ -157,7 +154,7 @@ async fn watch(
     let followed = tokio::select! {
         followed = follower.run() => followed,
         _ = tokio::signal::ctrl_c() => {
-            say(&format!(
+            say(&format_args!(
                 "the execution goes on; `taskhub logs -f {task} --execution-id {execution}` follows it, and POST \
                  /api/exec/{task}/stop ends it"
             ));
@@ -171,16 +168,24 @@ async fn watch(
     }
 }
 
+/// Prints the whole answer of a command.
+///
+/// # Errors
+/// [`ClientError::Output`]
+pub fn print(bytes: &[u8]) -> Result<ExitCode, ClientError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => unwritten(error),
+    }
+}
+
 fn unwritten(error: std::io::Error) -> Result<ExitCode, ClientError> {
     match error.kind() {
         // Whoever reads has seen enough.
         std::io::ErrorKind::BrokenPipe => Ok(READER_GONE.into()),
         _ => Err(ClientError::Output(error)),
     }
-}
-
-fn say(words: &str) {
-    eprintln!("taskhub: {words}");
 }
 
 /// A script that runs one command with exactly these words.

@@ -8,6 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
 use crate::service::Service;
+use crate::telemetry;
 
 use super::body::Body;
 use super::problem::Problems;
@@ -75,6 +76,9 @@ impl SystemApi {
         }
         let followed = logs.totals();
         metrics.logs(followed.watchers, followed.tailers);
+        let lost = telemetry::lost();
+        metrics.lost_lines("queue_full", lost.queue_full);
+        metrics.lost_lines("write_failed", lost.write_failed);
         metrics.ring(standing.ring_events, standing.ring_bytes);
         Ok(MetricsReply::Ok(PlainText(metrics.render())))
     }

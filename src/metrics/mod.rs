@@ -29,6 +29,7 @@ const LOG_STREAMS: &str = "taskhub_log_streams";
 const LOG_TAILERS: &str = "taskhub_log_tailers";
 const RING_EVENTS: &str = "taskhub_ring_events";
 const RING_BYTES: &str = "taskhub_ring_bytes";
+const LOST_LINES: &str = "taskhub_log_lines_lost_total";
 
 const METADATA: Metadata<'static> = Metadata::new("taskhub", Level::INFO, None);
 
@@ -98,6 +99,12 @@ impl Metrics {
             "Logs looked at for their streams: one for each that is followed and grows",
             false,
         );
+        describe(
+            LOST_LINES,
+            None,
+            "Lines of the hub's own log that nobody will read, by reason: standard error took none in time, or refused them",
+            true,
+        );
         describe(RING_EVENTS, None, "Events held in memory", false);
         describe(RING_BYTES, Some(Unit::Bytes), "Bytes of events held in memory", false);
         recorder.describe_histogram(
@@ -154,6 +161,11 @@ impl Metrics {
     pub fn disconnected(&self, reason: &'static str, streams: u64) {
         let key = Key::from_parts(DISCONNECTS, vec![Label::new("reason", reason)]);
         self.recorder.register_counter(&key, &METADATA).absolute(streams);
+    }
+
+    pub fn lost_lines(&self, reason: &'static str, lines: u64) {
+        let key = Key::from_parts(LOST_LINES, vec![Label::new("reason", reason)]);
+        self.recorder.register_counter(&key, &METADATA).absolute(lines);
     }
 
     pub fn logs(&self, watchers: u64, tailers: u64) {

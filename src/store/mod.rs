@@ -64,6 +64,15 @@ pub enum StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        use rusqlite::ffi::{
+            SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE,
+        };
+        // A write that fails for another reason than ENOSPC: a quota (EDQUOT), a limit on file sizes (EFBIG), a dying disk.
+        let write_failed =
+            [SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_SHMSIZE];
+        if error.sqlite_error().is_some_and(|error| write_failed.contains(&error.extended_code)) {
+            return Self::Full;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(

@@ -26,6 +26,12 @@ async fn run(hub: &Client, arguments: &[&str]) -> Output {
     tokio::time::timeout(DEADLINE, running).await.expect("in time").expect("the binary runs")
 }
 
+/// What comes of a command whose output goes where it was told; `output()` would pipe it.
+async fn run_as_told(mut command: Command) -> Output {
+    let running = command.spawn().expect("the binary runs").wait_with_output();
+    tokio::time::timeout(DEADLINE, running).await.expect("in time").expect("it has ended")
+}
+
 /// The exit code and what was said.
 fn told(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -52,6 +58,50 @@ async fn a_followed_execution_is_its_output_and_its_exit_code() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 13), "{arguments:?}");
         assert_eq!(told(&output).1, "");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_code_is_the_scripts_though_nothing_can_be_said() {
+    let hub = Hub::start().await;
+    let id = task(&hub.client, "echo out; exit 7").await;
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let mut command = taskhub(hub.client.address, &["exec", &id, "--follow"]);
+    command.stderr(full());
+    let output = run_as_told(command).await;
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(7), &b"out\n"[..]));
+
+    for arguments in [&["exec", &id][..], &["logs", &id], &["openapi"]] {
+        let mut command = taskhub(hub.client.address, arguments);
+        command.stdout(full());
+        let (code, said) = told(&run_as_told(command).await);
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("cannot write to standard output"), "{arguments:?}: {said}");
+        hub.client.wait_for(&format!("/api/exec/{id}"), |it| !it["ended_at"].is_null()).await;
+
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = taskhub(hub.client.address, arguments);
+        command.stdout(writer);
+        let (code, said) = told(&run_as_told(command).await);
+        assert_eq!(code, Some(141), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("standard output"), "{arguments:?}: {said}");
+        hub.client.wait_for(&format!("/api/exec/{id}"), |it| !it["ended_at"].is_null()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_nobody_has_seen_is_good_for_nobody() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().to_str().expect("UTF-8");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let create = ["token", "create", "--name", "lost", "--scope", "read", "--data-dir", data];
+    let mut command = Command::new(BINARY);
+    command.args(create).stdout(full).stderr(Stdio::piped());
+    let (code, said) = told(&run_as_told(command).await);
+    assert_eq!(code, Some(1), "{said}");
+    let listed = Command::new(BINARY).args(["token", "list", "--data-dir", data]).output().await;
+    let listed = String::from_utf8(listed.expect("the binary runs").stdout).expect("UTF-8");
+    assert!(listed.contains("lost") && listed.contains("revoked"), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use taskhub::app::App;
 use taskhub::config::Config;
@@ -156,9 +157,13 @@ impl HubProcess {
     }
 
     /// SIGTERM, and the exit code.
-    pub async fn terminate(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it can be signalled");
+    pub async fn terminate(self) -> Option<i32> {
+        self.end_by(Signal::TERM).await
+    }
+
+    /// A signal that ends it, and the exit code.
+    pub async fn end_by(mut self, signal: Signal) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), signal).expect("it can be signalled");
         let ended = tokio::task::spawn_blocking(move || self.child.wait().expect("it has ended").code());
         tokio::time::timeout(DEADLINE, ended).await.expect("it ends in time").expect("no panic")
     }

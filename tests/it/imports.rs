@@ -24,10 +24,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("open_files", &[]),
     ("peer", &[]),
     ("places", &[]),
+    ("process", &[]),
 ];
 
 /// Leaves: everybody may use them.
-const LEAVES: &[&str] = &["config", "exec_root", "handoff", "metrics", "open_files", "peer", "places"];
+const LEAVES: &[&str] =
+    &["config", "exec_root", "handoff", "metrics", "open_files", "peer", "places", "process", "telemetry"];
 /// The roots: they may use everything.
 const ROOTS: &[&str] = &["app", "cli", "main", "lib"];
 

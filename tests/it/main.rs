@@ -25,6 +25,7 @@ mod limits;
 mod lists;
 mod logs;
 mod oracle;
+mod outside;
 mod problems;
 mod secrets;
 mod slow;

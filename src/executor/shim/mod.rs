@@ -29,7 +29,7 @@ use rustix::stdio::dup2_stderr;
 use thiserror::Error;
 
 use crate::domain::clock::Timestamp;
-use crate::open_files;
+use crate::{open_files, process};
 
 use super::contract::{Exit, ExitEnd, Spec};
 use super::directory::Directory;
@@ -102,6 +102,7 @@ fn execute(directory: &Directory, has_terminal: bool) -> Result<(), ShimError> {
     let _lock: File = directory.lock().map_err(ShimError::Lock)?.ok_or(ShimError::Locked)?;
     set_child_subreaper(Some(getpid())).map_err(|error| ShimError::Watch(error.into()))?;
     let signals = Signals::install().map_err(ShimError::Watch)?;
+    process::survive_size_limits().map_err(ShimError::Watch)?;
     directory.write_pid().map_err(ShimError::Pid)?;
     let spec = directory.take_spec().map_err(ShimError::Spec)?;
 

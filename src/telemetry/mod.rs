@@ -1,0 +1,79 @@
+//! What this process says of itself: the log on standard error, written by a thread of its own (`queue.rs`).
+//!
+//! Standard error may refuse a line or take none for hours, so nothing here panics over it or waits for it. That rules
+//! out `eprintln!` and `println!` in the whole program: both panic when the write fails.
+
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::config::{LogFormat, TelemetryConfig};
+
+pub use queue::LostLines;
+use queue::{LogQueue, StandardError};
+
+/// How long the end waits for the last lines to be written.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The log of this process. One, as there is one standard error.
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
+
+/// Installs the log of this process, and has panics told there.
+///
+/// # Errors
+/// When the filter does not parse, or a log is installed already.
+pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log).with_context(|| {
+        format!("--log {:?} is not a tracing filter, such as `info` or `taskhub=debug`", config.log)
+    })?;
+    let queue = LogQueue::start(StandardError).context("cannot start a thread")?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(queue.clone())
+        .with_ansi(std::io::stderr().is_terminal());
+    let installed = match config.log_format {
+        LogFormat::Text => subscriber.with_target(false).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    installed.map_err(|error| anyhow::anyhow!(error)).context("cannot install the log")?;
+    // A second `init` has failed above.
+    let _ = QUEUE.set(queue);
+    // The standard hook writes to standard error by itself, and waits for it.
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(thread = thread.name(), backtrace, "{panic}");
+    }));
+    Ok(())
+}
+
+/// Waits for what was logged to be written, for a second at most.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(FLUSH_PATIENCE);
+    }
+}
+
+/// Lines of this process's log that nobody will read.
+pub fn lost() -> LostLines {
+    QUEUE.get().map(LogQueue::lost).unwrap_or_default()
+}
+
+/// Says one line on standard error, if that can be: a hub by way of its log's queue, a command at once.
+pub fn say(words: &dyn Display) {
+    let line = format!("taskhub: {words}\n");
+    // A line that cannot be written: there is nobody else to tell.
+    let _ = match QUEUE.get() {
+        Some(queue) => queue.make_writer().write_all(line.as_bytes()),
+        None => std::io::stderr().write_all(line.as_bytes()),
+    };
+}
