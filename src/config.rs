@@ -168,6 +168,9 @@ pub struct StoreConfig {
     /// Operations waiting for a commit, before writers wait for a place
     #[arg(skip = 4096usize)]
     pub queue_max: usize,
+    /// Take a copy of a database for the one that it was: for images in tests
+    #[arg(skip)]
+    pub may_be_copied: bool,
     /// Connections for reading
     #[arg(skip = 4usize)]
     pub readers: usize,

@@ -168,11 +168,18 @@ impl From<StoreError> for Problem {
                 Code::StorageFull,
                 "the hub's disk is full; nothing was changed, try again once there is room",
             ),
-            StoreError::Unreachable(_) => {
+            StoreError::Unreachable(_) | StoreError::File(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store cannot be reached");
                 Self::new(
                     Code::Unavailable,
                     "the hub cannot reach its database at the moment; nothing was changed, try again",
+                )
+            }
+            StoreError::Gone => {
+                tracing::error!("the database was removed or replaced; restart the hub");
+                Self::new(
+                    Code::Unavailable,
+                    "the hub's database was removed or replaced; nothing can be kept until its operator restarts the hub",
                 )
             }
             StoreError::Closed => Self::new(Code::Unavailable, "the hub is shutting down; try again"),
@@ -208,6 +215,9 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::Live { .. } => {
                 Self::new(Code::ExecutionLive, format!("{words}; stop it first or wait for its end"))
+            }
+            ServiceError::HasScript => {
+                Self::new(Code::ScopeMissing, format!("{words}; use a token with the scope `exec`"))
             }
             ServiceError::NothingToRun => Self::new(
                 Code::NothingToRun,

@@ -24,7 +24,9 @@ mod audit;
 mod events;
 mod executions;
 mod idempotency;
+mod identity;
 mod open;
+mod private;
 mod reader;
 mod tasks;
 mod tokens;
@@ -51,6 +53,11 @@ pub enum StoreError {
     /// The disk, or somebody else's lock, does not let it; later it may.
     #[error("the database cannot be reached")]
     Unreachable(#[source] std::sync::Arc<rusqlite::Error>),
+    #[error("a file of the data directory cannot be used")]
+    File(#[source] std::sync::Arc<std::io::Error>),
+    /// Somebody has removed or replaced the database under the hub. What was written since is lost.
+    #[error("the database was removed or replaced while the hub was running")]
+    Gone,
     #[error("the store is shutting down")]
     Closed,
     #[error("the operation was aborted by a fault in it")]

@@ -13,9 +13,10 @@ use crate::config::StoreConfig;
 use crate::domain::event::{Epoch, LogEnd};
 use crate::domain::token::Actor;
 
+use super::identity::{FileId, Presence};
 use super::reader::{Reader, Shared, View};
-use super::writer::{BUSY_MS, Writer, WriterThread};
-use super::{Store, StoreError};
+use super::writer::{BUSY_MS, Files, Writer, WriterThread};
+use super::{Store, StoreError, identity, private};
 
 mod migrations {
     refinery::embed_migrations!("src/store/migrations");
@@ -93,7 +94,7 @@ pub(super) fn beside_a_hub(dir: &Path) -> Result<Connection, OpenError> {
 }
 
 /// Takes the lock and brings the database to this version's schema.
-pub(super) fn prepare(dir: &Path) -> Result<(Connection, File), OpenError> {
+pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
     let lock_file = dir.join(LOCK_FILE);
     let lock_was_there = lock_file.exists();
     let lock = claim(dir, &lock_file)?;
@@ -107,48 +108,70 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, File), OpenError> {
         return Err(refusal);
     }
 
+    private::tighten(dir).map_err(|source| OpenError::Directory { path: dir.to_owned(), source })?;
+    let locks = Locks { _directory: lock, _database: take(dir, &path)? };
     let mut conn = Connection::open(&path).map_err(|e| database(e.into()))?;
     configure_writer(&conn).map_err(|e| database(e.into()))?;
     migrations::migrations::runner()
         .run(&mut conn)
         .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
-    Ok((conn, lock))
+    Ok((conn, locks))
 }
 
 pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError> {
-    let (conn, lock) = prepare(dir)?;
+    let (conn, locks) = prepare(dir)?;
     let path = database_file(dir);
     let database = |source: StoreError| match &source {
         StoreError::Database(error) if is_damage(error) => OpenError::Damaged(path.clone()),
         _ => OpenError::Database { path: path.clone(), source },
     };
-    let (epoch, head, bytes): (i64, i64, i64) = conn
-        .query_row("SELECT epoch, head, bytes FROM log", (), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
+    let (epoch, mark) = identity::settle(&conn, dir, &path, config.may_be_copied).map_err(database)?;
+    let (head, bytes): (i64, i64) = conn
+        .query_row("SELECT head, bytes FROM log", (), |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(|e| database(e.into()))?;
-    let epoch = u32::try_from(epoch)
-        .map(Epoch)
-        .map_err(|_| database(StoreError::Corrupt(format!("epoch {epoch}"))))?;
     let oldest = View::new(&conn, epoch).oldest().map_err(database)?;
 
     let shared = Arc::new(Shared::new(path.clone(), epoch, oldest));
     let reader = Reader::new(shared.clone(), config.readers);
     let log_reader = Reader::new(shared.clone(), config.readers);
     let token_reader = Reader::new(shared.clone(), 1);
-    let (writer, thread) = Writer::new(conn, lock, shared, config);
+    let files =
+        Files { _locks: locks, mark, presence: Presence::of([path.clone(), shared.wal_path.clone()]) };
+    let (writer, thread) = Writer::new(conn, files, shared, config);
     let store = Store { reader, log_reader, token_reader, writer, actor: Actor::default() };
     let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };
     Ok(Opened { store, writer: thread, epoch, end })
 }
 
-/// Makes the directory (mode 0700: it will hold scripts, logs and environments) and takes its lock, which
-/// the kernel releases when the process ends, however it ends.
+/// What keeps a second hub out. Both are released by the kernel when the process ends, however it ends.
+#[derive(Debug)]
+pub(super) struct Locks {
+    /// Taken before the database is looked at.
+    _directory: File,
+    /// On the database itself: a lock file can be removed. Apart from SQLite's own locks, which are of another kind. To be
+    /// closed after SQLite's connections, since closing any descriptor of a file releases those.
+    _database: File,
+}
+
+/// Makes the directory, for this user alone (it holds scripts, logs and environments), and takes its lock.
 fn claim(dir: &Path, lock_file: &Path) -> Result<File, OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
-    let lock = File::options().create(true).truncate(false).write(true).open(lock_file).map_err(unusable)?;
+    loop {
+        let lock = take(dir, lock_file)?;
+        let own = lock.metadata().map(|it| FileId::of(&it)).map_err(unusable)?;
+        // Somebody may have removed the file between the opening and the locking: then the lock is nobody's.
+        if FileId::at(lock_file).is_ok_and(|there| there == own) {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Locks a file, which is made when it is missing: for this user alone, and so is what SQLite puts beside a database.
+fn take(dir: &Path, path: &Path) -> Result<File, OpenError> {
+    let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
+    let lock = private::open(path).map_err(unusable)?;
     let asked = Instant::now();
     loop {
         match lock.try_lock() {

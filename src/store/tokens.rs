@@ -9,7 +9,6 @@
 //!
 //! Rejected: a request to the running hub, which would need a token to make the first token.
 
-use std::fs::File;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -19,6 +18,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::text::TokenName;
 use crate::domain::token::{Actor, AuditAction, Token, TokenDigest};
 
+use super::open::Locks;
 use super::reader::View;
 use super::tasks::parsed;
 use super::{OpenError, StoreError, audit, open};
@@ -63,7 +63,7 @@ impl From<rusqlite::Error> for TokenError {
 pub struct TokenBook {
     conn: Connection,
     /// Held unless a hub holds it.
-    _lock: Option<File>,
+    _lock: Option<Locks>,
 }
 
 impl TokenBook {

@@ -4,7 +4,6 @@
 //! and its events reach the sink after the commit and before the answer: whoever was told "done" will find
 //! the event in the ring.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
@@ -18,6 +17,8 @@ use crate::domain::event::{EventId, LogEnd, StoredEvent};
 use crate::domain::token::Actor;
 
 use super::StoreError;
+use super::identity::{HighWaterMark, Presence};
+use super::open::Locks;
 use super::reader::{Shared, View};
 
 /// The write-ahead log is emptied when it has grown beyond this; SQLite itself does so whenever nobody reads.
@@ -83,14 +84,14 @@ where
 impl Writer {
     pub(super) fn new(
         conn: Connection,
-        lock: File,
+        files: Files,
         shared: Arc<Shared>,
         config: &StoreConfig,
     ) -> (Self, WriterThread) {
         let (queue, operations) = mpsc::channel(config.queue_max);
         let thread = WriterThread {
             conn,
-            lock,
+            files,
             shared,
             operations,
             batch_max: config.batch_max,
@@ -122,12 +123,21 @@ impl Writer {
     }
 }
 
+/// What belongs to the database and is no part of it.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// Held as long as anything may be written.
+    pub _locks: Locks,
+    /// How far the log was shown.
+    pub mark: HighWaterMark,
+    pub presence: Presence,
+}
+
 /// The receiving half, not yet running.
 #[derive(Debug)]
 pub struct WriterThread {
     conn: Connection,
-    /// Held as long as anything may be written.
-    lock: File,
+    files: Files,
     shared: Arc<Shared>,
     operations: mpsc::Receiver<Message>,
     batch_max: usize,
@@ -182,7 +192,7 @@ impl WriterThread {
         // full disk, leaves it to the next hub.
         let _ = self.empty_wal();
         drop(self.conn);
-        drop(self.lock);
+        drop(self.files);
         if let Some(done) = closing {
             let _ = done.send(());
         }
@@ -192,12 +202,19 @@ impl WriterThread {
         if batch.is_empty() {
             return;
         }
-        let failure = match self.transact(batch) {
+        let committed = match self.files.presence.is_gone() {
+            false => self.transact(batch),
+            true => Err(StoreError::Gone),
+        };
+        let failure = match committed {
+            // Into a file that nobody will find again.
+            Ok(_) if self.files.presence.is_gone() => Some(StoreError::Gone),
             Ok(Committed { events, oldest }) => {
                 if let Some(oldest) = oldest {
                     self.shared.oldest.store(oldest, Release);
                 }
-                if !events.is_empty() {
+                if let Some(last) = events.last() {
+                    self.files.mark.raise(last.seq);
                     sink(events, !self.operations.is_empty());
                 }
                 None

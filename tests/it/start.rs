@@ -76,9 +76,9 @@ fn an_address_that_others_can_reach_is_refused_unless_it_is_asked_for_twice() {
 #[test]
 fn sessions_that_cannot_be_had_are_refused_with_advice() {
     let directory = tempfile::tempdir().expect("a directory");
-    let deep = directory.path().join("x".repeat(90));
+    let (data, deep) = (directory.path().join("data"), directory.path().join("x".repeat(90)));
     for (path, data, words) in
-        [("/nowhere", directory.path(), "apt-get install tmux"), ("/usr/bin:/bin", &deep, "too long")]
+        [("/nowhere", &data, "apt-get install tmux"), ("/usr/bin:/bin", &deep, "too long")]
     {
         let arguments = ["--listen", "127.0.0.1:0", "--sessions", "tmux", "--data-dir", text(data)];
         let output =

@@ -1,0 +1,221 @@
+//! Which database this is: the very file that it was, and no older than what was shown of it.
+//!
+//! A client resumes by `{epoch}-{seq}`. Where a backup was put back, a directory was copied, or the end of the log was
+//! lost, new events would get numbers that clients have seen already on other ones: a silent gap. So the database
+//! records which file it is (inode and time of birth), and beside it `taskhub.mark` says how far the log was shown. When
+//! the file is another one, or its log ends before the mark, the log gets a new epoch, and every client a `reset`.
+//!
+//! The mark is written after each commit and before its events are shown. That survives `kill -9`, since the kernel has
+//! it. It is forced to the disk once a second, for a power failure: the database itself is on the disk by then, so the
+//! mark matters only if the end of the log is lost as well.
+//!
+//! Rejected: the device's number, which changes with the order of mounts on btrfs and overlayfs, so that every reboot
+//! would be a reset; forcing the mark to the disk with each commit, which would double what a commit costs.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::domain::event::{Epoch, EventId};
+
+use super::StoreError;
+
+const MARK_FILE: &str = "taskhub.mark";
+/// `{epoch}-{seq}` and a line break; always as long, so that it is written over in place.
+const MARK_BYTES: usize = 8 + 1 + 20 + 1;
+/// How often the mark is forced to the disk.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// What tells one file from another for as long as both exist, and from a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId {
+    inode: i64,
+    /// Nanoseconds; 0 on a file system that knows no time of birth.
+    born_ns: i64,
+}
+
+impl FileId {
+    pub fn of(metadata: &Metadata) -> Self {
+        let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let born_ns = born.and_then(|age| i64::try_from(age.as_nanos()).ok()).unwrap_or(0);
+        Self { inode: metadata.ino().cast_signed(), born_ns }
+    }
+
+    pub fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::of(&path.symlink_metadata()?))
+    }
+}
+
+/// The file that says how far the log was shown.
+#[derive(Debug)]
+pub(super) struct HighWaterMark {
+    file: File,
+    epoch: Epoch,
+    synced: Instant,
+}
+
+impl HighWaterMark {
+    /// What the mark of a data directory says; `None` when there is none, or something else.
+    fn read(dir: &Path) -> Option<EventId> {
+        let text = std::fs::read_to_string(dir.join(MARK_FILE)).ok()?;
+        let (epoch, seq) =
+            text.strip_suffix('\n').filter(|it| it.len() + 1 == MARK_BYTES)?.split_once('-')?;
+        Some(EventId::new(Epoch(u32::from_str_radix(epoch, 16).ok()?), seq.parse().ok()?))
+    }
+
+    fn open(dir: &Path, epoch: Epoch, head: u64) -> io::Result<Self> {
+        let options = File::options().create(true).truncate(false).write(true).mode(0o600).clone();
+        let file = options.open(dir.join(MARK_FILE))?;
+        let mark = Self { file, epoch, synced: Instant::now() };
+        mark.write(head)?;
+        mark.file.set_len(MARK_BYTES as u64)?;
+        mark.file.sync_all()?;
+        Ok(mark)
+    }
+
+    /// Notes that events up to `head` are about to be shown.
+    pub fn raise(&mut self, head: u64) {
+        let noted = self.write(head).and_then(|()| match self.synced.elapsed() >= SYNC_EVERY {
+            true => {
+                self.synced = Instant::now();
+                self.file.sync_data()
+            }
+            false => Ok(()),
+        });
+        if let Err(error) = noted {
+            // The events are on the disk. Only a log that loses its end before the next mark would not be noticed.
+            tracing::warn!(error = %error, "taskhub.mark cannot be written");
+        }
+    }
+
+    fn write(&self, head: u64) -> io::Result<()> {
+        self.file.write_all_at(format!("{:08x}-{head:020}\n", self.epoch.0).as_bytes(), 0)
+    }
+}
+
+/// Makes sure that the log is the one that clients know, or gives it a new epoch. Answers the epoch, and the mark to go on
+/// with. `may_be_copied`: the file itself may be another one.
+pub(super) fn settle(
+    conn: &Connection,
+    dir: &Path,
+    database: &Path,
+    may_be_copied: bool,
+) -> Result<(Epoch, HighWaterMark), StoreError> {
+    let (epoch, head) = conn.query_row("SELECT epoch, head FROM log", (), |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+    })?;
+    let mut epoch = Epoch(u32::try_from(epoch).map_err(|_| StoreError::Corrupt(format!("epoch {epoch}")))?);
+    let recorded = conn
+        .query_row("SELECT inode, born_ns FROM log WHERE inode IS NOT NULL", (), |row| {
+            Ok(FileId { inode: row.get(0)?, born_ns: row.get(1)? })
+        })
+        .optional()?;
+    let own = FileId::at(database).map_err(unreadable)?;
+    let change = recorded.and_then(|recorded| match HighWaterMark::read(dir) {
+        _ if recorded != own && !may_be_copied => Some("it is another file than it was: restored, or copied"),
+        None => Some("its taskhub.mark is gone"),
+        Some(mark) if mark.epoch != epoch => Some("its taskhub.mark is that of another log"),
+        Some(mark) if mark.seq > head => Some("the end of its log is lost"),
+        Some(_) => None,
+    });
+    if let Some(reason) = change {
+        epoch = renew(conn, dir, epoch)?;
+        tracing::warn!(reason, epoch = %epoch, "the database is not what it was: the log begins anew, and clients are told");
+    }
+    if recorded != Some(own) {
+        conn.execute("UPDATE log SET inode = ?1, born_ns = ?2", (own.inode, own.born_ns))?;
+    }
+    let mark = HighWaterMark::open(dir, epoch, head).map_err(unreadable)?;
+    Ok((epoch, mark))
+}
+
+/// Draws another epoch. Events are named by theirs, so those of the old one go. The seq goes on, and execution numbers go
+/// on after all that have left something behind: the log of one that was forgotten must not be taken for a new one's.
+fn renew(conn: &Connection, dir: &Path, old: Epoch) -> Result<Epoch, StoreError> {
+    let number = last_number(dir);
+    let tx = conn.unchecked_transaction()?;
+    tx.execute("DELETE FROM events", ())?;
+    let new: i64 = tx.query_row(
+        "UPDATE log SET epoch = (epoch + 1 + abs(random() % 4294967295)) % 4294967296,
+            executions = max(executions, ?1) RETURNING epoch",
+        [number],
+        |row| row.get(0),
+    )?;
+    tx.commit()?;
+    let new = u32::try_from(new).map(Epoch).map_err(|_| StoreError::Corrupt(format!("epoch {new}")))?;
+    debug_assert_ne!(new, old, "the step is never a whole turn");
+    Ok(new)
+}
+
+/// The highest number of an execution that has left a log.
+fn last_number(dir: &Path) -> i64 {
+    let entries = std::fs::read_dir(dir.join("logs")).into_iter().flatten().flatten();
+    let number = |name: &str| name.strip_prefix("task-")?.strip_suffix(".log")?.parse::<i64>().ok();
+    entries.filter_map(|entry| number(entry.file_name().to_str()?)).max().unwrap_or(0)
+}
+
+fn unreadable(error: io::Error) -> StoreError {
+    StoreError::File(std::sync::Arc::new(error))
+}
+
+/// Watches whether the files that are written to are still those that the next hub will find.
+#[derive(Debug)]
+pub(super) struct Presence {
+    files: Vec<(std::path::PathBuf, FileId)>,
+    is_gone: bool,
+}
+
+impl Presence {
+    /// Of files that are there now; those that are not are not watched.
+    pub fn of<const N: usize>(paths: [std::path::PathBuf; N]) -> Self {
+        let there = |path: std::path::PathBuf| FileId::at(&path).ok().map(|id| (path, id));
+        Self { files: paths.into_iter().filter_map(there).collect(), is_gone: false }
+    }
+
+    /// Whether one of them has been removed or replaced since; once true it stays so, since what was written meanwhile
+    /// is lost.
+    pub fn is_gone(&mut self) -> bool {
+        self.is_gone |= self.files.iter().any(|(path, id)| FileId::at(path).ok() != Some(*id));
+        self.is_gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written_and_nothing_else_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        assert_eq!(HighWaterMark::read(directory.path()), None);
+        let mut mark = HighWaterMark::open(directory.path(), Epoch(0x7c1e), 5).expect("opened");
+        assert_eq!(HighWaterMark::read(directory.path()), Some(EventId::new(Epoch(0x7c1e), 5)));
+        mark.raise(u64::MAX >> 1);
+        assert_eq!(HighWaterMark::read(directory.path()), Some(EventId::new(Epoch(0x7c1e), u64::MAX >> 1)));
+        for odd in ["", "7c1e-5\n", "zzzzzzzz-00000000000000000005\n"] {
+            std::fs::write(directory.path().join(MARK_FILE), odd).expect("written");
+            assert_eq!(HighWaterMark::read(directory.path()), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_another_file_and_a_moved_one_is_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("a"), "x").expect("written");
+        let id = FileId::at(&at("a")).expect("there");
+        std::fs::copy(at("a"), at("b")).expect("copied");
+        assert_ne!(FileId::at(&at("b")).expect("there"), id);
+        let mut presence = Presence::of([at("a"), at("missing")]);
+        assert!(!presence.is_gone());
+        std::fs::rename(at("a"), at("c")).expect("moved");
+        assert_eq!(FileId::at(&at("c")).expect("there"), id);
+        assert!(presence.is_gone());
+        std::fs::rename(at("c"), at("a")).expect("moved back");
+        assert!(presence.is_gone(), "what was written meanwhile is lost");
+    }
+}

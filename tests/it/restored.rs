@@ -1,0 +1,190 @@
+//! A database that is not what it was: put back from a backup, copied, without its end, removed, or locked by nobody.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::harness::{BINARY, HubProcess};
+use crate::sse::{Stream, seq};
+
+async fn create(hub: &HubProcess, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0..count {
+        ids.push(hub.client.create(json!({ "title": format!("task {number}") })).await);
+    }
+    ids
+}
+
+async fn head(hub: &HubProcess) -> String {
+    hub.client.get("/api/events/status").await.body["head"].as_str().expect("an id").to_owned()
+}
+
+/// A consistent copy of a hub's database, as SQLite's own tools make it.
+fn backup(data: &Path, to: &Path) {
+    let program = "import sqlite3, sys; a, b = map(sqlite3.connect, sys.argv[1:]); a.backup(b); b.close()";
+    let made = Command::new("python3").args(["-c", program]).arg(data.join("taskhub.db")).arg(to).status();
+    assert!(made.expect("python3 runs").success());
+}
+
+/// Resumes at `id`, and asserts that the client is told that it cannot.
+async fn assert_reset(hub: &HubProcess, id: &str) {
+    create(hub, 5).await;
+    let mut stream = Stream::resume(&hub.client, id).await;
+    let reset = stream.next().await;
+    assert_eq!(
+        (&reset["event"], &reset["data"]["reason"]),
+        (&json!("reset"), &json!("unknown_epoch")),
+        "{reset}"
+    );
+    assert_eq!(stream.next().await["data"]["resumed"], false);
+    // What is new is told, under ids of its own.
+    assert_eq!(stream.next().await["event"], "task_created");
+}
+
+async fn assert_resumed(hub: &HubProcess, id: &str) {
+    let mut stream = Stream::resume(&hub.client, id).await;
+    assert_eq!(stream.next().await["data"]["resumed"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_put_back_is_a_reset_in_whichever_way() {
+    for in_place in [false, true] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (data, saved) = (directory.path().join("data"), directory.path().join("saved.db"));
+        let hub = HubProcess::start(&data, &[]).await;
+        create(&hub, 3).await;
+        backup(&data, &saved);
+        create(&hub, 3).await;
+        let seen = head(&hub).await;
+        assert_eq!(hub.terminate().await, Some(0));
+        match in_place {
+            // The file stays the same one: only the mark tells.
+            true => drop(fs::copy(&saved, data.join("taskhub.db")).expect("copied")),
+            false => fs::rename(&saved, data.join("taskhub.db")).expect("moved"),
+        }
+        let hub = HubProcess::start(&data, &[]).await;
+        assert_reset(&hub, &seen).await;
+        // From here on it is the database.
+        let seen = head(&hub).await;
+        assert_eq!(hub.terminate().await, Some(0));
+        assert_resumed(&HubProcess::start(&data, &[]).await, &seen).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_directory_is_another_hub_and_a_moved_one_is_the_same() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name);
+    let hub = HubProcess::start(&at("a"), &[]).await;
+    create(&hub, 3).await;
+    let seen = head(&hub).await;
+    assert_eq!(hub.terminate().await, Some(0));
+    assert!(Command::new("cp").arg("-a").args([at("a"), at("b")]).status().expect("cp runs").success());
+    fs::rename(at("a"), at("c")).expect("moved");
+    assert_resumed(&HubProcess::start(&at("c"), &[]).await, &seen).await;
+    assert_reset(&HubProcess::start(&at("b"), &[]).await, &seen).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_without_its_end_is_a_reset() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut hub = HubProcess::start(directory.path(), &[]).await;
+    create(&hub, 6).await;
+    let seen = head(&hub).await;
+    hub.kill();
+    fs::remove_file(directory.path().join("taskhub.db-wal")).expect("there");
+    let hub = HubProcess::start(directory.path(), &[]).await;
+    assert_reset(&hub, &seen).await;
+
+    // Without its mark nobody can say that nothing is lost.
+    let seen = head(&hub).await;
+    assert_eq!(hub.terminate().await, Some(0));
+    fs::remove_file(directory.path().join("taskhub.mark")).expect("there");
+    assert_reset(&HubProcess::start(directory.path(), &[]).await, &seen).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_after_a_restore_has_a_number_of_its_own() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (data, saved) = (directory.path().join("data"), directory.path().join("saved.db"));
+    let hub = HubProcess::start(&data, &[]).await;
+    let id = hub.client.create(json!({ "title": "t", "script": "echo before" })).await;
+    backup(&data, &saved);
+    let run = async |hub: &HubProcess| {
+        hub.client.post(&format!("/api/exec/{id}"), json!({})).await;
+        hub.client.wait_for(&format!("/api/exec/{id}"), |it| !it["ended_at"].is_null()).await
+    };
+    assert_eq!(run(&hub).await["number"], 1);
+    assert_eq!(hub.terminate().await, Some(0));
+    fs::rename(&saved, data.join("taskhub.db")).expect("moved");
+    let hub = HubProcess::start(&data, &[]).await;
+    assert_eq!(run(&hub).await["number"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_kept_is_not_acknowledged() {
+    for name in ["taskhub.db", "taskhub.db-wal"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let hub = HubProcess::start(directory.path(), &[]).await;
+        let ids = create(&hub, 1).await;
+        assert_eq!(hub.client.get("/ready").await.status, StatusCode::OK);
+        fs::remove_file(directory.path().join(name)).expect("there");
+        let refused = hub.client.post("/api/tasks", json!({ "title": "t" })).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["code"]), (503, &json!("unavailable")), "{name}");
+        assert!(refused.body["detail"].as_str().expect("words").contains("restarts the hub"), "{refused:?}");
+        assert_eq!(hub.client.get("/ready").await.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+        // What is there can still be read.
+        assert_eq!(hub.client.get(&format!("/api/tasks/{}", ids[0])).await.status, StatusCode::OK);
+        assert_eq!(hub.client.get("/health").await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_hub_is_refused_although_the_lock_file_is_gone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = HubProcess::start(directory.path(), &[]).await;
+    create(&hub, 1).await;
+    fs::remove_file(directory.path().join("taskhub.lock")).expect("there");
+    let second = Command::new(BINARY)
+        .args(["--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(directory.path())
+        .output()
+        .expect("the binary runs");
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success() && told.contains("another TaskHub"), "{told}");
+    create(&hub, 1).await;
+    assert_eq!(seq(&hub.client.get("/api/events/status").await.body["head"]), 2);
+    let made = hub.client.request(Method::POST, "/api/tasks").json(&json!({ "title": "t" }));
+    assert_eq!(hub.client.send(made).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_may_look_into_the_data_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    fs::create_dir(&data).expect("made");
+    fs::write(data.join("taskhub.lock"), "").expect("written");
+    for (path, mode) in [(data.clone(), 0o755), (data.join("taskhub.lock"), 0o644)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    }
+    let hub = HubProcess::start(&data, &[]).await;
+    let id = hub.client.create(json!({ "title": "t", "script": "sleep 30" })).await;
+    hub.client.post(&format!("/api/exec/{id}"), json!({ "env": { "TOKEN": "secret" } })).await;
+    hub.client.wait_for(&format!("/api/exec/{id}"), |it| it["status"] == "running").await;
+    let mut seen = 0;
+    let mut open = vec![data];
+    while let Some(path) = open.pop() {
+        let metadata = path.symlink_metadata().expect("there");
+        assert_eq!(metadata.permissions().mode() & 0o077, 0, "{}", path.display());
+        seen += 1;
+        if metadata.is_dir() {
+            open.extend(fs::read_dir(&path).expect("readable").map(|entry| entry.expect("an entry").path()));
+        }
+    }
+    assert!(seen > 8, "{seen}");
+    hub.client.post(&format!("/api/exec/{id}/stop"), json!({})).await;
+}
