@@ -210,6 +210,21 @@ impl Auth {
         Ok(Ticket { secret, expires_at })
     }
 
+    /// Who was given this ticket, which stays good.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownTicket`], unless no token is asked for.
+    pub fn holder_of(&self, ticket: &str) -> Result<Principal, Refusal> {
+        if !self.asks() {
+            return self.identify(None);
+        }
+        let digest = digest(ticket);
+        let tickets = self.tickets();
+        let issued = tickets.iter().find(|it| it.digest.ct_eq(&digest).into());
+        let issued = issued.filter(|it| it.until > Instant::now() && !it.principal.gone.is_cancelled());
+        issued.map(|it| it.principal.clone()).ok_or(Refusal::UnknownTicket)
+    }
+
     /// Who was given this ticket, which is used up by it.
     ///
     /// # Errors

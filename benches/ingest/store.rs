@@ -116,7 +116,7 @@ async fn call(service: Service, tasks: Vec<TaskId>, until: Instant) -> anyhow::R
         let status = ["inprogress", "todo"][updates / tasks.len() % 2];
         let report: StatusUpdate = serde_json::from_value(serde_json::json!({"new_status": status}))?;
         let asked = Instant::now();
-        service.update_task_status(tasks[updates % tasks.len()], report, Precondition::Any).await?;
+        service.update_task_status(tasks[updates % tasks.len()], report, Precondition::default()).await?;
         latency.note(asked.elapsed().as_nanos() as u64);
         updates += 1;
     }

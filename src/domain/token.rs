@@ -2,7 +2,7 @@
 //!
 //! A token's secret is known to its holder alone; what is kept is its SHA-256.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::clock::Timestamp;
 use super::schema::word_enum;
@@ -72,9 +72,18 @@ impl Actor {
     pub fn caller(&self) -> Caller {
         match (&self.token, self.address) {
             (Some(name), _) => Caller::Token(name.clone()),
-            (None, Some(address)) => Caller::Address(address),
+            (None, Some(address)) => Caller::Address(network(address)),
             (None, None) => Caller::Unknown,
         }
+    }
+}
+
+/// What one client has of IPv6 is a /64 at least (RFC 6177): all of it is one. An IPv4 address is itself, in whichever form
+/// it comes.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) if !v6.is_loopback() => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        other => other,
     }
 }
 
@@ -91,6 +100,16 @@ word_enum! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_one_caller() {
+        let caller = |address: &str| Actor { token: None, address: address.parse().ok() }.caller();
+        assert_eq!(caller("2001:db8::1"), caller("2001:db8::ffff:2"));
+        assert_ne!(caller("2001:db8::1"), caller("2001:db8:0:1::1"));
+        assert_eq!(caller("::ffff:192.0.2.1"), caller("192.0.2.1"));
+        assert_ne!(caller("192.0.2.2"), caller("192.0.2.1"));
+        assert_eq!(caller("::1"), Caller::Address(Ipv6Addr::LOCALHOST.into()));
+    }
 
     #[test]
     fn a_scope_includes_those_before_it() {

@@ -4,10 +4,20 @@
 //! what is not. A character that the page's end would cut in two is left to the next page. Paths are made
 //! from an execution's number alone.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
 
 use super::{blocking, plain_file};
+
+/// How much of a log is in memory for each download.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The longest UTF-8 character: a page of fewer bytes might never get past one.
 const PAGE_BYTES_MIN: u64 = 4;
@@ -43,13 +53,51 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     plain_file::create(path, 0o600).map(drop)
 }
 
-/// Refuses what is no log: a script may have put something else in its place.
+/// A log that is open, as far as it had been written at that moment.
+#[derive(Debug)]
+pub struct OpenLog {
+    file: File,
+    /// In bytes.
+    pub size: u64,
+    /// When it was last written to.
+    pub modified: SystemTime,
+}
+
+/// Opens a log; refuses what is none, since a script may have put something else in its place.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidData`] for that, [`ErrorKind::NotFound`] before the start, or whatever the disk said.
-pub async fn check(path: &Path) -> io::Result<()> {
+pub async fn open(path: &Path) -> io::Result<OpenLog> {
     let path = path.to_owned();
-    blocking(move || plain_file::open(&path).map(drop)).await
+    blocking(move || {
+        let file = plain_file::open(&path)?;
+        let metadata = file.metadata()?;
+        Ok(OpenLog { size: metadata.len(), modified: metadata.modified()?, file })
+    })
+    .await
+}
+
+impl OpenLog {
+    /// The bytes from `first` on, a piece at a time. A log that was cut meanwhile ends in an error.
+    pub fn read(self, first: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        let file = Arc::new(self.file);
+        stream::try_unfold((first, length), move |(at, left)| {
+            let file = file.clone();
+            async move {
+                if left == 0 {
+                    return Ok(None);
+                }
+                let piece = blocking(move || {
+                    let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(left).unwrap_or(PIECE_BYTES))];
+                    file.read_exact_at(&mut piece, at)?;
+                    Ok(Bytes::from(piece))
+                })
+                .await?;
+                let next = piece.len() as u64;
+                Ok(Some((piece, (at + next, left - next))))
+            }
+        })
+    }
 }
 
 /// Reads at most `bytes_max` bytes. A log that is not there yet is an empty one.

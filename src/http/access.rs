@@ -11,7 +11,7 @@ use poem::Request;
 use poem::http::{Method, header};
 
 use crate::auth::{Auth, Principal, Refusal};
-use crate::domain::token::{Actor, Scope};
+use crate::domain::token::{Actor, Caller, Scope};
 use crate::places::OnReserve;
 use crate::service::Service;
 
@@ -37,46 +37,85 @@ impl Access {
         Self { auth, service, proxies, pace }
     }
 
-    /// Adds to the request who asks.
+    /// Adds to the request who asks, and answers it as far as limits are concerned.
     ///
     /// # Errors
     /// A [`Problem`] that says what is needed.
-    pub fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<(), Problem> {
+    pub fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<Caller, Problem> {
         if request.extensions().get::<OnReserve>().is_some() && !is_for_reserve(request.uri().path()) {
             let detail = "all places for connections are taken, or all that this address may have; close some, or try \
                           again";
             return Err(Problem::new(Code::Unavailable, detail));
         }
+        let address = self.proxies.client_of(request);
         let Some(needed) = needed_scope(request, operation) else {
+            let caller = Actor { token: None, address }.caller();
+            // Who watches over the hub has no pace to keep.
+            if let (Some(pace), None) = (&self.pace, operation) {
+                pace.check(&caller)?;
+            }
             // Nobody in particular; what is for everybody writes nothing in a name.
             request.extensions_mut().insert(self.service.clone());
-            return Ok(());
+            return Ok(caller);
         };
-        let address = self.proxies.client_of(request);
         let identified = self.identify(request, operation).map_err(challenge);
         // Whoever is refused asks, too.
         let token = identified.as_ref().ok().and_then(|principal| principal.name.clone());
         let actor = Actor { token, address };
+        let caller = actor.caller();
         if let Some(pace) = &self.pace {
-            pace.check(&actor.caller())?;
+            pace.check(&caller)?;
         }
         let principal = identified?;
         require(&principal, needed)?;
         request.extensions_mut().insert(self.service.by(actor));
         request.extensions_mut().insert(principal);
-        Ok(())
+        Ok(caller)
     }
 
-    fn identify(&self, request: &Request, operation: Option<&Operation>) -> Result<Principal, Refusal> {
+    fn identify(&self, request: &mut Request, operation: Option<&Operation>) -> Result<Principal, Refusal> {
         let shown = request.headers().contains_key(header::AUTHORIZATION);
-        if !shown && let Some(ticket) = ticket(request, operation) {
-            return self.auth.redeem(&ticket);
+        // A password for a proxy in front says nothing here: the ticket does.
+        if (!shown || is_basic(request))
+            && let Some(ticket) = ticket(request, operation)
+        {
+            let principal = self.auth.holder_of(&ticket)?;
+            request.extensions_mut().insert(ShownTicket(ticket));
+            return Ok(principal);
         }
         match (shown, bearer(request)) {
             (true, None) if self.auth.asks() => Err(Refusal::Unknown),
             (_, secret) => self.auth.identify(secret),
         }
     }
+}
+
+/// The ticket that a request was let in by; not used up yet.
+#[derive(Clone)]
+struct ShownTicket(String);
+
+/// A request for a head alone; the framework hands it to handlers as GET.
+#[derive(Clone)]
+pub struct HeadOnly;
+
+/// Uses up the ticket that a request was let in by, if it was. To be called by whoever opens a stream, last of all: a
+/// ticket is good for one stream, not for one attempt.
+///
+/// # Errors
+/// A [`Problem`] when another request was faster.
+pub fn use_up_ticket(request: &Request, auth: &Auth) -> Result<(), Problem> {
+    match request.extensions().get::<ShownTicket>() {
+        // A head opens nothing.
+        Some(ShownTicket(ticket)) if request.extensions().get::<HeadOnly>().is_none() => {
+            auth.redeem(ticket).map(drop).map_err(challenge)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_basic(request: &Request) -> bool {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+    headers.all(|value| value.as_bytes().get(..6).is_some_and(|it| it.eq_ignore_ascii_case(b"basic ")))
 }
 
 /// What operators look at, and their monitoring. A stream says for itself that it cannot be had: a browser that is
@@ -151,9 +190,7 @@ fn bearer(request: &Request) -> Option<&str> {
 
 /// The ticket in the query of an operation that takes one.
 fn ticket(request: &Request, operation: Option<&Operation>) -> Option<String> {
-    if !operation?.query.contains(&TICKET) {
-        return None;
-    }
+    operation?.parameter(TICKET)?;
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.uri().query()?).ok()?;
     pairs.into_iter().find(|(name, _)| name == TICKET).map(|(_, ticket)| ticket)
 }

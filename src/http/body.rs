@@ -99,7 +99,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
         if !inner.is_data() {
             return Problem::new(Code::InvalidJson, format!("the body is not JSON: {inner}"));
         }
-        let words = without_position(&inner).replace("a sequence", "a list").replace("a map", "an object");
+        let words = in_plain_words(&without_position(&inner));
         let about = |field: &str, words: &str| {
             Problem::new(Code::InvalidField, format!("{field}: {words}")).with_field(field)
         };
@@ -122,6 +122,27 @@ fn without_position(error: &serde_json::Error) -> String {
     }
 }
 
+/// serde speaks of Rust's types; clients know JSON's.
+fn in_plain_words(words: &str) -> String {
+    let words = words.replace("a sequence", "a list").replace("a map", "an object");
+    let Some((before, expected)) = words.rsplit_once(", expected ") else {
+        return words;
+    };
+    let plain = match expected {
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => {
+            "a whole number"
+        }
+        "f32" | "f64" => "a number",
+        "a boolean" | "bool" => "true or false",
+        other if other.starts_with("struct ") => "an object",
+        other if other.starts_with("enum ") || other.starts_with("variant ") => {
+            "one of the words that there are"
+        }
+        other => other,
+    };
+    format!("{before}, expected {plain}")
+}
+
 impl<T: Serialize + Send> IntoResponse for Body<T> {
     fn into_response(self) -> Response {
         let bytes = serde_json::to_vec(&self.0).expect("API types have string keys and no fallible parts");
@@ -132,6 +153,21 @@ impl<T: Serialize + Send> IntoResponse for Body<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_type_of_rust_is_named() {
+        for (words, plain) in [
+            (
+                "invalid type: floating point `5.0`, expected u32",
+                "invalid type: floating point `5.0`, expected a whole number",
+            ),
+            ("invalid type: map, expected f64", "invalid type: map, expected a number"),
+            ("invalid type: null, expected struct TaskDraft", "invalid type: null, expected an object"),
+            ("unknown field `x`, expected one of `a`, `b`", "unknown field `x`, expected one of `a`, `b`"),
+        ] {
+            assert_eq!(in_plain_words(words), plain);
+        }
+    }
 
     #[test]
     fn json_goes_by_several_names() {

@@ -7,20 +7,42 @@ use poem::Request;
 use poem::http::{HeaderValue, Method, header};
 use serde_json::{Map, Value};
 
+use super::problem::{Code, Problem};
+
 const PATH: &str = "/api/tasks/status/";
 const PARAMETERS: [&str; 4] = ["new_status", "priority", "assignee", "artifacts"];
 
 /// Turns what an older client sends into what the operation reads.
-pub fn adapt(request: &mut Request) {
-    if request.method() == Method::PUT
-        && request.uri().path().starts_with(PATH)
-        && request.content_type().is_none()
-        && let Some(report) = report(request.uri().query().unwrap_or_default())
-    {
-        let json = HeaderValue::from_static("application/json");
-        request.headers_mut().insert(header::CONTENT_TYPE, json);
-        request.set_body(report);
+///
+/// # Errors
+/// A [`Problem`] when the body is neither an object nor a list of artifacts.
+pub async fn adapt(request: &mut Request) -> Result<(), Problem> {
+    if request.method() != Method::PUT || !request.uri().path().starts_with(PATH) {
+        return Ok(());
     }
+    let Some(mut report) = report(request.uri().query().unwrap_or_default()) else {
+        return Ok(());
+    };
+    // Read already, within its limits.
+    let body = request.take_body().into_vec().await.map_err(|_| Problem::internal())?;
+    if !body.trim_ascii().is_empty() {
+        let given = serde_json::from_slice::<Value>(&body);
+        match given
+            .map_err(|error| Problem::new(Code::InvalidJson, format!("the body is not JSON: {error}")))?
+        {
+            Value::Null => {}
+            Value::Array(artifacts) => drop(report.insert("artifacts".to_owned(), Value::Array(artifacts))),
+            Value::Object(fields) => report.extend(fields),
+            _ => {
+                let detail = "the body is neither an object nor a list of artifacts; send one of these";
+                return Err(Problem::new(Code::InvalidField, detail));
+            }
+        }
+    }
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(header::CONTENT_TYPE, json);
+    request.set_body(Value::Object(report).to_string());
+    Ok(())
 }
 
 /// Whether `name` is one of the parameters that only older clients send.
@@ -28,8 +50,8 @@ pub fn is_known(path: &str, name: &str) -> bool {
     path.starts_with(PATH) && PARAMETERS.contains(&name)
 }
 
-/// The report in a query, as JSON; `None` when there is none.
-fn report(query: &str) -> Option<String> {
+/// The report in a query; `None` when there is none.
+fn report(query: &str) -> Option<Map<String, Value>> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
     let mut report = Map::new();
     for (name, value) in pairs {
@@ -39,13 +61,19 @@ fn report(query: &str) -> Option<String> {
             }
             "artifacts" => {
                 let list = report.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-                let paths = value.split(',').map(|path| Value::String(path.to_owned()));
-                list.as_array_mut()?.extend(paths);
+                // A list in JSON is one, too: that is what the first system's generated clients send.
+                match serde_json::from_str::<Vec<Value>>(&value) {
+                    Ok(paths) => list.as_array_mut()?.extend(paths),
+                    Err(_) => {
+                        let paths = value.split(',').map(|path| Value::String(path.to_owned()));
+                        list.as_array_mut()?.extend(paths);
+                    }
+                }
             }
             _ => {}
         }
     }
-    report.contains_key("new_status").then(|| Value::Object(report).to_string())
+    report.contains_key("new_status").then_some(report)
 }
 
 #[cfg(test)]
@@ -54,9 +82,14 @@ mod tests {
 
     #[test]
     fn a_query_becomes_the_documented_body() {
+        let report = |query: &str| report(query).map(|report| Value::Object(report).to_string());
         assert_eq!(
             report("new_status=done&priority=high&artifacts=a.txt,b%20c&artifacts=d&x=1").as_deref(),
             Some(r#"{"new_status":"done","priority":"high","artifacts":["a.txt","b c","d"]}"#)
+        );
+        assert_eq!(
+            report("new_status=done&artifacts=%5B%22a.txt%22%2C%22b%2Cc%22%5D").as_deref(),
+            Some(r#"{"new_status":"done","artifacts":["a.txt","b,c"]}"#)
         );
         assert_eq!(report("priority=high"), None);
     }

@@ -26,14 +26,15 @@ use crate::peer::Fate;
 use crate::places::OnReserve;
 use crate::service::Service;
 
+use super::accept::wants_ndjson;
 use super::body::Body;
 use super::list::List;
 use super::problem::problems::{BODY, GONE, NONE};
 use super::problem::{Code, Problem, Problems};
 use super::schema::Event;
 use super::standing::EventStatus;
-use super::stream::{StreamReply, accepts_ndjson};
-use super::{Rooms, Tags};
+use super::stream::StreamReply;
+use super::{Rooms, Tags, access};
 
 #[derive(Debug)]
 pub struct EventApi;
@@ -211,7 +212,7 @@ impl EventApi {
         #[oai(name = "ticket")]
         _ticket: Query<Option<String>>,
     ) -> Result<StreamReply<Event>, Problems<NONE>> {
-        let format = match (accepts_ndjson(request), named.0) {
+        let format = match (wants_ndjson(request), named.0) {
             (true, _) => Format::Ndjson,
             (false, true) => Format::NamedSse,
             (false, false) => Format::Sse,
@@ -239,6 +240,7 @@ impl EventApi {
         }
         let actor = service.actor();
         let place = super::stream::place(&rooms.places, actor)?;
+        access::use_up_ticket(request, &rooms.auth)?;
         let (ip, gone) = (actor.address, principal.gone.clone());
         let peer = Peer {
             ip,

@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Route};
-use tokio::sync::Semaphore;
 
 use crate::config::ServerConfig;
 
-use super::access::Access;
+use super::access::{Access, HeadOnly};
+use super::budget::Budget;
 use super::forwarded::Proxies;
 use super::guard::Allowed;
 use super::intake::BodyLimits;
 use super::operation::Operation;
 use super::pace::Pace;
 use super::problem::Problem;
-use super::{Rooms, compat, cors, guard, intake, operation, pages, parameters, path, spec};
+use super::{Rooms, compat, cors, guard, intake, operation, pages, parameters, path, precondition, spec};
 
 pub struct Front {
     allowed: Allowed,
@@ -40,8 +40,7 @@ impl Front {
             access: Access::new(rooms.auth.clone(), rooms.service.clone(), proxies, pace),
             limits: BodyLimits {
                 bytes_max: config.body_bytes_max,
-                // One body at least must fit.
-                bodies: Semaphore::new(config.bodies_bytes_max.max(config.body_bytes_max) as usize),
+                bodies: Budget::new(config.bodies_bytes_max, config.body_bytes_max),
                 time_max: Duration::from_secs(config.request_seconds_max),
             },
             rooms: Arc::new(rooms),
@@ -76,22 +75,34 @@ impl Front {
         if let Err(problem) = self.admit(&mut request, operation).await {
             return problem.into_response();
         }
+        if request.method() == Method::HEAD {
+            request.extensions_mut().insert(HeadOnly);
+        }
+        let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
+        let known = is_safe.then(|| super::header_list(&request, "If-None-Match")).flatten();
         let answer = match template {
             Some(_) => self.api.call(request).await,
             None => self.pages.call(request).await,
         };
-        answer.unwrap_or_else(|error| Problem::of_framework(error, &path))
+        let answer = answer.unwrap_or_else(|error| Problem::of_framework(error, &path));
+        match known {
+            Some(known) => precondition::spare(&known, answer),
+            None => answer,
+        }
     }
 
     /// Makes a request one that a handler may see.
     async fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<(), Problem> {
-        self.access.admit(request, operation)?;
+        let caller = self.access.admit(request, operation)?;
         match operation {
-            Some(operation) if !operation.takes_body => intake::pass_over_body(request)?,
-            _ => intake::read_body(request, &self.limits).await?,
+            Some(operation) if operation.takes_body => {
+                intake::read_body(request, caller, &self.limits).await?;
+            }
+            // A page and what is not there take none either.
+            _ => intake::pass_over_body(request)?,
         }
-        compat::adapt(request);
-        parameters::refuse_unknown(request, operation)?;
+        parameters::check(request, operation)?;
+        compat::adapt(request).await?;
         request.extensions_mut().insert(self.rooms.clone());
         Ok(())
     }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use poem::Request;
 use poem::http::header;
-use tokio::sync::Semaphore;
+
+use crate::domain::token::Caller;
 
 use super::body::is_json;
+use super::budget::{Budget, Held};
 use super::problem::{Code, Problem};
 
 /// A client that sends more than allowed is read on for this many times the limit before it is cut off, so
@@ -18,8 +20,8 @@ const DRAIN_FACTOR: u64 = 16;
 #[derive(Debug)]
 pub struct BodyLimits {
     pub bytes_max: u32,
-    /// Bytes of bodies that may be in memory at once.
-    pub bodies: Semaphore,
+    /// Bytes of bodies that may be in memory at once, of all clients and of each.
+    pub bodies: Budget<Caller>,
     pub time_max: Duration,
 }
 
@@ -27,10 +29,11 @@ pub struct BodyLimits {
 ///
 /// # Errors
 /// A [`Problem`] when it is too large, too slow, or no JSON.
-pub async fn read_body(request: &mut Request, limits: &BodyLimits) -> Result<(), Problem> {
+pub async fn read_body(request: &mut Request, caller: Caller, limits: &BodyLimits) -> Result<(), Problem> {
     if is_bodiless(request) {
         return Ok(());
     }
+    refuse_encoded(request)?;
     let declared = declared_length(request);
     // A client that waits to be invited, or would send on and on, is told before it sends.
     let waits = request.headers().contains_key(header::EXPECT);
@@ -42,7 +45,7 @@ pub async fn read_body(request: &mut Request, limits: &BodyLimits) -> Result<(),
     let seconds = limits.time_max.as_secs();
     let late = || Problem::new(Code::RequestTimeout, format!("the body did not arrive within {seconds} s"));
     let body = request.take_body();
-    let reading = tokio::time::timeout(limits.time_max, collect(body, limits));
+    let reading = tokio::time::timeout(limits.time_max, collect(body, limits.bodies.of(caller), limits));
     let bytes = reading.await.map_err(|_| late())??;
     if !bytes.is_empty() && !request.content_type().is_some_and(is_json) {
         return Err(not_json());
@@ -63,6 +66,19 @@ pub fn pass_over_body(request: &mut Request) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Bodies come as they are. RFC 9110, section 12.5.3, has the answer say so.
+fn refuse_encoded(request: &Request) -> Result<(), Problem> {
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    match codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        true => Ok(()),
+        false => {
+            let detail = "the body is compressed; send it as it is, without `Content-Encoding`";
+            let problem = Problem::new(Code::UnsupportedMediaType, detail);
+            Err(problem.with_header(header::ACCEPT_ENCODING, "identity".to_owned()))
+        }
+    }
+}
+
 fn not_json() -> Problem {
     let detail = "send the body as JSON, with the header `Content-Type: application/json`";
     Problem::new(Code::UnsupportedMediaType, detail)
@@ -77,24 +93,18 @@ fn too_large(limits: &BodyLimits) -> Problem {
     Problem::new(Code::BodyTooLarge, detail)
 }
 
-async fn collect(body: poem::Body, limits: &BodyLimits) -> Result<Vec<u8>, Problem> {
+async fn collect(body: poem::Body, mut held: Held<Caller>, limits: &BodyLimits) -> Result<Vec<u8>, Problem> {
     let bytes_max = u64::from(limits.bytes_max);
     let mut chunks = body.into_bytes_stream();
     let mut bytes = Vec::new();
-    // Bodies share a budget, and each has of it what has arrived: to announce one costs the others nothing.
-    let mut budget = None;
+    // Of the budget each body has what has arrived: to announce one costs the others nothing.
     let mut seen = 0;
     while let Some(chunk) = chunks.next().await {
         let chunk =
             chunk.map_err(|_| Problem::new(Code::InvalidJson, "the body broke off; send it again"))?;
         seen += chunk.len() as u64;
         if seen <= bytes_max {
-            let more =
-                limits.bodies.acquire_many(chunk.len() as u32).await.expect("the budget is never closed");
-            match &mut budget {
-                None => budget = Some(more),
-                Some(budget) => budget.merge(more),
-            }
+            held.add(chunk.len() as u32).await;
             bytes.extend_from_slice(&chunk);
         } else if seen > bytes_max * DRAIN_FACTOR {
             break;

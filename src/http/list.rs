@@ -9,7 +9,8 @@ use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 /// Most values in one list: what a filter compares with for every event.
 const VALUES_MAX: usize = 100;
 
-/// The values of a parameter; absent and empty are the same.
+/// The values of a parameter, without the spaces around them. An empty value is refused: passed over, it would answer
+/// everything.
 #[derive(Debug, Clone)]
 pub struct List<T>(pub Vec<T>);
 
@@ -57,8 +58,13 @@ impl<T: Type + FromStr<Err = String>> ParseFromParameter for List<T> {
     fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(texts: I) -> ParseResult<Self> {
         let mut values = Vec::new();
         for text in texts {
-            // Named in full: poem-openapi gives strings an `is_empty` of its own, which says no.
-            for part in text.as_ref().split(',').filter(|part| !str::is_empty(part)) {
+            for part in text.as_ref().split(',').map(str::trim) {
+                // Named in full: poem-openapi gives strings an `is_empty` of its own, which says no.
+                if str::is_empty(part) {
+                    return Err(ParseError::custom(
+                        "has an empty value; leave the parameter out to filter nothing",
+                    ));
+                }
                 values.push(part.parse().map_err(ParseError::<Self>::custom)?);
             }
         }
@@ -79,8 +85,9 @@ mod tests {
         let parse = |texts: &[&str]| List::<Status>::parse_from_parameters(texts).map(|it| it.0);
         let both = vec![Status::Todo, Status::Done];
         assert_eq!(parse(&["todo,done"]).ok(), Some(both.clone()));
-        assert_eq!(parse(&["todo", "done,"]).ok(), Some(both));
-        assert_eq!(parse(&[""]).ok(), Some(vec![]));
-        assert!(parse(&["todo,nope"]).is_err());
+        assert_eq!(parse(&["todo", " done "]).ok(), Some(both));
+        for odd in ["", " ", ",", "todo,", "todo,,done", "todo,nope"] {
+            assert!(parse(&[odd]).is_err(), "{odd:?}");
+        }
     }
 }

@@ -4,10 +4,9 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use poem::error::StaticFileError;
-use poem::http::{HeaderValue, header};
-use poem::web::{Data, StaticFileRequest, StaticFileResponse};
-use poem::{FromRequest, IntoResponse, Request, RequestBody};
+use poem::Request;
+use poem::http::header;
+use poem::web::Data;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
@@ -21,13 +20,15 @@ use crate::executor::logs::{self, From};
 use crate::executor::{Admission, LogStart};
 use crate::service::{Service, ServiceError};
 
+use super::accept::wants_ndjson;
 use super::body::Body;
 use super::problem::problems::{NOT_FOUND, PRECONDITION_FAILED, RANGE};
 use super::problem::{Code, Problem, Problems};
+use super::range::{self, Wanted};
 use super::raw_log::RawLog;
 use super::schema::LogEvent;
-use super::stream::{StreamReply, accepts_ndjson};
-use super::{Rooms, Tags};
+use super::stream::StreamReply;
+use super::{Rooms, Tags, access, precondition};
 
 /// Bytes of a log in one JSON page.
 const PAGE_BYTES_MAX: usize = 1 << 20;
@@ -104,7 +105,7 @@ impl LogApi {
     /// Download the log of an execution
     ///
     /// The bytes as they were written, whatever they are; `text/plain` is what they mostly are. Understands `Range` (RFC
-    /// 9110), so that a download can go on where it broke off, and conditions by `ETag` and time: `If-Match`,
+    /// 9110), so that a download can go on where it broke off, and conditions by `ETag` and time: `If-Range`, `If-Match`,
     /// `If-Unmodified-Since` (412), `If-None-Match`, `If-Modified-Since` (304). While the execution runs its log grows, and
     /// with it its `ETag`.
     #[oai(path = "/api/exec/:task_id/logs/raw", method = "get", operation_id = "downloadExecutionLog")]
@@ -118,48 +119,44 @@ impl LogApi {
         task_id: Path<TaskId>,
         /// The id of one of the task's executions; without it: the latest.
         execution_id: Query<Option<ExecutionId>>,
-        /// Which bytes, such as `bytes=4096-`; of several ranges the first is answered, and what is no range of bytes is
-        /// passed over.
+        /// Which bytes, such as `bytes=4096-`; of several ranges the first one that there is is answered, and what is no range
+        /// of bytes is passed over.
         #[oai(name = "Range")]
         _range: Header<Option<String>>,
+        /// The `ETag` of what you have a part of: when the log is another by now, the answer is all of it (200).
+        #[oai(name = "If-Range")]
+        _if_range: Header<Option<String>>,
         /// The `ETag` of what you have: with nothing new the answer is 304, without a body.
         #[oai(name = "If-None-Match")]
         _if_none_match: Header<Option<String>>,
     ) -> Result<RawLog, Problems<{ NOT_FOUND | PRECONDITION_FAILED | RANGE }>> {
         let execution = service.execution_of(task_id.0, execution_id.0).await?;
-        let path = log_path(&rooms.data_dir, &execution);
-        let wanted = StaticFileRequest::from_request(request, &mut RequestBody::default())
-            .await
-            .map_err(|_| Problem::internal())?;
-        match logs::check(&path).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(unreadable(error).into()),
-            _ => {}
-        }
-        let file = rooms.log_places.take(Some(service.actor().caller())).map_err(|_| {
+        let place = rooms.log_places.take(Some(service.actor().caller())).map_err(|_| {
             let detail = "as many logs are being read as there is room for; try again, or raise the hub's limit on open files";
             Problem::new(Code::Unavailable, detail)
         })?;
-        let mut response = match wanted.create_response(&path, false, false) {
-            // The framework answers a part without a byte; RFC 9110, section 14.1.2, has none.
-            Ok(StaticFileResponse::Ok { content_range: Some((range, size)), .. }) if range.is_empty() => {
-                return Err(beyond(size).into());
-            }
-            Ok(reply) => reply.with_content_type("text/plain; charset=utf-8").into_response(),
+        let path = log_path(&rooms.data_dir, &execution);
+        let log = logs::open(&path).await.map_err(|error| match error.kind() {
             // It is made when the execution starts.
-            Err(StaticFileError::NotFound) => {
-                let detail = "the execution has no log yet; wait for `started`";
-                return Err(Problem::new(Code::ExecutionNotFound, detail).into());
+            ErrorKind::NotFound => {
+                Problem::new(Code::ExecutionNotFound, "the execution has no log yet; wait for `started`")
             }
-            Err(StaticFileError::RangeNotSatisfiable { size }) => return Err(beyond(size).into()),
-            Err(StaticFileError::PreconditionFailed) => {
-                let detail = "the log is not, or no longer, the one that the condition names; get it again";
-                return Err(Problem::new(Code::VersionMismatch, detail).into());
-            }
-            Err(StaticFileError::Io(error)) => return Err(unreadable(error).into()),
-            Err(error) => return Err(unreadable(std::io::Error::other(error)).into()),
-        };
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Ok(RawLog::new(response, file))
+            _ => unreadable(error),
+        })?;
+        // A log only grows, so its execution and its size name its bytes.
+        let tag = format!("{}-{}", execution.id, log.size);
+        if precondition::is_another(request, &tag, log.modified) {
+            let detail = "the log is not, or no longer, the one that the condition names; get it again";
+            return Err(Problem::new(Code::VersionMismatch, detail).into());
+        }
+        let tag = format!("\"{tag}\"");
+        if precondition::is_unmodified(request, log.modified) {
+            return Ok(RawLog::unchanged(&log, &tag));
+        }
+        match range::wanted(request, log.size, &tag) {
+            Wanted::Beyond => Err(beyond(log.size).into()),
+            wanted => Ok(RawLog::new(log, wanted, &tag, place)),
+        }
     }
 
     /// Follow the log of an execution
@@ -223,7 +220,7 @@ impl LogApi {
         #[oai(name = "ticket")]
         _ticket: Query<Option<String>>,
     ) -> Result<StreamReply<LogEvent>, Problems<NOT_FOUND>> {
-        let format = if accepts_ndjson(request) { Format::Ndjson } else { Format::Sse };
+        let format = if wants_ndjson(request) { Format::Ndjson } else { Format::Sse };
         let header = super::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
         let resume = header.or(last_event_id.0.filter(|id| !id.is_empty())).map(|id| id.parse().ok());
         let start = match (resume, offset.0, tail.0) {
@@ -247,6 +244,7 @@ impl LogApi {
         let Ok(file) = rooms.log_places.take(Some(service.actor().caller())) else {
             return Ok(StreamReply::unavailable(format)?);
         };
+        access::use_up_ticket(request, &rooms.auth)?;
         let admission = Admission { gone: principal.gone.clone(), places: [place, file] };
         Ok(match rooms.logs.open(execution, start, format, admission).await {
             Ok(log) => StreamReply::<LogEvent>::of(format, log),
@@ -268,7 +266,10 @@ fn log_path(data_dir: &std::path::Path, execution: &Execution) -> PathBuf {
 }
 
 fn beyond(size: u64) -> Problem {
+    // RFC 9110, section 14.4.
+    let range = format!("bytes */{size}");
     Problem::new(Code::RangeNotSatisfiable, format!("the log has {size} bytes; ask for a range inside it"))
+        .with_header(header::CONTENT_RANGE, range)
 }
 
 fn unreadable(error: std::io::Error) -> Problem {

@@ -4,8 +4,11 @@
 //! case of `service` or a question to `events`, and its answer into a reply; `problem` turns every error into
 //! one form. No status, header or JSON is known outside this room.
 
+mod accept;
 mod access;
+mod authority;
 mod body;
+mod budget;
 mod code;
 mod compat;
 mod cors;
@@ -22,7 +25,9 @@ mod pace;
 mod pages;
 mod parameters;
 mod path;
+mod precondition;
 mod problem;
+mod range;
 mod raw_log;
 mod schema;
 pub mod spec;

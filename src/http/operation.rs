@@ -15,9 +15,21 @@ pub struct Operation {
     method: Method,
     /// What a caller must be allowed; `None`: it is for everybody.
     pub scope: Option<Scope>,
-    /// The names of its query parameters.
-    pub query: Vec<&'static str>,
+    /// Its query parameters.
+    pub query: Vec<Parameter>,
     pub takes_body: bool,
+    /// Whether it makes something, and so takes an `Idempotency-Key`.
+    pub takes_key: bool,
+    /// Whether its answer goes on and on.
+    pub is_stream: bool,
+}
+
+/// A query parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: &'static str,
+    /// Whether it may be given several times.
+    pub is_list: bool,
 }
 
 /// A path with parameters, and the operations there.
@@ -96,14 +108,28 @@ impl Template {
 
 impl Operation {
     fn of(method: &str, described: &'static Value) -> Option<Self> {
-        let parameters = described["parameters"].as_array().into_iter().flatten();
-        let in_query = parameters.filter(|parameter| parameter["in"] == "query");
+        let parameters = || described["parameters"].as_array().into_iter().flatten();
+        let query = parameters().filter(|parameter| parameter["in"] == "query").filter_map(|parameter| {
+            Some(Parameter {
+                name: parameter["name"].as_str()?,
+                is_list: parameter["schema"]["type"] == "array",
+            })
+        });
+        let is_key =
+            |parameter: &Value| parameter["in"] == "header" && parameter["name"] == "Idempotency-Key";
         Some(Self {
             method: method.to_uppercase().parse().ok()?,
             scope: described[spec::REQUIRED_SCOPE].as_str().and_then(|scope| scope.parse().ok()),
             takes_body: described.get("requestBody").is_some(),
-            query: in_query.filter_map(|parameter| parameter["name"].as_str()).collect(),
+            takes_key: parameters().any(is_key),
+            is_stream: described["responses"]["200"]["content"].get("text/event-stream").is_some(),
+            query: query.collect(),
         })
+    }
+
+    /// The query parameter of this name.
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.query.iter().find(|parameter| parameter.name == name)
     }
 }
 

@@ -7,7 +7,7 @@ use poem::endpoint::make_sync;
 use poem::http::{HeaderValue, header};
 use poem::{Endpoint, Response, Route, get};
 
-use super::spec;
+use super::{precondition, spec};
 
 /// Nothing inline, nothing from elsewhere, in nobody's frame.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -99,9 +99,11 @@ static JSON: LazyLock<String> = LazyLock::new(spec::json);
 static YAML: LazyLock<String> = LazyLock::new(spec::yaml);
 
 fn text_page(kind: &'static str, text: &'static str, policy: Option<&'static str>) -> impl Endpoint {
+    let tag = precondition::tag_of(text.as_bytes());
     make_sync(move |_| {
         let mut response = Response::builder().content_type(kind).body(text);
         let headers = response.headers_mut();
+        headers.insert(header::ETAG, tag.clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if let Some(policy) = policy {
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));

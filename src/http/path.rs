@@ -1,15 +1,16 @@
-//! Paths as people write them: a slash too many does not make another place.
+//! Paths as people write them: a slash too many does not make another place, nor does a letter that is encoded.
 
 use poem::Request;
 use poem::http::Uri;
 use poem::http::uri::PathAndQuery;
 
-/// Takes out double slashes and one at the end.
+/// Takes out double slashes and one at the end, and decodes what need not be encoded (RFC 3986, section 6.2.2.2).
 pub fn normalize(request: &mut Request) {
     let path = request.uri().path();
-    if !path.contains("//") && (path == "/" || !path.ends_with('/')) {
+    if !path.contains("//") && (path == "/" || !path.ends_with('/')) && !path.contains('%') {
         return;
     }
+    let path = decoded(path);
     let mut plain: String =
         path.split('/').filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect();
     if plain.is_empty() {
@@ -27,6 +28,28 @@ pub fn normalize(request: &mut Request) {
     }
 }
 
+/// Letters, digits and `-._~` as themselves; all else stays encoded.
+fn decoded(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        plain.push_str(before);
+        let byte = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let unreserved = byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte));
+        match unreserved {
+            Some(byte) => {
+                plain.push(char::from(byte));
+                rest = &after[2..];
+            }
+            None => {
+                plain.push('%');
+                rest = after;
+            }
+        }
+    }
+    plain + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +63,9 @@ mod tests {
             ("/api/tasks/", "/api/tasks"),
             ("//api///tasks//?q=//", "/api/tasks?q=//"),
             ("http://localhost/health/", "http://localhost/health"),
+            ("/api/%74asks/%2D", "/api/tasks/-"),
+            ("/api/%2Ftasks%2f", "/api/%2Ftasks%2f"),
+            ("/%ff%", "/%ff%"),
         ] {
             let mut request = Request::builder().uri(written.parse().expect("a URI")).finish();
             normalize(&mut request);

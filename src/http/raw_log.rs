@@ -1,6 +1,8 @@
 //! The bytes of a log as an answer, whole or in part.
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
+use poem::http::{StatusCode, header};
+use poem::web::headers::LastModified;
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
@@ -8,21 +10,51 @@ use poem_openapi::registry::{
 };
 
 use crate::domain::token::Caller;
+use crate::executor::logs::OpenLog;
 use crate::places::Place;
+
+use super::range::Wanted;
 
 /// The bytes of a log.
 #[derive(Debug)]
 pub struct RawLog(Response);
 
 impl RawLog {
-    /// `response` holds the log's file open, for which its client has a place until it has read all of it.
-    pub fn new(mut response: Response, place: Place<Caller>) -> Self {
-        let bytes = response.take_body().into_bytes_stream();
-        let held = bytes.map_err(std::io::Error::other).inspect(move |_| {
+    /// All of `log`, or the part that is wanted. Its client has a place until it has read that.
+    pub fn new(log: OpenLog, wanted: Wanted, tag: &str, place: Place<Caller>) -> Self {
+        let (size, modified) = (log.size, log.modified);
+        let (first, length, range) = match wanted {
+            Wanted::Part(first, last) => {
+                (first, last - first + 1, Some(format!("bytes {first}-{last}/{size}")))
+            }
+            Wanted::Whole | Wanted::Beyond => (0, size, None),
+        };
+        let bytes = log.read(first, length).inspect(move |_| {
             let _ = &place;
         });
-        response.set_body(Body::from_bytes_stream(held));
-        Self(response)
+        let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        let mut response = Response::builder()
+            .status(status)
+            .content_type("text/plain; charset=utf-8")
+            .header(header::CONTENT_LENGTH, length)
+            .header(header::ETAG, tag)
+            .header(header::ACCEPT_RANGES, "bytes")
+            .header(header::CACHE_CONTROL, "no-cache")
+            .typed_header(LastModified::from(modified));
+        if let Some(range) = range {
+            response = response.header(header::CONTENT_RANGE, range);
+        }
+        Self(response.body(Body::from_bytes_stream(bytes)))
+    }
+
+    /// For a client that has it already.
+    pub fn unchanged(log: &OpenLog, tag: &str) -> Self {
+        let response = Response::builder()
+            .status(StatusCode::NOT_MODIFIED)
+            .header(header::ETAG, tag)
+            .header(header::CACHE_CONTROL, "no-cache")
+            .typed_header(LastModified::from(log.modified));
+        Self(response.finish())
     }
 }
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use poem::http::{HeaderValue, header};
-use poem::{Body as PoemBody, IntoResponse, Request, Response};
+use poem::{Body as PoemBody, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 
@@ -98,18 +98,6 @@ impl StreamReply<LogEvent> {
         let next = async |mut log: LogStream| Some((Ok::<_, Infallible>(log.next().await?), log));
         Self::of_chunks(format, stream::unfold(log, next))
     }
-}
-
-/// Whether a client asks for lines of JSON rather than server-sent events.
-pub fn accepts_ndjson(request: &Request) -> bool {
-    request
-        .headers()
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|range| range.split(';').map(str::trim))
-        .any(|mut range| range.next() == Some("application/x-ndjson") && !range.any(|it| it == "q=0"))
 }
 
 /// A place for another stream of this client.

@@ -14,12 +14,13 @@ use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use crate::domain::task::{Priority, Status, StatusUpdate, Task, TaskDraft, TaskPatch};
 use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
-use crate::service::{IdempotencyKey, Precondition, Service, TaskPage};
+use crate::service::{IdempotencyKey, Service, TaskPage};
 
 use super::Tags;
 use super::access;
 use super::body::Body;
 use super::list::List;
+use super::precondition;
 use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, PRECONDITION_FAILED, UNPROCESSABLE};
 use super::problem::{Code, Problem, Problems};
 
@@ -210,6 +211,9 @@ impl TaskApi {
         service: Data<&Service>,
         /// The id of the task.
         task_id: Path<TaskId>,
+        /// The `ETag` of what you have: with nothing new the answer is 304, without a body.
+        #[oai(name = "If-None-Match")]
+        _if_none_match: Header<Option<String>>,
     ) -> Result<TaskReply, Problems<NOT_FOUND>> {
         Ok(reply(service.task(task_id.0).await?))
     }
@@ -240,7 +244,7 @@ impl TaskApi {
         if !body.0.script.is_undefined() {
             access::require(&principal, Scope::Exec)?;
         }
-        let expected = precondition(super::header_list(request, "If-Match").as_deref());
+        let expected = precondition::of(request);
         Ok(reply(service.update_task(task_id.0, body.0, expected).await?))
     }
 
@@ -248,10 +252,13 @@ impl TaskApi {
     ///
     /// Emits `task_deleted`. Refused while an execution of the task is queued or running (409): stop it first. The history
     /// of its executions, their logs and the events about it stay as long as all others.
+    ///
+    /// To delete a task that has a `script` needs the scope `exec`, as any change of a script does.
     #[oai(path = "/api/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
     async fn delete(
         &self,
         service: Data<&Service>,
+        principal: Data<&Principal>,
         request: &Request,
         /// The id of the task.
         task_id: Path<TaskId>,
@@ -259,8 +266,9 @@ impl TaskApi {
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
     ) -> Result<TaskDeletedReply, Problems<{ NOT_FOUND | CONFLICT | PRECONDITION_FAILED }>> {
-        let expected = precondition(super::header_list(request, "If-Match").as_deref());
-        service.delete_task(task_id.0, expected).await?;
+        let expected = precondition::of(request);
+        let may_delete_scripts = principal.scope >= Scope::Exec;
+        service.delete_task(task_id.0, expected, may_delete_scripts).await?;
         Ok(TaskDeletedReply::Deleted)
     }
 
@@ -283,7 +291,7 @@ impl TaskApi {
         _if_match: Header<Option<String>>,
         body: Body<StatusUpdate>,
     ) -> Result<TaskReply, Problems<{ NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
-        let expected = precondition(super::header_list(request, "If-Match").as_deref());
+        let expected = precondition::of(request);
         Ok(reply(service.update_task_status(task_id.0, body.0, expected).await?))
     }
 }
@@ -307,19 +315,6 @@ fn reply(task: Task) -> TaskReply {
 
 fn etag(task: &Task) -> String {
     format!("\"{}\"", task.version)
-}
-
-/// Reads `If-Match`. A weak tag never matches (RFC 9110, section 8.8.3.2), nor does one that is not ours.
-fn precondition(if_match: Option<&str>) -> Precondition {
-    match if_match {
-        None => Precondition::Any,
-        Some(tags) if tags.trim() == "*" => Precondition::Any,
-        Some(tags) => Precondition::OneOf(
-            tags.split(',')
-                .filter_map(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok())
-                .collect(),
-        ),
-    }
 }
 
 fn page_key(text: &str, sort: TaskSort, order: SortOrder) -> Result<PageKey, Problem> {
@@ -347,18 +342,4 @@ fn next_link(query: &TaskQuery, key: &PageKey) -> String {
         ("cursor", key.to_string()),
     ];
     super::next_link("/api/tasks", &pairs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn if_match_takes_our_strong_tags_only() {
-        assert_eq!(precondition(None), Precondition::Any);
-        assert_eq!(precondition(Some("*")), Precondition::Any);
-        assert_eq!(precondition(Some("\"3\", \"4\"")), Precondition::OneOf(vec![3, 4]));
-        assert_eq!(precondition(Some("W/\"3\"")), Precondition::OneOf(vec![]));
-        assert_eq!(precondition(Some("3")), Precondition::OneOf(vec![]));
-    }
 }

@@ -11,7 +11,7 @@ mod tasks;
 pub use error::ServiceError;
 pub use executions::{Claimed, Todo};
 pub use retention::EndedExecution;
-pub use tasks::{Created, IdempotencyKey, Precondition, TaskPage};
+pub use tasks::{Created, IdempotencyKey, Precondition, TaskPage, Versions};
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use crate::domain::event::{EventId, NewEvent};
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, TaskQuery};
 use crate::domain::task::{StatusUpdate, Task, TaskDraft, TaskPatch};
+use crate::domain::token::Actor;
 use crate::store::{Tx, View};
 
 use super::{Service, ServiceError};
@@ -15,23 +16,41 @@ use super::{Service, ServiceError};
 /// Longest idempotency key.
 const KEY_BYTES_MAX: usize = 255;
 
-/// What `If-Match` asks for. RFC 9110, section 13.1.1.
+/// What a change depends on: `If-Match` and `If-None-Match`. RFC 9110, sections 13.1.1 and 13.1.2.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Precondition {
-    /// No header, or `*`: any version will do.
-    #[default]
+pub struct Precondition {
+    /// The task must be at one of these.
+    pub if_match: Option<Versions>,
+    /// The task must be at none of these.
+    pub if_none_match: Option<Versions>,
+}
+
+/// The versions that a condition names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Versions {
+    /// `*`: whatever there is.
     Any,
-    /// One of these versions; none at all when the header named only foreign tags.
+    /// None at all when only foreign tags were named.
     OneOf(Vec<i64>),
+}
+
+impl Versions {
+    fn name(&self, version: i64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(versions) => versions.contains(&version),
+        }
+    }
 }
 
 impl Precondition {
     fn check(&self, task: &Task) -> Result<(), ServiceError> {
-        match self {
-            Self::OneOf(versions) if !versions.contains(&task.version) => {
-                Err(ServiceError::VersionMismatch { current: task.version })
-            }
-            _ => Ok(()),
+        let version = task.version;
+        let is_wanted = self.if_match.as_ref().is_none_or(|versions| versions.name(version));
+        let is_unwanted = self.if_none_match.as_ref().is_some_and(|versions| versions.name(version));
+        match is_wanted && !is_unwanted {
+            true => Ok(()),
+            false => Err(ServiceError::VersionMismatch { current: version }),
         }
     }
 }
@@ -40,6 +59,18 @@ impl Precondition {
 /// characters, remembered for 24 hours. After the IETF draft "The Idempotency-Key HTTP Header Field".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The key as its caller's own: another token's is another one. Without tokens everybody is the same caller, from
+    /// whichever address.
+    fn of(self, actor: &Actor) -> String {
+        match &actor.token {
+            // No key holds a line break.
+            Some(token) => format!("{token}\n{}", self.0),
+            None => self.0,
+        }
+    }
+}
 
 impl FromStr for IdempotencyKey {
     type Err = String;
@@ -81,10 +112,11 @@ impl Service {
     ) -> Result<Created, ServiceError> {
         self.store
             .write(move |tx| {
-                let Some(IdempotencyKey(key)) = key else {
+                let Some(key) = key else {
                     let task = create(tx, new)?;
                     return Ok(Created { task, repeated: false });
                 };
+                let key = key.of(tx.actor());
                 let fingerprint = fingerprint(&new);
                 match tx.repetition(&key)? {
                     Some(earlier) if earlier.fingerprint == fingerprint => {
@@ -153,13 +185,21 @@ impl Service {
     }
 
     /// # Errors
-    /// [`ServiceError::NoTask`], [`ServiceError::VersionMismatch`], [`ServiceError::Live`] while it is being
-    /// executed, [`ServiceError::Store`]
-    pub async fn delete_task(&self, id: TaskId, expected: Precondition) -> Result<(), ServiceError> {
+    /// [`ServiceError::NoTask`], [`ServiceError::VersionMismatch`], [`ServiceError::HasScript`] unless scripts may be
+    /// deleted, [`ServiceError::Live`] while it is being executed, [`ServiceError::Store`]
+    pub async fn delete_task(
+        &self,
+        id: TaskId,
+        expected: Precondition,
+        may_delete_scripts: bool,
+    ) -> Result<(), ServiceError> {
         self.store
             .write(move |tx| {
                 let task = load(tx, id)?;
                 expected.check(&task)?;
+                if task.script.is_some() && !may_delete_scripts {
+                    return Err(ServiceError::HasScript);
+                }
                 super::executions::refuse_if_live(tx, id)?;
                 tx.delete_task(id)?;
                 tx.append(&NewEvent::task_deleted(&task))?;

@@ -304,7 +304,11 @@ async fn a_wrong_parameter_is_refused_and_named() {
     let cursor = format!("created_at.asc.1.{NOBODY}");
     for (path, name) in [
         ("/api/tasks?asignee=anna", "asignee"),
-        ("/api/events/stream?taskid=x", "taskid"),
+        ("/api/tasks?limit=1&limit=3", "limit"),
+        ("/api/events?assignee=", "assignee"),
+        ("/api/events/stream?status=", "status"),
+        ("/api/tasks?tag=", "tag"),
+        ("/api/tasks?priority=high,", "priority"),
         ("/health?x", "x"),
         ("/api/tasks?sort=title", "sort"),
         ("/api/tasks?order=up", "order"),

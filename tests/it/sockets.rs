@@ -72,11 +72,15 @@ async fn odd_http_gets_an_answer_or_a_close_and_the_hub_lives_on() {
     let (large, many) = (format!("A: {}\r\n", "x".repeat(100_000)), "A: x\r\n".repeat(20_000));
     let exchanges = [
         ("GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n".to_owned(), "200"),
-        ("GET /health HTTP/1.0\r\n\r\n".to_owned(), "400"),
+        // As older balancers check.
+        ("GET /health HTTP/1.0\r\n\r\n".to_owned(), "200"),
+        ("GET /api/tasks HTTP/1.0\r\n\r\n".to_owned(), "400"),
         (format!("GET http://{address}/health HTTP/1.1\r\nHost: {address}\r\n{close}"), "200"),
         (format!("GET http://evil.example/health HTTP/1.1\r\nHost: evil.example\r\n{close}"), "421"),
-        (format!("GET http://evil.example/health HTTP/1.1\r\nHost: {address}\r\n{close}"), "400"),
-        (format!("GET http://{address}/health HTTP/1.1\r\nHost: evil.example\r\n{close}"), "400"),
+        // The target counts, whatever the header says.
+        (format!("GET http://evil.example/health HTTP/1.1\r\nHost: {address}\r\n{close}"), "421"),
+        (format!("GET http://{address}/health HTTP/1.1\r\nHost: evil.example\r\n{close}"), "200"),
+        (format!("GET http://x@{address}/health HTTP/1.1\r\nHost: {address}\r\n{close}"), "400"),
         (format!("GET /health HTTP/1.1\r\n{close}"), "400"),
         (format!("GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n{close}"), "400"),
         (format!("GET /health HTTP/1.1\r\nHost:\r\n{close}"), "400"),

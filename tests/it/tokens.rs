@@ -320,6 +320,10 @@ async fn every_event_and_the_audit_log_name_who_caused_it() {
     stopper.post(&format!("/api/exec/{id}/stop"), json!({})).await;
     roles.exec.wait_for(&format!("/api/exec/{id}"), |it| it["status"] == "stopped").await;
     let path = format!("/api/tasks/{id}");
+    // It has a script.
+    let refused = roles.write.send(roles.write.request(Method::DELETE, &path)).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (403, &json!("scope_missing")));
+    roles.exec.with_body(Method::PATCH, &path, json!({ "script": null })).await;
     assert_eq!(roles.write.send(roles.write.request(Method::DELETE, &path)).await.status, 204);
 
     let mut told = Vec::new();
@@ -339,6 +343,7 @@ async fn every_event_and_the_audit_log_name_who_caused_it() {
         ("task_updated", "runner"),
         ("started", "runner"),
         ("stopped", "stopper"),
+        ("task_updated", "runner"),
         ("task_deleted", "writer"),
     ];
     assert_eq!(told, expected.map(|(word, actor)| (word.to_owned(), actor.to_owned())));

@@ -44,6 +44,13 @@ pub fn complete(document: &mut Value) {
         guard(operation);
         secure(&method, operation);
         let Some(responses) = operation["responses"].as_object_mut() else { continue };
+        if method == "get"
+            && responses["200"]["headers"].get("ETag").is_some()
+            && !responses.contains_key("304")
+        {
+            let description = "It is still what `If-None-Match` names.";
+            responses.insert("304".to_owned(), json!({ "description": description }));
+        }
         for (status, response) in responses.iter_mut() {
             if let Some((_, name, _)) = PROBLEMS.iter().find(|(known, _, _)| known == status) {
                 *response = json!({ "$ref": format!("#/components/responses/{name}") });
@@ -76,6 +83,7 @@ fn answer(status: &str, words: &str) -> Value {
     let challenge = |required| {
         header("How to show a token (RFC 6750).", required, json!({ "type": "string", "minLength": 1 }))
     };
+    let text = |words: &str| header(words, false, json!({ "type": "string", "minLength": 1 }));
     let seconds = |required| {
         let schema = json!({ "type": "integer", "format": "int32", "minimum": 1 });
         header("How many seconds to wait before asking again.", required, schema)
@@ -83,6 +91,12 @@ fn answer(status: &str, words: &str) -> Value {
     let headers = match status {
         "401" => json!({ "WWW-Authenticate": challenge(true) }),
         "403" => json!({ "WWW-Authenticate": challenge(false) }),
+        "415" => {
+            json!({ "Accept-Encoding": text("`identity`, when the body was compressed (RFC 9110, section 12.5.3).") })
+        }
+        "416" => {
+            json!({ "Content-Range": text("How long it is, as in `bytes */4096` (RFC 9110, section 14.4).") })
+        }
         "429" => json!({ "Retry-After": seconds(true) }),
         // With 503 and 507.
         "5XX" => json!({ "Retry-After": seconds(false) }),

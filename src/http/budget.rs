@@ -1,0 +1,96 @@
+//! Memory that clients share: so much for all of them, and a part of it at most for each, so that one who fills its
+//! share makes only itself wait.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A client may have one in so many of all bytes.
+const SHARES: u32 = 4;
+
+/// Bytes to be handed out.
+#[derive(Debug)]
+pub struct Budget<K: Eq + Hash> {
+    all: Arc<Semaphore>,
+    each_max: u32,
+    /// Of the clients that hold something now.
+    shares: Shares<K>,
+}
+
+type Shares<K> = Arc<Mutex<HashMap<K, Arc<Semaphore>>>>;
+
+/// What one request of a client holds; given back when it is dropped.
+#[derive(Debug)]
+pub struct Held<K: Eq + Hash> {
+    all: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+    permits: Vec<OwnedSemaphorePermit>,
+    place: (K, Shares<K>),
+}
+
+impl<K: Eq + Hash + Clone> Budget<K> {
+    /// `one_max`: the most that one request needs, which always fits.
+    pub fn new(all_max: u32, one_max: u32) -> Self {
+        let all_max = all_max.max(one_max);
+        Self {
+            all: Arc::new(Semaphore::new(all_max as usize)),
+            each_max: (all_max / SHARES).max(one_max),
+            shares: Arc::default(),
+        }
+    }
+
+    /// Nothing yet, for a request of this client.
+    pub fn of(&self, client: K) -> Held<K> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = || Arc::new(Semaphore::new(self.each_max as usize));
+        let own = shares.entry(client.clone()).or_insert_with(full).clone();
+        Held { all: self.all.clone(), own, permits: Vec::new(), place: (client, self.shares.clone()) }
+    }
+}
+
+impl<K: Eq + Hash> Held<K> {
+    /// Waits for so many bytes more.
+    pub async fn add(&mut self, bytes: u32) {
+        // Its own share first: who waits for that keeps nothing from the others.
+        for from in [&self.own, &self.all] {
+            let more = from.clone().acquire_many_owned(bytes).await;
+            self.permits.push(more.expect("the budget is never closed"));
+        }
+    }
+}
+
+impl<K: Eq + Hash> Drop for Held<K> {
+    fn drop(&mut self) {
+        self.permits.clear();
+        let (client, shares) = &self.place;
+        let mut shares = shares.lock().unwrap_or_else(PoisonError::into_inner);
+        // The table's and this one: nobody else of this client is here.
+        if Arc::strong_count(&self.own) <= 2 {
+            shares.remove(client);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_fills_its_share_waits_and_others_do_not() {
+        let budget = Budget::new(100, 10);
+        let mut greedy = budget.of("greedy");
+        greedy.add(25).await;
+        let mut second = budget.of("greedy");
+        assert!(second.add(1).now_or_never().is_none());
+        let mut modest = budget.of("modest");
+        assert!(modest.add(25).now_or_never().is_some());
+        drop(greedy);
+        assert!(second.add(1).now_or_never().is_some());
+        drop((second, modest));
+        assert!(budget.shares.lock().expect("no panic").is_empty());
+    }
+}
