@@ -6,13 +6,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::auth::{Asking, Auth};
 use crate::config::{Config, ServerConfig};
 use crate::events::Events;
-use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions};
+use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions, ShimProgram};
 use crate::http::{self, Rooms};
 use crate::metrics::Metrics;
 use crate::open_files;
@@ -21,6 +23,7 @@ use crate::server::{self, Tls};
 use crate::service::Service;
 use crate::shutdown::Shutdown;
 use crate::store::{Opened, Store};
+use crate::vitals::Vitals;
 
 /// Time between two rounds of folding measurements together.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
@@ -49,6 +52,11 @@ impl App {
             let resolved = root.canonicalize().ok().filter(|root| root.is_dir());
             *root = resolved.with_context(|| format!("--exec-root {} is not a directory", root.display()))?;
         }
+        // Paths in it are handed on as text.
+        if config.data_dir.to_str().is_none() {
+            let name = config.data_dir.display();
+            anyhow::bail!("the name of the data directory {name} is not UTF-8; name another with --data-dir");
+        }
         let open_files_max = open_files::raise();
         let asking = asking(&config.server);
         let asks = match asking {
@@ -70,24 +78,38 @@ impl App {
         let events = Events::new(log, end, data_dir.clone(), &config.events, latency, drain)
             .context("cannot prepare the streams")?;
         let ring = events.clone();
+        // Dropped when the writer's thread ends, however it does.
+        let vital = shutdown.vitals.hold("the store's writer");
         let writer = writer
-            .start(move |committed, more_follow| ring.publish(committed, more_follow))
+            .start(move |committed, more_follow| {
+                let _ = &vital;
+                ring.publish(committed, more_follow);
+            })
             .context("cannot start a thread")?;
         let service = Service::new(store.clone(), &config.executor);
         let auth = Auth::new(asking);
         auth.look(store.token_reader()).await.context("cannot read the tokens")?;
-        shutdown.tasks.spawn(auth.clone().follow(store.token_reader().clone(), shutdown.soft.clone()));
+        let vital = |name, task: BoxFuture<'static, ()>| shutdown.vitals.spawn(&shutdown.tasks, name, task);
+        vital(
+            "the look at the tokens",
+            auth.clone().follow(store.token_reader().clone(), shutdown.soft.clone()).boxed(),
+        );
 
-        events.start(shutdown.hard.clone(), &shutdown.tasks).context("cannot start a thread")?;
-        shutdown.tasks.spawn(expel(auth.departures(), events.clone(), shutdown.clone()));
+        events
+            .start(shutdown.hard.clone(), &shutdown.tasks, &shutdown.vitals)
+            .context("cannot start a thread")?;
+        vital(
+            "the end of revoked streams",
+            expel(auth.departures(), events.clone(), shutdown.clone()).boxed(),
+        );
         let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());
-        shutdown.tasks.spawn(retention);
+        vital("the log's retention", retention.boxed());
 
         let settings = ExecutorSettings {
             data_dir: data_dir.clone(),
             shim_program: match config.executor.shim_program.clone() {
-                Some(program) => program,
-                None => std::env::current_exe().context("cannot find this program")?,
+                Some(program) => program.into(),
+                None => ShimProgram::own().context("cannot find this program")?,
             },
             hub_url: url.clone(),
             open_files_max,
@@ -95,11 +117,12 @@ impl App {
                 days_max: config.store.retain_days_max,
                 period_ms: config.store.retention_period_ms,
             },
+            vitals: shutdown.vitals.clone(),
         };
         let token = shutdown.soft.clone();
         Executor::start(service.clone(), &config.executor, settings, token, &shutdown.tasks)?;
 
-        shutdown.tasks.spawn(fold(metrics.clone(), shutdown.clone()));
+        vital("the metrics", fold(metrics.clone(), shutdown.clone()).boxed());
         let logs = LogStreams::new(service.clone(), data_dir.clone(), &events, shutdown.tasks.clone());
         let sessions = Sessions::new(data_dir.clone(), config.executor.sessions);
         let log_places = open_files::shares().logs;
@@ -114,6 +137,7 @@ impl App {
             // Nobody gets all of them.
             log_places: Places::new(Bounds { all: log_places, each: log_places - log_places / 4 }),
             data_dir: data_dir.clone(),
+            vitals: shutdown.vitals.clone(),
         };
         server::serve(listeners, http::endpoint(rooms, &config.server), tls, &config.server, &shutdown);
         Ok(Self {
@@ -131,6 +155,11 @@ impl App {
     /// The addresses that are listened on.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Whether everything is at work.
+    pub fn vitals(&self) -> &Vitals {
+        &self.shutdown.vitals
     }
 
     /// Says where everything is.

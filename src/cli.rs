@@ -14,6 +14,9 @@ use crate::config::Config;
 use crate::shutdown::Signals;
 use crate::{http, process, telemetry};
 
+/// How long a hub that has to end shows by `/ready` why.
+const FAILURE_SHOWN: Duration = Duration::from_secs(2);
+
 #[derive(Debug, Parser)]
 #[command(
     name = "taskhub",
@@ -71,7 +74,8 @@ fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> anyhow:
     Ok(done?)
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
+fn serve(mut config: Config) -> anyhow::Result<()> {
+    config.executor.adopts_orphans = true;
     telemetry::init(&config.telemetry)?;
     process::protect(config.core_dumps).context("cannot prepare this process")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -80,12 +84,25 @@ fn serve(config: Config) -> anyhow::Result<()> {
         let mut signals = Signals::catch()?;
         let app = App::start(config).await?;
         app.announce();
-        let signal = signals.first().await;
-        tracing::info!(signal, "TaskHub is ending; a second signal cuts it short");
+        // Both only wait.
+        let failure = tokio::select! {
+            signal = signals.first() => {
+                tracing::info!(signal, "TaskHub is ending; a second signal cuts it short");
+                None
+            }
+            part = app.vitals().failed() => {
+                // Whoever asks whether it is ready is told, before it ends.
+                tokio::time::sleep(FAILURE_SHOWN).await;
+                Some(part.to_owned())
+            }
+        };
         // Both only wait. Cutting short loses nothing that was acknowledged: the process just ends.
         tokio::select! {
             () = app.stop() => {}
             second = signals.second() => anyhow::bail!("cut short by {second}"),
+        }
+        if let Some(part) = failure {
+            anyhow::bail!("{part} has ended by a fault; start the hub again");
         }
         tracing::info!("TaskHub has ended");
         Ok(())

@@ -257,6 +257,9 @@ pub struct ExecutorConfig {
     #[arg(long, env = "TASKHUB_LOG_BYTES_MAX", default_value_t = 67_108_864, value_name = "BYTES",
           value_parser = clap::value_parser!(u64).range(65_536..))]
     pub log_bytes_max: u64,
+    /// Take over what a killed shim leaves: for a process that has no children but the executor's
+    #[arg(skip)]
+    pub adopts_orphans: bool,
     /// The program that runs as `PROGRAM shim` beside each script (default: this one)
     #[arg(long, env = "TASKHUB_SHIM_PROGRAM", hide = true)]
     pub shim_program: Option<PathBuf>,

@@ -15,8 +15,8 @@
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`], [`places`], [`process`] and [`telemetry`]
-//! are leaves that everybody may use.
+//! [`config`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`], [`places`], [`process`], [`telemetry`] and
+//! [`vitals`] are leaves that everybody may use.
 
 pub mod app;
 pub mod auth;
@@ -39,3 +39,4 @@ pub mod service;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
+pub mod vitals;

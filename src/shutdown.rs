@@ -6,8 +6,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::vitals::Vitals;
+
 /// The two steps of an end, and everything that must take them. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Shutdown {
     /// Asked to end: streams say goodbye, requests are finished, nothing new is accepted.
     pub soft: CancellationToken,
@@ -15,6 +17,16 @@ pub struct Shutdown {
     pub hard: CancellationToken,
     /// Every task that was spawned.
     pub tasks: TaskTracker,
+    /// What must not end before `soft` is cancelled.
+    pub vitals: Vitals,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        let soft = CancellationToken::new();
+        let vitals = Vitals::new(soft.clone());
+        Self { soft, hard: CancellationToken::new(), tasks: TaskTracker::new(), vitals }
+    }
 }
 
 impl Shutdown {

@@ -114,10 +114,12 @@ pub struct LogEndData {
     pub duration_ms: Option<i64>,
     /// Bytes of the whole log.
     pub size: u64,
+    /// Whether somebody has removed the log, so that nothing of it could be sent.
+    pub log_lost: bool,
 }
 
 impl LogEndData {
-    pub fn of(execution: &Execution, size: u64) -> Self {
+    pub fn of(execution: &Execution, size: u64, is_missing: bool) -> Self {
         Self {
             task_id: execution.task_id,
             execution_id: execution.id,
@@ -126,6 +128,8 @@ impl LogEndData {
             reason: execution.reason.clone(),
             duration_ms: execution.duration_ms(),
             size,
+            // What never started has none to lose.
+            log_lost: is_missing && execution.started_at.is_some(),
         }
     }
 }

@@ -39,6 +39,7 @@ use crate::domain::event::{EventId, LogEnd, StoredEvent};
 use crate::domain::filter::EventFilter;
 use crate::metrics::Latency;
 use crate::store::{Reader, StoreError};
+use crate::vitals::Vitals;
 
 use fanout::Fanout;
 use feed::Next;
@@ -122,10 +123,10 @@ impl Events {
     ///
     /// # Errors
     /// When the system has no thread or descriptor to give.
-    pub fn start(&self, cut_off: CancellationToken, tasks: &TaskTracker) -> io::Result<()> {
-        tasks.spawn(self.clone().keep_alive());
-        tasks.spawn(self.clone().tell_news());
-        self.fanout.start(&self.surroundings(), cut_off, tasks)
+    pub fn start(&self, cut_off: CancellationToken, tasks: &TaskTracker, vitals: &Vitals) -> io::Result<()> {
+        vitals.spawn(tasks, "the keepalives", self.clone().keep_alive());
+        vitals.spawn(tasks, "the waking of streams", self.clone().tell_news());
+        self.fanout.start(&self.surroundings(), cut_off, tasks, vitals)
     }
 
     /// Takes committed events, in order. Called by the store's writer alone. When more is about to follow, a thread that

@@ -4,7 +4,9 @@
 //! default, and unknown ones are ignored.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,33 @@ use crate::domain::id::{ExecutionId, TaskId};
 
 /// Tells a script, and whoever looks for its processes, which execution it belongs to.
 pub(super) const EXECUTION_ID_VARIABLE: &str = "TASKHUB_EXECUTION_ID";
+
+/// Tells them of which data directory, so that a hub on a copy of it leaves them alone.
+pub(super) const DATA_VARIABLE: &str = "TASKHUB_DATA";
+/// Tells a shim from all other processes. No script has it.
+pub(super) const SHIM_VARIABLE: &str = "TASKHUB_SHIM";
+
+/// Which data directory this is, as long as this machine runs: a copy is another one, a moved one is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DataId {
+    device: u64,
+    inode: u64,
+}
+
+impl DataId {
+    /// # Errors
+    /// When there is no such directory.
+    pub fn of(data_dir: &Path) -> io::Result<Self> {
+        let metadata = data_dir.metadata()?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+impl fmt::Display for DataId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}:{:x}", self.device, self.inode)
+    }
+}
 
 /// What to run, and within which limits. Not `Debug`: `env` holds secrets.
 #[derive(Serialize, Deserialize)]
@@ -40,6 +69,9 @@ pub(super) struct Spec {
     /// How much address space each of the script's processes may have; no limit when absent.
     #[serde(default)]
     pub memory_bytes_max: Option<u64>,
+    /// The data directory that the execution belongs to.
+    #[serde(default)]
+    pub data: Option<DataId>,
 }
 
 /// How it ended, as far as a shim can tell: `lost` is the hub's word for a shim that said nothing.
@@ -62,6 +94,10 @@ pub(super) struct Exit {
     pub reason: Option<String>,
     /// Milliseconds since the Unix epoch.
     pub ended_at_ms: i64,
+    /// Milliseconds from the script's start to its end, by a clock that nobody sets. A shim of the version before has
+    /// not measured it.
+    #[serde(default)]
+    pub duration_ms: Option<i64>,
 }
 
 impl Exit {
@@ -82,6 +118,7 @@ impl Exit {
             exit_code: self.exit_code,
             reason: self.reason,
             ended_at: Some(Timestamp::from_ms(self.ended_at_ms)),
+            duration_ms: self.duration_ms,
         }
     }
 }

@@ -18,13 +18,13 @@
 //! Once the result is settled only `work` stays, and that only if it holds something: it may be what the
 //! execution was for. Everything here is 0700 or 0600.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use rustix::process::Pid;
 
 use super::contract::{Exit, Spec};
@@ -33,6 +33,8 @@ use super::plain_file;
 const WORK: &str = "work";
 /// More than what a shim writes: a script could have put anything in its place.
 const SMALL_BYTES_MAX: u64 = 64 << 10;
+/// A request and what it inherits, many times over.
+const SPEC_BYTES_MAX: u64 = 64 << 20;
 /// As much of `shim.err` as is worth a line in the hub's log.
 const COMPLAINT_BYTES_MAX: u64 = 2048;
 
@@ -56,6 +58,11 @@ impl Directory {
 
     pub fn at(path: &Path) -> Self {
         Self(path.to_owned())
+    }
+
+    /// The same, by the path that it has now.
+    pub fn absolute(&self) -> io::Result<Self> {
+        self.0.canonicalize().map(Self)
     }
 
     pub fn path(&self) -> &Path {
@@ -88,17 +95,17 @@ impl Directory {
     /// [`ErrorKind::ResourceBusy`] when a shim still lives there; otherwise whatever the disk said.
     pub fn prepare(&self, script: &str, stdin: Option<&[u8]>, spec: &Spec) -> io::Result<()> {
         match self.0.symlink_metadata() {
-            Ok(it) if it.is_dir() => {
-                if self.lock()?.is_none() {
-                    return Err(ErrorKind::ResourceBusy.into());
-                }
-                fs::remove_dir_all(&self.0)?;
-            }
+            Ok(it) if it.is_dir() => match self.lock() {
+                Ok(Some(_lock)) => fs::remove_dir_all(&self.0)?,
+                Ok(None) => return Err(ErrorKind::ResourceBusy.into()),
+                // No shim has made that.
+                Err(error) => self.set_aside(&error)?,
+            },
             Ok(_) => fs::remove_file(&self.0)?,
             Err(_) => {}
         }
         make_private(&self.work())?;
-        create(&self.script(), 0o700)?.write_all(script.as_bytes())?;
+        create(&self.script(), 0o700)?.write_all(runnable(script).as_bytes())?;
         if let Some(stdin) = stdin {
             create(&self.stdin(), 0o600)?.write_all(stdin)?;
         }
@@ -107,30 +114,39 @@ impl Directory {
         create(&self.0.join("spec.json"), 0o600)?.write_all(&json)
     }
 
+    /// Moves what lies here, and is no execution's directory, out of the way.
+    fn set_aside(&self, error: &io::Error) -> io::Result<()> {
+        let name = self.0.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let place = self.0.with_file_name(format!("not-{name}-{}", uuid::Uuid::now_v7()));
+        tracing::warn!(%error, place = %place.display(), "what lay in an execution's place was none, and is set aside");
+        fs::rename(&self.0, place)
+    }
+
     /// Takes the lock if nobody has it; `None` while the other side holds it. It lasts as long as the file
     /// is open, and no child inherits it.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no directory.
+    /// [`ErrorKind::NotFound`] when there is no directory; [`ErrorKind::InvalidData`] when something else lies there.
     pub fn lock(&self) -> io::Result<Option<File>> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(self.0.join("lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        let path = self.0.join("lock");
+        loop {
+            let mut options = OpenOptions::new();
+            let file =
+                plain_file::open_with(options.write(true).create(true).truncate(false).mode(0o600), &path)?;
+            match file.try_lock() {
+                // Removed or replaced meanwhile: then it is nobody's lock.
+                Ok(()) if !is_at(&file, &path) => {}
+                Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
     }
 
     /// Reads the specification and removes it.
     pub fn take_spec(&self) -> io::Result<Spec> {
         let path = self.0.join("spec.json");
-        let json = fs::read(&path)?;
+        let (json, _) = plain_file::read(&path, SPEC_BYTES_MAX)?;
         fs::remove_file(&path)?;
         Ok(serde_json::from_slice(&json)?)
     }
@@ -162,7 +178,8 @@ impl Directory {
     }
 
     pub fn open_errors(&self) -> io::Result<File> {
-        OpenOptions::new().append(true).create(true).mode(0o600).open(self.0.join("shim.err"))
+        let mut options = OpenOptions::new();
+        plain_file::open_with(options.append(true).create(true).mode(0o600), &self.0.join("shim.err"))
     }
 
     /// The end of what the shim complained about, if anything.
@@ -177,8 +194,9 @@ impl Directory {
         (!text.is_empty()).then_some(text)
     }
 
-    /// Records the result durably: it is there as a whole, or not at all.
+    /// Records the result durably: it is there as a whole, or not at all. A directory that was removed is made again.
     pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
+        make_private(&self.0)?;
         let staged = self.0.join("exit.json.new");
         let mut file = create(&staged, 0o600)?;
         file.write_all(&serde_json::to_vec(exit)?)?;
@@ -224,7 +242,8 @@ impl Directory {
     }
 }
 
-/// Cleans up behind executions that have ended: a hub may have died between settling and cleaning.
+/// Cleans up behind executions that have ended: a hub may have died between settling and cleaning. A directory that
+/// cannot be cleaned keeps nobody from cleaning the others.
 pub(super) fn sweep(data_dir: &Path, live: &HashSet<i64>) -> io::Result<()> {
     for entry in fs::read_dir(all(data_dir))? {
         let entry = entry?;
@@ -233,11 +252,37 @@ pub(super) fn sweep(data_dir: &Path, live: &HashSet<i64>) -> io::Result<()> {
             continue;
         };
         let directory = Directory::of(data_dir, number);
-        if let Some(_lock) = directory.lock()? {
-            directory.clean()?;
+        let swept = match directory.lock() {
+            Ok(Some(_lock)) => directory.clean(),
+            Ok(None) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::InvalidData => directory.set_aside(&error),
+            // A file in place of the directory.
+            Err(error) if error.kind() == ErrorKind::NotADirectory => directory.clean(),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = swept {
+            tracing::warn!(execution.number = number, %error, "could not clean up behind an earlier execution");
         }
     }
     Ok(())
+}
+
+/// Whether an open file is the one that lies at a path.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    file.metadata().map(id).ok().is_some_and(|own| path.symlink_metadata().map(id).ok() == Some(own))
+}
+
+/// A script as its interpreter takes it: editors on Windows put a byte order mark before it, and a carriage return at the
+/// end of each line; with either `#!` names a program that does not exist.
+fn runnable(script: &str) -> Cow<'_, str> {
+    let script = script.strip_prefix('\u{feff}').unwrap_or(script);
+    match script.split_once('\n') {
+        Some((first, _)) if first.ends_with('\r') => script.replace("\r\n", "\n").into(),
+        // One line alone.
+        None => script.strip_suffix('\r').unwrap_or(script).into(),
+        _ => script.into(),
+    }
 }
 
 /// A new file, in place of whatever lies there.
@@ -268,6 +313,19 @@ mod tests {
             grace_ms: 1,
             open_files_max: None,
             memory_bytes_max: None,
+            data: None,
+        }
+    }
+
+    #[test]
+    fn a_script_of_another_system_is_made_one_of_this() {
+        for (script, expected) in [
+            ("#!/bin/sh\r\necho a\r\n", "#!/bin/sh\necho a\n"),
+            ("\u{feff}#!/bin/sh\necho a", "#!/bin/sh\necho a"),
+            ("echo a\r", "echo a"),
+            ("echo a\nprintf 'b\r\n'\n", "echo a\nprintf 'b\r\n'\n"),
+        ] {
+            assert_eq!(runnable(script), expected, "{script:?}");
         }
     }
 
@@ -349,8 +407,14 @@ mod tests {
             std::os::unix::fs::symlink(elsewhere.join("dear"), directory.path().join(name)).expect("linked");
         }
         directory.request_stop().expect("asked");
-        let exit =
-            Exit { end: ExitEnd::Completed, exit_code: Some(0), signal: None, reason: None, ended_at_ms: 5 };
+        let exit = Exit {
+            end: ExitEnd::Completed,
+            exit_code: Some(0),
+            signal: None,
+            reason: None,
+            ended_at_ms: 5,
+            duration_ms: None,
+        };
         directory.write_exit(&exit).expect("written");
         assert_eq!(fs::read_to_string(elsewhere.join("dear")).expect("there"), "to me");
         for name in ["exit.json", "pid", "shim.err"] {
@@ -384,6 +448,7 @@ mod tests {
             signal: Some(9),
             reason: Some("slow".into()),
             ended_at_ms: 5,
+            duration_ms: None,
         };
         directory.write_exit(&exit).expect("written");
         assert_eq!(directory.read_exit().expect("there"), exit);

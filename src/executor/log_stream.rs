@@ -206,11 +206,12 @@ impl LogStream {
             }
             // Armed before looking: what is written from here on wakes the wait below.
             let LogState { file, end, .. } = self.state.borrow_and_update().clone();
+            let is_missing = file.is_none();
             match look(file, self.cursor, end.is_none()).await {
                 Ok(Look::Here { piece: Some(piece), .. }) => return Some(self.hand_over(piece)),
                 Ok(Look::Beyond { size }) => return Some(self.reset(size)),
                 Ok(Look::Here { piece: None, size }) => match end {
-                    Some(execution) => return Some(self.end(&execution, size)),
+                    Some(execution) => return Some(self.end(&execution, size, is_missing)),
                     None => {
                         if let Some(bytes) = self.wait().await {
                             return Some(bytes);
@@ -269,10 +270,10 @@ impl LogStream {
         self.format.control(self.id(), "reset", data)
     }
 
-    fn end(&mut self, execution: &Execution, size: u64) -> Bytes {
+    fn end(&mut self, execution: &Execution, size: u64, is_missing: bool) -> Bytes {
         self.has_ended = true;
         let mut bytes = BytesMut::from(self.format.retry(END_RETRY_MS));
-        let data = LogEndData::of(execution, size);
+        let data = LogEndData::of(execution, size, is_missing);
         bytes.extend_from_slice(&self.format.control(self.id(), "end", data));
         bytes.freeze()
     }

@@ -41,6 +41,8 @@ pub struct LogPage {
     /// Of the log, when it was read.
     pub size: u64,
     pub text: String,
+    /// Whether there is no log at all.
+    pub is_missing: bool,
 }
 
 /// Where the logs of all executions are.
@@ -115,7 +117,9 @@ pub async fn read_page(path: &Path, from: From, bytes_max: usize, complete: bool
 fn read(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<LogPage> {
     let mut file = match plain_file::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(page(0, 0, &[])),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(LogPage { is_missing: true, ..page(0, 0, &[]) });
+        }
         Err(error) => return Err(error),
     };
     let size = file.metadata()?.len();
@@ -146,6 +150,7 @@ fn page(offset: u64, size: u64, bytes: &[u8]) -> LogPage {
         next_offset: offset + bytes.len() as u64,
         size,
         text: String::from_utf8_lossy(bytes).into_owned(),
+        is_missing: false,
     }
 }
 
@@ -247,7 +252,7 @@ mod tests {
         let beyond = whole(b"abc", From::Offset(99), 10);
         assert_eq!((beyond.offset, beyond.next_offset, beyond.size), (3, 3, 3));
         let missing = read(Path::new("/nowhere/log"), From::Tail(3), 10, false);
-        assert_eq!(missing.expect("empty"), page(0, 0, &[]));
+        assert_eq!(missing.expect("empty"), LogPage { is_missing: true, ..page(0, 0, &[]) });
     }
 
     #[test]

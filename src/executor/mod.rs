@@ -29,8 +29,10 @@ mod directory;
 mod log_piece;
 mod log_stream;
 pub mod logs;
+mod orphans;
 mod plain_file;
 mod processes;
+mod program;
 mod retention;
 mod session;
 pub mod shim;
@@ -51,7 +53,10 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ExecutorConfig, SessionKind};
 use crate::open_files;
 use crate::service::Service;
+use crate::vitals::Vitals;
 
+use contract::DataId;
+pub use program::ShimProgram;
 pub use retention::Retention;
 pub use session::{NotAttachable, Sessions};
 use supervisor::Supervisor;
@@ -61,13 +66,15 @@ use supervisor::Supervisor;
 pub struct ExecutorSettings {
     /// Absolute, since a shim has a working directory of its own.
     pub data_dir: PathBuf,
-    /// A program that runs [`shim::run`] when called with `shim DIR`: this very one.
-    pub shim_program: PathBuf,
+    /// A program that runs [`shim::run`] when called with `shim DIR`.
+    pub shim_program: ShimProgram,
     /// Handed to scripts as `TASKHUB_URL`.
     pub hub_url: String,
     /// How many files a script's processes may open, when the hub itself may open more.
     pub open_files_max: Option<u64>,
     pub retention: Retention,
+    /// Whom to tell when executions are no longer looked after.
+    pub vitals: Vitals,
 }
 
 #[derive(Debug, Error)]
@@ -86,6 +93,8 @@ struct Context {
     service: Service,
     settings: ExecutorSettings,
     config: ExecutorConfig,
+    /// Which data directory this is, so that a copy of it is another one.
+    data: DataId,
     shutdown: CancellationToken,
 }
 
@@ -115,10 +124,16 @@ impl Executor {
         }
         make(&logs::all(&settings.data_dir))?;
         make(&directory::all(&settings.data_dir))?;
-        let context = Context { service, settings, config: config.clone(), shutdown };
+        let data = DataId::of(&settings.data_dir)
+            .map_err(|source| ExecutorError::Directory { path: settings.data_dir.clone(), source })?;
+        if config.adopts_orphans {
+            orphans::adopt(shutdown.clone(), tracker);
+        }
+        let context = Context { service, settings, config: config.clone(), data, shutdown };
         let context = Arc::new(context);
-        tracker.spawn(retention::run(Arc::clone(&context)));
-        tracker.spawn(Supervisor::new(context).run());
+        let vitals = context.settings.vitals.clone();
+        vitals.spawn(tracker, "the retention of executions", retention::run(Arc::clone(&context)));
+        vitals.spawn(tracker, "the supervision of executions", Supervisor::new(context).run());
         Ok(())
     }
 }

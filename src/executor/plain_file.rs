@@ -13,9 +13,20 @@ use rustix::io::Errno;
 /// [`ErrorKind::NotFound`] when nothing is there; [`ErrorKind::InvalidData`] when it is no ordinary file.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     // A pipe must not be waited for, nor a link followed.
+    open_with(OpenOptions::new().read(true), path)
+}
+
+/// Opens an ordinary file for writing; `options` say how.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+    let file = match options.custom_flags(flags).open(path) {
+        // A link, a pipe that nobody reads, a directory.
+        Err(error)
+            if [Errno::LOOP, Errno::NXIO, Errno::ISDIR].map(Some).contains(&Errno::from_io_error(&error)) =>
+        {
             return Err(ErrorKind::InvalidData.into());
         }
         file => file?,

@@ -5,6 +5,7 @@
 //! *and* start time, and is signalled through a pidfd that was opened before the start time was compared.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read};
 
@@ -12,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 
 use crate::domain::id::ExecutionId;
 
-use super::contract::EXECUTION_ID_VARIABLE;
+use super::contract::{DATA_VARIABLE, DataId, EXECUTION_ID_VARIABLE, SHIM_VARIABLE};
 
 /// 52 numbers of at most 20 digits, and a name.
 const STAT_BYTES_MAX: usize = 2048;
@@ -22,6 +23,7 @@ pub(super) struct Process {
     pub pid: Pid,
     parent: i32,
     pub group: i32,
+    session: i32,
     /// Ended, and waiting for its parent to take notice.
     pub is_zombie: bool,
     /// In clock ticks since the machine started.
@@ -47,22 +49,97 @@ pub(super) fn descendants(ancestor: Pid) -> io::Result<Vec<Process>> {
     Ok(found)
 }
 
-/// Every process that was started with this execution's id in its environment: what can still be known once
-/// the shim is gone.
+/// Whose a process is: an execution's, of a hub on this very data directory. A copy of the directory has the same
+/// executions, and must leave these alone.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub execution: ExecutionId,
+    pub data: DataId,
+}
+
+impl Mark {
+    /// What a shim has in its environment.
+    pub fn of_shim(&self) -> (&'static str, String) {
+        (SHIM_VARIABLE, format!("{}@{}", self.execution, self.data))
+    }
+
+    fn is_of_shim(&self, environ: &[u8]) -> bool {
+        let (name, value) = self.of_shim();
+        variable(environ, name) == Some(value.as_bytes())
+    }
+
+    fn is_of_script(&self, environ: &[u8]) -> bool {
+        let data = self.data.to_string();
+        variable(environ, EXECUTION_ID_VARIABLE) == Some(self.execution.to_string().as_bytes())
+            // A hub of the version before has not named its directory.
+            && variable(environ, DATA_VARIABLE).is_none_or(|it| it == data.as_bytes())
+    }
+}
+
+/// The shims of this execution that live: one, as a rule, and also when somebody has removed its lock.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
-pub(super) fn marked(id: ExecutionId) -> io::Result<Vec<Process>> {
-    let mark = format!("{EXECUTION_ID_VARIABLE}={id}").into_bytes();
-    let is_marked = |process: &Process| {
-        fs::read(format!("/proc/{}/environ", process.pid))
-            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|pair| pair == mark))
-    };
+pub(super) fn shims(mark: &Mark) -> io::Result<Vec<Process>> {
+    with_environment(|environ| mark.is_of_shim(environ))
+}
+
+/// Everything that is left of an execution whose shim is gone: what has its id in the environment, and what is in the
+/// session that its shim led.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(super) fn rest(mark: &Mark, shim: Option<Pid>) -> io::Result<Vec<Process>> {
+    let mut found = with_environment(|environ| mark.is_of_script(environ))?;
+    if let Some(shim) = shim {
+        let session = shim.as_raw_nonzero().get();
+        // Another process may have this number by now, but then a session of that number is not the shim's.
+        let is_reused = all()?.any(|process| process.pid == shim);
+        found.extend(all()?.filter(|it| it.session == session && !is_reused && !it.is_zombie));
+    }
+    Ok(found)
+}
+
+fn with_environment(is_wanted: impl Fn(&[u8]) -> bool) -> io::Result<Vec<Process>> {
+    let is_wanted =
+        |process: &Process| fs::read(format!("/proc/{}/environ", process.pid)).is_ok_and(|it| is_wanted(&it));
     let own = std::process::id();
     Ok(all()?
         .filter(|process| process.pid.as_raw_nonzero().get().cast_unsigned() != own)
-        .filter(|process| !process.is_zombie && is_marked(process))
+        .filter(|process| !process.is_zombie && is_wanted(process))
         .collect())
+}
+
+/// The children of this process that have ended and that nobody has waited for.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(super) fn ended_children() -> io::Result<Vec<Pid>> {
+    let own = std::process::id().cast_signed();
+    Ok(all()?.filter(|process| process.parent == own && process.is_zombie).map(|it| it.pid).collect())
+}
+
+/// What has this process for a parent and is none of its own: what shims have left that were killed. Its own children are
+/// shims and tmux, which have a mark; one that is just being started looks like this process.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(super) fn orphans() -> io::Result<Vec<Process>> {
+    let own = std::process::id().cast_signed();
+    let command = |pid: &dyn Display| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let this = command(&own);
+    let is_own = |process: &Process| {
+        let environ = fs::read(format!("/proc/{}/environ", process.pid));
+        environ.is_ok_and(|environ| variable(&environ, SHIM_VARIABLE).is_some())
+            || command(&process.pid) == this
+    };
+    Ok(all()?.filter(|it| it.parent == own && !it.is_zombie && !is_own(it)).collect())
+}
+
+/// The value of a variable in an environment as `/proc` has it.
+fn variable<'e>(environ: &'e [u8], name: &str) -> Option<&'e [u8]> {
+    let mut pairs = environ.split(|byte| *byte == 0);
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 impl Process {
@@ -108,6 +185,7 @@ fn parse(pid: Pid, stat: &str) -> Option<Process> {
         is_zombie: matches!(*fields.first()?, "Z" | "X"),
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
     })
 }
@@ -131,14 +209,23 @@ mod tests {
 
     #[test]
     fn descendants_are_found_by_blood_and_by_mark_and_signalled() {
-        let id = ExecutionId::generate();
+        let data = tempfile::tempdir().expect("a directory");
+        let copy = tempfile::tempdir().expect("another");
+        let execution = ExecutionId::generate();
+        let of = |directory: &tempfile::TempDir| Mark {
+            execution,
+            data: DataId::of(directory.path()).expect("there"),
+        };
+        let (mark, other) = (of(&data), of(&copy));
         let mut child = Command::new("/bin/sh")
             .args(["-c", "sleep 600 & wait"])
-            .env(EXECUTION_ID_VARIABLE, id.to_string())
+            .env(EXECUTION_ID_VARIABLE, execution.to_string())
+            .env(DATA_VARIABLE, mark.data.to_string())
             .spawn()
             .expect("started");
         let sleeping = || {
-            let found = marked(id).expect("/proc");
+            assert!(rest(&other, None).expect("/proc").is_empty(), "a hub on a copy leaves them alone");
+            let found = rest(&mark, None).expect("/proc");
             (found.len() == 2).then_some(found)
         };
         let found = std::iter::repeat_with(sleeping).take(1_000_000).flatten().next().expect("both");

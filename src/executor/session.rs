@@ -26,7 +26,9 @@ use crate::config::SessionKind;
 use crate::domain::execution::{Execution, ExecutionStatus};
 
 use super::directory::Directory;
-use super::{blocking, shim, tmux};
+use super::processes::Mark;
+use super::program::ShimProgram;
+use super::{blocking, processes, shim, tmux};
 
 /// Between two looks at the lock of a shim that is not a child: so late may its end be noticed. Longer and longer, so that
 /// short executions do not wait for it and long ones cost nothing.
@@ -56,6 +58,8 @@ pub(super) enum Ended {
     Tmux(Option<io::Error>),
     /// An earlier hub started it.
     Unseen,
+    /// It did nothing any more, and was killed.
+    Hung,
 }
 
 impl Session {
@@ -85,28 +89,32 @@ impl Session {
 /// When nothing was started for certain.
 pub(super) async fn start(
     kind: SessionKind,
-    shim_program: &Path,
+    shim_program: &ShimProgram,
     directory: Directory,
     name: &str,
+    mark: &Mark,
 ) -> io::Result<Session> {
     match kind {
-        SessionKind::Process => Ok(Session::Process(spawn(shim_program, &directory)?)),
+        SessionKind::Process => Ok(Session::Process(spawn(&shim_program.for_child(), &directory, mark)?)),
         SessionKind::Tmux => {
-            let shim = tmux::begin(shim_program, &directory, name).await;
+            let place = directory.absolute()?;
+            let shim = tmux::begin(&shim_program.for_others(&place)?, &place, name, mark).await;
             Ok(Session::Tmux { directory, shim })
         }
     }
 }
 
 /// Its environment is that of the script, less what the request asked for: a script can read its parent's.
-fn spawn(shim_program: &Path, directory: &Directory) -> io::Result<Child> {
+fn spawn(shim_program: &Path, directory: &Directory, mark: &Mark) -> io::Result<Child> {
     let errors = directory.open_errors()?;
+    let directory = directory.absolute()?;
     Command::new(shim_program)
         .arg0("taskhub")
         .arg("shim")
         .arg(directory.path())
         .env_clear()
         .envs(shim::inherited_environment())
+        .envs([mark.of_shim()])
         .current_dir(directory.path())
         .stdin(Stdio::null())
         .stdout(errors.try_clone()?)
@@ -117,23 +125,48 @@ fn spawn(shim_program: &Path, directory: &Directory) -> io::Result<Child> {
 
 /// Tells the shim to stop its script. One that has not come far enough to hear the signal finds the file. On a full disk
 /// there is no file, and the signal must do.
-pub(super) fn ask_to_stop(directory: &Directory) -> io::Result<()> {
+pub(super) fn ask_to_stop(directory: &Directory, mark: &Mark) -> io::Result<()> {
     let noted = directory.request_stop();
-    let Some(pid) = directory.pid() else {
-        return noted;
-    };
-    let handle = pidfd_open(pid, PidfdFlags::empty());
-    if directory.lock()?.is_some() {
-        return Ok(());
+    match signal(directory, mark, Signal::TERM)? {
+        true => Ok(()),
+        false => noted,
     }
-    let sent = match handle {
-        Ok(handle) => pidfd_send_signal(handle, Signal::TERM),
-        Err(_) => kill_process(pid, Signal::TERM),
-    };
-    match sent {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
-        Err(error) => Err(error.into()),
+}
+
+/// Kills a shim, whatever it is doing.
+pub(super) fn kill(directory: &Directory, mark: &Mark) -> io::Result<()> {
+    signal(directory, mark, Signal::KILL)?;
+    for shim in processes::shims(mark)? {
+        shim.signal(Signal::KILL);
     }
+    Ok(())
+}
+
+/// Whether there was a shim to be signalled. It is found by the number that it has left, or, when somebody has removed
+/// that, by its mark.
+fn signal(directory: &Directory, mark: &Mark, signal: Signal) -> io::Result<bool> {
+    if let Some(pid) = directory.pid() {
+        let handle = pidfd_open(pid, PidfdFlags::empty());
+        if directory.lock().is_ok_and(|lock| lock.is_none()) {
+            let sent = match handle {
+                Ok(handle) => pidfd_send_signal(handle, signal),
+                Err(_) => kill_process(pid, signal),
+            };
+            return match sent {
+                Ok(()) | Err(Errno::SRCH) => Ok(true),
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+    // One that has not read its specification has not left its number yet, and does not hear a signal either.
+    if directory.is_untouched() {
+        return Ok(false);
+    }
+    let shims = processes::shims(mark)?;
+    for shim in &shims {
+        shim.signal(signal);
+    }
+    Ok(!shims.is_empty())
 }
 
 /// Waits until no shim holds the lock, and returns it: nobody can start anything there any more. `None` when

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Timestamp;
@@ -29,8 +29,8 @@ pub(super) struct Supervisor {
     watchers: JoinSet<()>,
     watched: HashMap<ExecutionId, Watched>,
     has_swept: bool,
-    /// When something will be due that is not yet.
-    next_due: Option<Timestamp>,
+    /// When attempts that wait for their time will be due, by a clock that nobody sets.
+    waiting: HashMap<ExecutionId, Instant>,
 }
 
 struct Watched {
@@ -41,18 +41,23 @@ struct Watched {
 
 impl Supervisor {
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context, watchers: JoinSet::new(), watched: HashMap::new(), has_swept: false, next_due: None }
+        Self {
+            context,
+            watchers: JoinSet::new(),
+            watched: HashMap::new(),
+            has_swept: false,
+            waiting: HashMap::new(),
+        }
     }
 
     pub async fn run(mut self) {
         let mut look = interval(LOOK_PERIOD);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due_in = self.next_due.map(|at| at.ms_since(Timestamp::now()).unsigned_abs());
+            let next_due = self.waiting.values().min().copied();
             let due = async {
-                match due_in {
-                    // One more: a timer may be early by a part of a millisecond.
-                    Some(ms) => sleep(Duration::from_millis(ms + 1)).await,
+                match next_due {
+                    Some(at) => sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
@@ -75,14 +80,14 @@ impl Supervisor {
         while let Some(ended) = self.watchers.try_join_next_with_id() {
             self.forget(ended);
         }
-        let Todo { running, due, next_due } = match self.context.service.executions_to_do().await {
+        let Todo { running, mut due, waiting } = match self.context.service.executions_to_do().await {
             Ok(todo) => todo,
             Err(error) => {
                 tracing::warn!(%error, "could not look for executions; will try again");
                 return;
             }
         };
-        self.next_due = next_due;
+        due.extend(self.overdue(waiting));
         self.sweep(&running).await;
         for execution in &running {
             match self.watched.get(&execution.id) {
@@ -99,6 +104,23 @@ impl Supervisor {
                 self.watch(execution, Watcher::launch);
             }
         }
+    }
+
+    /// Those that have waited long enough, whatever the clock says now. The wait of each is counted from the first look at
+    /// it, so that a clock that is set back prolongs none.
+    fn overdue(&mut self, waiting: Vec<Execution>) -> Vec<Execution> {
+        let (now, clock) = (Instant::now(), Timestamp::now());
+        let mut known = std::mem::take(&mut self.waiting);
+        let mut overdue = Vec::new();
+        for execution in waiting {
+            let wait = Duration::from_millis(execution.wait_ms(clock));
+            let at = known.remove(&execution.id).unwrap_or(now + wait).min(now + wait);
+            match at <= now {
+                true => overdue.push(execution),
+                false => drop(self.waiting.insert(execution.id, at)),
+            }
+        }
+        overdue
     }
 
     fn watch<F>(&mut self, execution: &Execution, life: fn(Watcher) -> F)

@@ -22,7 +22,9 @@ use std::time::Duration;
 use rustix::process::Pid;
 use tokio::process::Command;
 
+use super::contract::SHIM_VARIABLE;
 use super::directory::Directory;
+use super::processes::Mark;
 use super::shim;
 
 /// A socket's path is at most so long: `sun_path` of unix(7), with its NUL.
@@ -64,9 +66,15 @@ pub(super) fn check(data_dir: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// In the words of tmux. The session may have begun all the same: only the lock tells.
-pub(super) async fn begin(program: &Path, directory: &Directory, session: &str) -> io::Result<Option<Pid>> {
+pub(super) async fn begin(
+    program: &Path,
+    directory: &Directory,
+    session: &str,
+    mark: &Mark,
+) -> io::Result<Option<Pid>> {
     let mut command = tmux(&directory.tmux_socket());
     command
+        .envs([mark.of_shim()])
         .args(["new-session", "-d", "-P", "-F", "#{pane_pid}", "-s", session, "-n", session])
         .args(SIZE)
         .arg(whole(program.as_os_str()))
@@ -99,7 +107,7 @@ pub(super) fn attach_command(directory: &Directory, session: &str) -> Option<Str
 fn tmux(socket: &PathBuf) -> Command {
     let mut command = Command::new("tmux");
     command.args(["-f", "/dev/null", "-S"]).arg(socket);
-    command.env_clear().envs(shim::inherited_environment());
+    command.env_clear().envs(shim::inherited_environment()).env(SHIM_VARIABLE, "tmux");
     command
 }
 

@@ -6,11 +6,13 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rustix::process::Signal;
-use tokio::time::sleep;
+use rustix::process::{Pid, Signal};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::execution::{End, Execution, NamedArtifacts, Outcome};
@@ -19,8 +21,9 @@ use crate::service::{Claimed, ServiceError};
 
 use super::contract::Spec;
 use super::directory::Directory;
+use super::processes::Mark;
 use super::session::{Ended, Session};
-use super::{Context, artifacts, blocking, logs, processes, session, tmux};
+use super::{Context, artifacts, blocking, logs, processes, session, shim, tmux};
 
 /// Between two attempts to write to a store that fails.
 const STORE_PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -32,6 +35,13 @@ const STOP_PAUSE: Duration = Duration::from_secs(2);
 /// Processes of a lost execution are looked for and killed until none is found, at most so often.
 const KILL_ROUNDS_MAX: u32 = 50;
 const KILL_PAUSE: Duration = Duration::from_millis(20);
+/// What a shim may need beyond the grace: for what survives KILL, and for the rest of the output.
+const SHIM_MARGIN: Duration = Duration::from_secs(15);
+/// Between two looks for a shim whose lock is gone.
+const SHIM_PAUSE: Duration = Duration::from_millis(200);
+/// A machine that has nothing to give is asked again for ten minutes.
+const SHORTAGE_ATTEMPTS_MAX: u32 = 1200;
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Watcher {
     context: Arc<Context>,
@@ -40,6 +50,10 @@ pub(super) struct Watcher {
     directory: Directory,
     /// Cancelled when somebody has asked for the execution to stop.
     stop: CancellationToken,
+    /// When the shim should have ended it; not known of one that an earlier hub has started.
+    overdue: OnceLock<Instant>,
+    /// Whether the shim did not do its work, and was killed for it.
+    has_hung: AtomicBool,
 }
 
 impl Watcher {
@@ -50,7 +64,13 @@ impl Watcher {
             id: execution.id,
             number: execution.number,
             stop,
+            overdue: OnceLock::new(),
+            has_hung: AtomicBool::new(false),
         }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { execution: self.id, data: self.context.data }
     }
 
     /// Starts a queued execution and sees it through.
@@ -112,7 +132,11 @@ impl Watcher {
                 .into_iter()
                 .flatten()
                 .min(),
+            data: Some(self.context.data),
         };
+        let time_max = Duration::from_secs(spec.timeout_seconds.into()) + self.patience();
+        // Set once: an execution is started once.
+        let _ = self.overdue.set(Instant::now() + time_max);
         let directory = self.directory.clone();
         blocking(move || {
             // Before the script, so that whoever heard of the start finds a log.
@@ -122,7 +146,26 @@ impl Watcher {
         })
         .await?;
         let program = &self.context.settings.shim_program;
-        session::start(config.sessions, program, self.directory.clone(), &name).await
+        let mut attempt = 1;
+        loop {
+            let started =
+                session::start(config.sessions, program, self.directory.clone(), &name, &self.mark()).await;
+            match started {
+                // The machine has no process or file to give: others will end.
+                Err(error) if shim::is_shortage(&error) && attempt < SHORTAGE_ATTEMPTS_MAX => {
+                    if !self.pause(SHORTAGE_PAUSE).await || self.stop.is_cancelled() {
+                        return Err(error);
+                    }
+                    attempt += 1;
+                }
+                started => return started,
+            }
+        }
+    }
+
+    /// How long a shim may take to end its script, once it should.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.context.config.grace_ms) + SHIM_MARGIN
     }
 
     /// Waits for an end, passing on a stop meanwhile. `None` when the hub shuts down first.
@@ -130,6 +173,7 @@ impl Watcher {
         tokio::select! {
             end = end => Some(end),
             never = self.pass_on_stop() => match never {},
+            never = self.end_when_hung() => match never {},
             () = self.context.shutdown.cancelled() => None,
         }
     }
@@ -137,11 +181,54 @@ impl Watcher {
     async fn pass_on_stop(&self) -> Infallible {
         self.stop.cancelled().await;
         loop {
-            let directory = self.directory.clone();
-            if let Err(error) = blocking(move || session::ask_to_stop(&directory)).await {
+            let (directory, mark) = (self.directory.clone(), self.mark());
+            if let Err(error) = blocking(move || session::ask_to_stop(&directory, &mark)).await {
                 tracing::warn!(execution.id = %self.id, %error, "could not pass on a stop; will try again");
             }
             sleep(STOP_PAUSE).await;
+        }
+    }
+
+    /// Kills a shim that does neither what its deadline nor what a stop demands: somebody may have stopped it (SIGSTOP),
+    /// and its slot would be held for good.
+    async fn end_when_hung(&self) -> Infallible {
+        let overdue = async {
+            match self.overdue.get() {
+                Some(at) => tokio::time::sleep_until(*at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let unheard = async {
+            self.stop.cancelled().await;
+            sleep(self.patience()).await;
+        };
+        // Both only wait.
+        tokio::select! {
+            () = overdue => {}
+            () = unheard => {}
+        }
+        tracing::error!(execution.id = %self.id, "a shim does not react, and is killed");
+        self.has_hung.store(true, Relaxed);
+        loop {
+            let (directory, mark) = (self.directory.clone(), self.mark());
+            if let Err(error) = blocking(move || session::kill(&directory, &mark)).await {
+                tracing::warn!(execution.id = %self.id, %error, "could not kill a shim; will try again");
+            }
+            sleep(STOP_PAUSE).await;
+        }
+    }
+
+    /// Waits until no shim of this execution lives, though its lock is free: somebody may have removed that. What lives is
+    /// never lost.
+    async fn shimless(&self) -> io::Result<()> {
+        loop {
+            let (directory, mark) = (self.directory.clone(), self.mark());
+            let is_over =
+                blocking(move || Ok(directory.read_exit().is_ok() || processes::shims(&mark)?.is_empty()));
+            if is_over.await? {
+                return Ok(());
+            }
+            sleep(SHIM_PAUSE).await;
         }
     }
 
@@ -150,11 +237,26 @@ impl Watcher {
         let Some(lock) = self.wait(session::gone(&self.directory)).await else {
             return;
         };
-        let (directory, id) = (self.directory.clone(), self.id);
+        let lock = match lock {
+            // Something else lies in its place.
+            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(None),
+            lock => lock,
+        };
+        match self.wait(self.shimless()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::warn!(execution.id = %self.id, %error, "could not look for a shim"),
+            None => return,
+        }
+        let (directory, id, mark) = (self.directory.clone(), self.id, self.mark());
+        let ended = if self.has_hung.load(Relaxed) { Ended::Hung } else { ended };
+        let adopts = self.context.config.adopts_orphans;
         // Held until all is settled and clean: a shim that comes late must not start anything.
         let judged = match lock {
             Ok(lock) => {
-                blocking(move || Ok((verdict(&directory, id, ended)?, named(&directory, id), lock))).await
+                blocking(move || {
+                    Ok((verdict(&directory, &mark, ended, adopts)?, named(&directory, id), lock))
+                })
+                .await
             }
             Err(error) => Err(error),
         };
@@ -212,7 +314,8 @@ impl Watcher {
 }
 
 /// What became of an execution whose shim is gone. Without a result, whatever is left of it is killed.
-fn verdict(directory: &Directory, id: ExecutionId, ended: Ended) -> io::Result<Outcome> {
+fn verdict(directory: &Directory, mark: &Mark, ended: Ended, adopts: bool) -> io::Result<Outcome> {
+    let id = mark.execution;
     match directory.read_exit() {
         Ok(exit) => return Ok(exit.outcome()),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -227,14 +330,15 @@ fn verdict(directory: &Directory, id: ExecutionId, ended: Ended) -> io::Result<O
             Ended::Process(status) => return Ok(failed(&format!("its shim ended with {status}"))),
             Ended::Tmux(Some(error)) => return Ok(failed(error)),
             Ended::Tmux(None) => return Ok(failed(&"its shim ended before it had begun")),
-            Ended::Unseen => {}
+            Ended::Unseen | Ended::Hung => {}
         }
     }
-    kill_rest(id)?;
+    kill_rest(mark, directory.pid(), adopts)?;
     Ok(lost(match ended {
         Ended::Process(status) => format!("the process that watched over it ended with {status}"),
         Ended::Tmux(_) => "the process that watched over it ended without a result".into(),
         Ended::Unseen => "the process that watched over it ended, and the hub was not there to see it".into(),
+        Ended::Hung => "the process that watched over it did not react, and was killed".into(),
     }))
 }
 
@@ -250,9 +354,12 @@ fn named(directory: &Directory, id: ExecutionId) -> NamedArtifacts {
     }
 }
 
-fn kill_rest(id: ExecutionId) -> io::Result<()> {
+fn kill_rest(mark: &Mark, shim: Option<Pid>, adopts: bool) -> io::Result<()> {
     for _ in 0..KILL_ROUNDS_MAX {
-        let rest = processes::marked(id)?;
+        let mut rest = processes::rest(mark, shim)?;
+        if adopts {
+            rest.extend(processes::orphans()?);
+        }
         if rest.is_empty() {
             break;
         }
@@ -270,9 +377,10 @@ fn failed(error: &dyn std::fmt::Display) -> Outcome {
         exit_code: None,
         reason: Some(format!("could not start: {error}")),
         ended_at: None,
+        duration_ms: None,
     }
 }
 
 fn lost(reason: String) -> Outcome {
-    Outcome { end: End::Lost, exit_code: None, reason: Some(reason), ended_at: None }
+    Outcome { end: End::Lost, exit_code: None, reason: Some(reason), ended_at: None, duration_ms: None }
 }

@@ -51,6 +51,9 @@ pub struct ExecutionLog {
     pub text: String,
     /// Whether the execution has ended and `text` reaches the end of its log.
     pub complete: bool,
+    /// Whether somebody has removed the log of an execution that has started. The log of one that still runs is put back
+    /// when it ends.
+    pub log_lost: bool,
 }
 
 #[derive(Debug, ApiResponse)]
@@ -94,6 +97,7 @@ impl LogApi {
             .map_err(unreadable)?;
         Ok(ExecutionLogReply::Ok(Body(ExecutionLog {
             complete: ended && page.next_offset >= page.size,
+            log_lost: page.is_missing && execution.started_at.is_some(),
             log_file: execution.log_file,
             offset: page.offset,
             next_offset: page.next_offset,

@@ -51,6 +51,7 @@ use crate::executor::{LogStreams, Sessions};
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::service::Service;
+use crate::vitals::Vitals;
 
 use front::Front;
 
@@ -82,6 +83,7 @@ pub struct Rooms {
     pub log_places: Places<Caller>,
     /// Where the logs of executions are.
     pub data_dir: PathBuf,
+    pub vitals: Vitals,
 }
 
 /// Every route behind every check.

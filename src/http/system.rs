@@ -11,8 +11,8 @@ use crate::service::Service;
 use crate::telemetry;
 
 use super::body::Body;
-use super::problem::Problems;
 use super::problem::problems::NONE;
+use super::problem::{Code, Problem, Problems};
 use super::{Rooms, Tags};
 
 #[derive(Debug)]
@@ -56,7 +56,15 @@ impl SystemApi {
     /// Passes through the store's writer, so it says whether a change would be kept; a problem with status 5xx when that
     /// fails. For whoever sends traffic only where it can be served.
     #[oai(path = "/ready", method = "get", operation_id = "readiness")]
-    async fn readiness(&self, service: Data<&Service>) -> Result<HealthReply, Problems<NONE>> {
+    async fn readiness(
+        &self,
+        service: Data<&Service>,
+        rooms: Data<&Arc<Rooms>>,
+    ) -> Result<HealthReply, Problems<NONE>> {
+        if let Some(part) = rooms.vitals.failure() {
+            let detail = format!("{part} has ended by a fault; the hub is ending, to be started again");
+            return Err(Problem::new(Code::Unavailable, detail).into());
+        }
         service.ping().await?;
         Ok(HealthReply::Ok(Body(alive())))
     }

@@ -65,9 +65,17 @@ pub fn serve(
         shutdown: shutdown.clone(),
     };
     if let Some(tls) = &serving.tls {
-        shutdown.tasks.spawn(tls.clone().follow(shutdown.soft.clone()));
+        shutdown.vitals.spawn(
+            &shutdown.tasks,
+            "the look at the certificate",
+            tls.clone().follow(shutdown.soft.clone()),
+        );
     }
     for listener in listeners {
-        shutdown.tasks.spawn(accept::run(listener, admission.clone(), serving.clone()));
+        shutdown.vitals.spawn(
+            &shutdown.tasks,
+            "the accepting of connections",
+            accept::run(listener, admission.clone(), serving.clone()),
+        );
     }
 }

@@ -27,6 +27,9 @@ use poem_openapi::types::MaybeUndefined;
 use super::tasks::{load, update};
 use super::{Service, ServiceError};
 
+/// How many attempts that wait are looked at: far more than wait, as a rule.
+const WAITING_MAX: usize = 1000;
+
 /// An execution that the executor may now start, and what it is to run.
 #[derive(Debug, Clone)]
 pub struct Claimed {
@@ -43,8 +46,8 @@ pub struct Todo {
     pub running: Vec<Execution>,
     /// What may start now, the most pressing first; no more than there are slots.
     pub due: Vec<Execution>,
-    /// When something will be due that is not yet.
-    pub next_due: Option<Timestamp>,
+    /// What may start later, the next ones first. Each knows how long it has to wait.
+    pub waiting: Vec<Execution>,
 }
 
 impl Service {
@@ -119,6 +122,7 @@ impl Service {
                         exit_code: None,
                         reason: Some("stopped before it started".into()),
                         ended_at: None,
+                        duration_ms: None,
                     };
                     return Ok((settle(tx, execution, outcome)?, is_new));
                 }
@@ -203,7 +207,7 @@ impl Service {
                 Ok(Todo {
                     running: view.running_executions()?,
                     due: view.due_executions(now, slots)?,
-                    next_due: view.next_execution_due(now)?,
+                    waiting: view.waiting_executions(now, WAITING_MAX)?,
                 })
             })
             .await

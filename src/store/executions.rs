@@ -88,16 +88,18 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// When the next attempt that waits for its time may start.
+    /// Attempts that wait for their time by this clock: at most `limit`, the next ones first.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn next_execution_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    pub fn waiting_executions(&self, now: Timestamp, limit: usize) -> Result<Vec<Execution>, StoreError> {
         let sql = format!(
-            "SELECT min(not_before) FROM executions WHERE {LIVE} AND status = 'queued' AND not_before > ?1"
+            "SELECT {COLUMNS} FROM executions WHERE {LIVE} AND status = 'queued' AND not_before > ?1
+             ORDER BY not_before LIMIT ?2"
         );
-        let at: Option<i64> = self.conn.prepare_cached(&sql)?.query_row([now.ms()], |row| row.get(0))?;
-        Ok(at.map(Timestamp::from_ms))
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let found = statement.query_map(params![now.ms(), limit as i64], execution)?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
     /// # Errors

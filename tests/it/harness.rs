@@ -81,6 +81,11 @@ impl Hub {
         Self::on(self.directory, &flags, |_| {}).await
     }
 
+    /// Has the hub believe that a part of it has ended by a fault.
+    pub fn fail(&self, part: &'static str) {
+        drop(self.app.vitals().hold(part));
+    }
+
     pub async fn stop(self) -> TempDir {
         self.app.stop().await;
         self.directory

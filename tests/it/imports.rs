@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("server", &["shutdown"]),
     ("shutdown", &[]),
     ("telemetry", &[]),
+    ("vitals", &[]),
     ("config", &[]),
     ("exec_root", &[]),
     ("handoff", &[]),
@@ -28,8 +29,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Leaves: everybody may use them.
-const LEAVES: &[&str] =
-    &["config", "exec_root", "handoff", "metrics", "open_files", "peer", "places", "process", "telemetry"];
+const LEAVES: &[&str] = &[
+    "config",
+    "exec_root",
+    "handoff",
+    "metrics",
+    "open_files",
+    "peer",
+    "places",
+    "process",
+    "telemetry",
+    "vitals",
+];
 /// The roots: they may use everything.
 const ROOTS: &[&str] = &["app", "cli", "main", "lib"];
 

@@ -469,17 +469,30 @@ async fn what_lies_in_the_place_of_a_log_is_neither_overwritten_nor_shown() {
     assert_eq!(std::fs::read_to_string(&dear).expect("there"), "a secret");
 
     // A script puts a link in the place of its own log.
-    let script =
-        format!("rm {0}/task-2.log; ln -s {1} {0}/task-2.log; echo lost", logs.display(), dear.display());
-    let (task, _) = run(client, &script).await;
-    has_ended(client, &task).await;
-    assert_eq!(std::fs::read_to_string(&dear).expect("there"), "a secret");
+    let script = format!(
+        "rm {0}/task-2.log; ln -s {1} {0}/task-2.log; echo mine; {WAIT}",
+        logs.display(),
+        dear.display()
+    );
+    let (task, execution) = run(client, &script).await;
+    let link = logs.join("task-2.log");
+    let linked = async {
+        while !link.is_symlink() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, linked).await.expect("in time");
     for part in ["logs", "logs?offset=0", "logs/raw"] {
         let answer = client.get(&format!("/api/exec/{task}/{part}")).await;
         assert_eq!((answer.status.as_u16(), &answer.body["code"]), (404, &json!("execution_not_found")));
     }
     let stream = client.request(Method::GET, &path(&task, "")).answered().await;
+    go(hub.directory.path(), &execution);
     assert!(!stream.text().await.expect("text").contains("secret"));
+    has_ended(client, &task).await;
+    // The log is put back, in place of the link and not through it.
+    assert_eq!(client.get(&format!("/api/exec/{task}/logs")).await.body["text"], "mine\n");
+    assert_eq!(std::fs::read_to_string(&dear).expect("there"), "a secret");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::{BINARY, Client, DEADLINE, HubProcess};
+use crate::harness::{BINARY, Client, DEADLINE, Hub, HubProcess};
 use crate::sse::Stream;
 
 /// A hub whose log nobody has to read to know where it is.
@@ -163,4 +163,65 @@ async fn nobody_else_reads_the_hubs_memory_and_environment() {
         assert_eq!(executed(&hub.client, "exit 7").await["exit_code"], 7);
         assert_eq!(hub.terminate().await, Some(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_whose_program_is_removed_or_replaced_goes_on_by_itself() {
+    for sessions in ["process", "tmux"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let program = directory.path().join("hub");
+        std::fs::copy(BINARY, &program).expect("copied");
+        let mut command = Command::new(&program);
+        command.args(["--listen", "127.0.0.1:0", "--log-format", "json", "--sessions", sessions]);
+        command.arg("--data-dir").arg(directory.path().join("data"));
+        let hub = HubProcess::spawn(command).await;
+        std::fs::remove_file(&program).expect("there");
+        assert_eq!(executed(&hub.client, "exit 7").await["exit_code"], 7, "{sessions}: removed");
+        let impostor = format!("#!/bin/sh\ntouch {}/impostor\n", directory.path().display());
+        std::fs::write(&program, impostor).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("set");
+        assert_eq!(executed(&hub.client, "exit 7").await["exit_code"], 7, "{sessions}: replaced");
+        assert!(!directory.path().join("impostor").exists(), "{sessions}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_shim_leaves_is_ended_and_waited_for() {
+    for sessions in ["process", "tmux"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let hub = HubProcess::start(directory.path(), &["--sessions", sessions]).await;
+        let script =
+            "env -i sleep 3001 & (env -i setsid sleep 3002 & echo $! >away); kill -9 $PPID; sleep 3003";
+        assert_eq!(executed(&hub.client, script).await["status"], "lost", "{sessions}");
+        for _ in 0..5 {
+            assert_eq!(executed(&hub.client, "true").await["exit_code"], 0);
+        }
+        let own = hub.child.id().to_string();
+        let left = async {
+            loop {
+                let listed =
+                    Command::new("ps").args(["--no-headers", "-o", "stat,args", "--ppid", &own]).output();
+                let listed = String::from_utf8(listed.expect("ps runs").stdout).expect("UTF-8");
+                if !listed.contains("sleep") && !listed.lines().any(|line| line.starts_with('Z')) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, left).await.expect("nothing is left");
+        let away =
+            std::fs::read_to_string(directory.path().join("executions/1/work/away")).expect("a number");
+        assert!(!Path::new(&format!("/proc/{}", away.trim())).exists(), "{sessions}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_hub_is_not_ready_and_says_why() {
+    let hub = Hub::start().await;
+    assert_eq!(hub.client.get("/ready").await.status, 200);
+    hub.fail("the test's part");
+    let answer = hub.client.get("/ready").await;
+    assert_eq!((answer.status.as_u16(), &answer.body["code"]), (503, &json!("unavailable")));
+    assert!(answer.body["detail"].as_str().expect("words").contains("the test's part"));
 }

@@ -123,6 +123,8 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// When it ended, if that was seen by whoever watched over it; otherwise it is when the hub learned of it.
     pub ended_at: Option<Timestamp>,
+    /// How long it took by a clock that nobody sets, if that was measured; then that counts.
+    pub duration_ms: Option<i64>,
 }
 
 impl Outcome {
@@ -254,9 +256,10 @@ impl Execution {
             status: outcome.end.status(),
             exit_code: outcome.exit_code,
             reason: outcome.reason,
-            ended_at: Some(
-                outcome.ended_at.unwrap_or(now).min(now).max(self.started_at.unwrap_or(self.created_at)),
-            ),
+            ended_at: Some(match (outcome.duration_ms, self.started_at) {
+                (Some(duration_ms), Some(started_at)) => Timestamp::from_ms(started_at.ms() + duration_ms),
+                _ => outcome.ended_at.unwrap_or(now).min(now).max(self.started_at.unwrap_or(self.created_at)),
+            }),
             ..self
         })
     }
@@ -268,6 +271,16 @@ impl Execution {
             return Err(WrongState(self.status));
         }
         Ok(Self { stop_requested: true, ..self })
+    }
+
+    /// How long it still has to wait, in milliseconds: never longer than it was meant to when it was queued, though the
+    /// clock has been set back since.
+    pub fn wait_ms(&self, now: Timestamp) -> u64 {
+        let Some(not_before) = self.not_before else {
+            return 0;
+        };
+        let (left, meant) = (not_before.ms() - now.ms(), not_before.ms() - self.created_at.ms());
+        u64::try_from(left.min(meant)).unwrap_or(0)
     }
 
     /// Milliseconds from start to end, once there is an end.
@@ -285,7 +298,7 @@ mod tests {
     }
 
     fn completed() -> Outcome {
-        Outcome { end: End::Completed, exit_code: Some(0), reason: None, ended_at: None }
+        Outcome { end: End::Completed, exit_code: Some(0), reason: None, ended_at: None, duration_ms: None }
     }
 
     #[test]
@@ -307,6 +320,11 @@ mod tests {
             let outcome = Outcome { ended_at: Some(Timestamp::from_ms(seen)), ..completed() };
             running.ended(outcome, Timestamp::from_ms(9000)).expect("running").duration_ms()
         };
+        let running = queued().started(Timestamp::from_ms(2000)).expect("queued");
+        let measured =
+            Outcome { duration_ms: Some(42), ended_at: Some(Timestamp::from_ms(9)), ..completed() };
+        let ended = running.ended(measured, Timestamp::from_ms(1)).expect("running");
+        assert_eq!(ended.duration_ms(), Some(42), "whatever the clock says");
         assert_eq!(end(2500), Some(500));
         assert_eq!((end(1), end(99_999)), (Some(0), Some(7000)), "within what the hub knows");
     }

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::handoff::{Bare, Claimant, Offer};
+use crate::vitals::Vitals;
 
 use super::subscriber::{Subscriber, Surroundings};
 use mailbox::{Letter, Mailbox, Promise};
@@ -70,13 +71,16 @@ impl Fanout {
         around: &Surroundings,
         cut_off: CancellationToken,
         tasks: &TaskTracker,
+        vitals: &Vitals,
     ) -> io::Result<()> {
         let mut threads = Vec::new();
         for (number, mailbox) in self.mailboxes.iter().enumerate() {
             let (runtime, tasks, cut_off) = (Handle::current(), tasks.clone(), cut_off.clone());
             let shard = Shard::new(mailbox.clone(), around.clone(), runtime, tasks, cut_off)?;
             let (ends, ended) = oneshot::channel();
+            let vital = vitals.hold("a fan-out thread");
             thread::Builder::new().name(format!("fanout-{number}")).spawn(move || {
+                let _vital = vital;
                 // Dropped when the thread ends, however it does.
                 let _ends: oneshot::Sender<()> = ends;
                 shard.run();
@@ -84,7 +88,8 @@ impl Fanout {
             threads.push(ended);
         }
         let ticks = around.ticks.clone();
-        tasks.spawn(self.clone().supervise(threads, ticks, around.draining.clone(), cut_off));
+        let supervision = self.clone().supervise(threads, ticks, around.draining.clone(), cut_off);
+        vitals.spawn(tasks, "the supervision of the fan-out threads", supervision);
         Ok(())
     }
 

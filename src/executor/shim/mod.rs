@@ -36,7 +36,7 @@ use super::directory::Directory;
 
 use output::CappedLog;
 use script::Script;
-pub(super) use script::inherited as inherited_environment;
+pub(super) use script::{inherited as inherited_environment, is_shortage};
 use signals::Signals;
 use terminal::Terminal;
 
@@ -73,7 +73,13 @@ pub fn called(arguments: impl Iterator<Item = OsString>) -> Option<(PathBuf, boo
 /// Runs the execution prepared in `directory`, and shows its output on this process's terminal, too, if told to.
 /// Returns when nothing of it is left running.
 pub fn run(directory: &Path, has_terminal: bool) -> ExitCode {
-    let directory = Directory::at(directory);
+    // Named after the descriptor that it was started from otherwise. What `ps` shows is nothing to fail for.
+    let _ = rustix::thread::set_name(c"taskhub-shim");
+    // From here on by where it stands: the data directory may be moved. A parent that has started it elsewhere is none of ours.
+    let directory = match std::env::set_current_dir(directory) {
+        Ok(()) => Directory::at(Path::new(".")),
+        Err(_) => Directory::at(directory),
+    };
     // What this process says of itself is nothing for whoever watches the script.
     if has_terminal && let Err(error) = redirect_errors(&directory) {
         complain(&format_args!("cannot leave complaints: {error}"));
@@ -127,7 +133,8 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Opti
     if directory.stop_requested() {
         return ended(ExitEnd::Stopped, "stopped before it started");
     }
-    let mut log = match CappedLog::open(&spec.log, spec.log_bytes_max) {
+    let path = log_path(directory, spec);
+    let mut log = match CappedLog::open(&path, spec.log_bytes_max) {
         Ok(log) => log,
         Err(error) => {
             let reason = format!("could not start: cannot open its log: {error}");
@@ -138,11 +145,17 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Opti
         Ok(script) => watch::watch(script, directory, spec, signals, &mut log, terminal),
         Err(error) => ended(ExitEnd::Failed, &format!("could not start: {error}")),
     };
-    match log.finish() {
+    match log.finish(&path) {
         Ok(()) => exit,
         // On a disk that is still full the log itself cannot say so.
         Err(error) => exit.remarked(&format!("its log is not complete: {error}")),
     }
+}
+
+/// Where the log lies, seen from the execution's directory: that holds wherever both are moved.
+fn log_path(directory: &Directory, spec: &Spec) -> PathBuf {
+    let beside = spec.log.file_name().map(|name| directory.path().join("../../logs").join(name));
+    beside.filter(|path| path.symlink_metadata().is_ok()).unwrap_or_else(|| spec.log.clone())
 }
 
 fn ended(end: ExitEnd, reason: &str) -> Exit {
@@ -152,6 +165,7 @@ fn ended(end: ExitEnd, reason: &str) -> Exit {
         signal: None,
         reason: Some(reason.to_owned()),
         ended_at_ms: Timestamp::now().ms(),
+        duration_ms: None,
     }
 }
 
@@ -159,7 +173,9 @@ fn record(directory: &Directory, exit: &Exit) -> io::Result<()> {
     let mut attempt = 1;
     loop {
         match directory.write_exit(exit) {
-            Err(error) if attempt < RESULT_ATTEMPTS_MAX && directory.path().exists() => {
+            // Somebody has removed the place in which this stands. What is written elsewhere nobody would find.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
+            Err(error) if attempt < RESULT_ATTEMPTS_MAX => {
                 // Once, or it would fill what is to become free.
                 if attempt == 1 {
                     complain(&format_args!("cannot leave the result yet: {error}"));

@@ -16,11 +16,11 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use super::super::{directory, plain_file};
 
 /// What is remembered of the end: memory of the shim.
 const TAIL_BYTES_MAX: u64 = 1 << 20;
@@ -49,19 +49,38 @@ impl CappedLog {
     /// Opens the log for appending; what is there already counts.
     pub fn open(path: &Path, log_bytes_max: u64) -> io::Result<Self> {
         // The hub has made it; a link in its place would lead the output elsewhere.
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+        let mut options = OpenOptions::new();
+        let file = plain_file::open_with(options.read(true).append(true).create(true).mode(0o600), path)?;
         let size = file.metadata()?.len();
         Ok(Self::new(file, size, log_bytes_max))
+    }
+
+    /// Puts the log back when somebody has removed it, or put something else in its place: what is open can still be
+    /// read.
+    ///
+    /// # Errors
+    /// Whatever the disk said.
+    pub fn put_back(&mut self, path: &Path) -> io::Result<()> {
+        if directory::is_at(&self.file, path) {
+            return Ok(());
+        }
+        if let Some(place) = path.parent() {
+            directory::make_private(place)?;
+        }
+        let mut copy = plain_file::create(path, 0o600)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        io::copy(&mut self.file, &mut copy)?;
+        copy.sync_all()
     }
 
     /// Completes the log and sees it onto the disk.
     ///
     /// # Errors
     /// The last refusal of the disk.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub fn finish(mut self, path: &Path) -> io::Result<()> {
         self.complete();
         self.file.sync_all()?;
+        self.put_back(path)?;
         self.refusal.map_or(Ok(()), Err)
     }
 }

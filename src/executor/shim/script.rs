@@ -5,8 +5,8 @@
 //! `work`, or else the operator's roots, whatever links lie there.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, Read};
+use std::io::{self, ErrorKind, PipeReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,22 +14,29 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::Pid;
+use rustix::io::Errno;
+use rustix::process::{Pid, getuid};
 use thiserror::Error;
 
 use crate::exec_root;
 
-use super::super::contract::{EXECUTION_ID_VARIABLE, Spec};
+use super::super::contract::{DATA_VARIABLE, EXECUTION_ID_VARIABLE, Spec};
 use super::super::directory::{Directory, make_private};
+use super::super::plain_file;
 use super::memory;
 
 /// What a script may see of the hub's environment, besides `LC_…`.
 const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SHELL", "TERM"];
 /// For a hub that was itself started without one, so that a script finds `ls`.
 const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// A longer first line is cut by the kernel, too (`BINPRM_BUF_SIZE`), which knows no program of such a length.
+const INTERPRETER_BYTES_MAX: u64 = 4096;
 /// Another thread of the hub, forking while it wrote the script, may hold the file open for a moment more.
 const BUSY_ATTEMPTS_MAX: u32 = 50;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
+/// A machine that has no process or memory to give is asked again for ten minutes.
+const SHORTAGE_ATTEMPTS_MAX: u32 = 1200;
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why the script did not start; shown to whoever asked for it.
 #[derive(Debug, Error)]
@@ -63,18 +70,17 @@ impl Script {
             }
             inner => working_directory(&directory.work(), inner)?,
         };
-        let path = directory.script();
-        let has_interpreter = names_interpreter(&path).map_err(StartError::Spawn)?;
+        // Where it stands now: a script works elsewhere.
+        let place = directory.absolute().map_err(StartError::Spawn)?;
+        let path = place.script();
+        let interpreter = interpreter(&path).map_err(StartError::Spawn)?;
         let (output, writer) = io::pipe().map_err(StartError::Spawn)?;
         set_nonblocking(&output).map_err(StartError::Spawn)?;
 
-        let mut command = if has_interpreter {
-            Command::new(&path)
-        } else {
-            let mut shell = Command::new("/bin/sh");
-            shell.arg(&path);
-            shell
-        };
+        // By its interpreter's name, as the kernel would do it: a file system may be mounted `noexec`.
+        let (program, argument) = interpreter.clone().unwrap_or_else(|| ("/bin/sh".into(), None));
+        let mut command = Command::new(program);
+        command.args(argument).arg(&path);
         command
             .env_clear()
             .envs(inherited())
@@ -83,17 +89,18 @@ impl Script {
             .env(EXECUTION_ID_VARIABLE, spec.execution_id.to_string())
             .env("TASKHUB_SESSION", &spec.session_name)
             .env("TASKHUB_URL", &spec.hub_url)
-            .env("TASKHUB_ARTIFACTS", directory.artifacts())
+            .env("TASKHUB_ARTIFACTS", place.artifacts())
+            .envs(spec.data.map(|data| (DATA_VARIABLE, data.to_string())))
             .current_dir(cwd)
             .process_group(0)
-            .stdin(input(directory).map_err(StartError::Spawn)?)
+            .stdin(input(&place).map_err(StartError::Spawn)?)
             .stdout(writer.try_clone().map_err(StartError::Spawn)?)
             .stderr(writer);
         if let Some(bytes) = spec.memory_bytes_max {
             memory::limit(bytes).map_err(StartError::Memory)?;
         }
         let main = spawn(&mut command).map_err(|error| match error.kind() {
-            ErrorKind::NotFound if has_interpreter => StartError::NoInterpreter,
+            ErrorKind::NotFound if interpreter.is_some() => StartError::NoInterpreter,
             _ => StartError::Spawn(error),
         })?;
         Ok(Self { main, output })
@@ -101,7 +108,7 @@ impl Script {
 }
 
 fn input(directory: &Directory) -> io::Result<Stdio> {
-    match File::open(directory.stdin()) {
+    match plain_file::open(&directory.stdin()) {
         Ok(file) => Ok(file.into()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Stdio::null()),
         Err(error) => Err(error),
@@ -117,6 +124,11 @@ fn spawn(command: &mut Command) -> io::Result<Pid> {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && attempt < BUSY_ATTEMPTS_MAX => {
                 attempt += 1;
                 thread::sleep(BUSY_PAUSE);
+            }
+            // As many processes as there may be, or no memory: others will end.
+            Err(error) if is_shortage(&error) && attempt < SHORTAGE_ATTEMPTS_MAX => {
+                attempt += 1;
+                thread::sleep(SHORTAGE_PAUSE);
             }
             Err(error) => return Err(error),
         }
@@ -134,6 +146,11 @@ fn allowed(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsStri
     let mut kept: Vec<_> = variables.filter(|(name, _)| is_listed(name)).collect();
     if !kept.iter().any(|(name, _)| name == "PATH") {
         kept.push(("PATH".into(), PATH_DEFAULT.into()));
+    }
+    if !kept.iter().any(|(name, _)| name == "HOME")
+        && let Some(home) = home()
+    {
+        kept.push(("HOME".into(), home));
     }
     kept
 }
@@ -161,10 +178,37 @@ fn working_directory(work: &Path, cwd: Option<&str>) -> Result<PathBuf, StartErr
     Ok(here)
 }
 
-fn names_interpreter(script: &Path) -> io::Result<bool> {
-    let mut start = Vec::new();
-    File::open(script)?.take(2).read_to_end(&mut start)?;
-    Ok(start == b"#!")
+/// What the first line names: a program, and at most one argument, as execve(2) has it. `None` without `#!`.
+fn interpreter(script: &Path) -> io::Result<Option<(OsString, Option<OsString>)>> {
+    let (start, _) = plain_file::read(script, INTERPRETER_BYTES_MAX)?;
+    let Some(line) = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next())
+    else {
+        return Ok(None);
+    };
+    let line = line.trim_ascii();
+    let end = line.iter().position(|byte| b" \t".contains(byte)).unwrap_or(line.len());
+    let (program, argument) = (&line[..end], line[end..].trim_ascii());
+    let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    // Without a program the shell takes it, as it would a comment.
+    Ok((!program.is_empty()).then(|| (text(program), (!argument.is_empty()).then(|| text(argument)))))
+}
+
+/// Whether the system has nothing to give just now.
+pub(in super::super) fn is_shortage(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE].map(Some).contains(&errno)
+}
+
+/// The home of this user, for a hub that was started without one: the sixth field of passwd(5).
+fn home() -> Option<OsString> {
+    let users = std::fs::read("/etc/passwd").ok()?;
+    let id = getuid().as_raw().to_string();
+    users.split(|byte| *byte == b'\n').find_map(|line| {
+        let fields: Vec<_> = line.split(|byte| *byte == b':').collect();
+        let own = fields.get(2)? == &id.as_bytes();
+        let home = fields.get(5).filter(|home| own && !home.is_empty())?;
+        Some(OsStr::from_bytes(home).to_owned())
+    })
 }
 
 fn set_nonblocking(pipe: &PipeReader) -> io::Result<()> {
@@ -184,6 +228,21 @@ mod tests {
         let kept = allowed(given.map(|name| (name.into(), "x".into())).into_iter());
         let names: Vec<_> = kept.iter().filter_map(|(name, _)| name.to_str()).collect();
         assert_eq!(names, ["HOME", "LC_ALL", "PATH"]);
+    }
+
+    #[test]
+    fn the_first_line_names_the_interpreter() {
+        let place = tempfile::tempdir().expect("a directory");
+        let named = |text: &str| {
+            std::fs::write(place.path().join("script"), text).expect("written");
+            interpreter(&place.path().join("script")).expect("read")
+        };
+        let pair =
+            |program: &str, argument: Option<&str>| Some((program.into(), argument.map(OsString::from)));
+        assert_eq!(named("#!/bin/sh\nexit"), pair("/bin/sh", None));
+        assert_eq!(named("#! /usr/bin/env  python3 -u \n"), pair("/usr/bin/env", Some("python3 -u")));
+        assert_eq!(named("#!\nexit"), None);
+        assert_eq!(named("echo"), None);
     }
 
     #[test]

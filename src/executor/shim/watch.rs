@@ -52,7 +52,8 @@ pub(super) fn watch(
     {
         complain(&format_args!("what is typed does not reach the script: {error}"));
     }
-    let deadline = Instant::now() + Duration::from_secs(spec.timeout_seconds.into());
+    let started = Instant::now();
+    let deadline = started + Duration::from_secs(spec.timeout_seconds.into());
     let mut watch = Watch {
         main: Main { pid: script.main, status: None, is_reaped: false },
         output: Some(script.output),
@@ -89,6 +90,7 @@ pub(super) fn watch(
         signal: status.signal,
         reason,
         ended_at_ms: Timestamp::now().ms(),
+        duration_ms: i64::try_from(started.elapsed().as_millis()).ok(),
     };
     match is_clean {
         true => exit,

@@ -14,6 +14,7 @@ use taskhub::domain::task::TaskDraft;
 use taskhub::executor::{Executor, ExecutorSettings, Retention};
 use taskhub::service::Service;
 use taskhub::store::{ExecutionQuery, Store};
+use taskhub::vitals::Vitals;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 mod attempts;
 mod ends;
+mod hostile;
 mod output;
 mod recovery;
 mod retention;
@@ -107,6 +109,7 @@ impl Hub {
             hub_url: "http://localhost:8000".into(),
             open_files_max: Some(256),
             retention: Retention { days_max: 30, period_ms: 60_000 },
+            vitals: Vitals::default(),
         };
         tune(&mut settings);
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
