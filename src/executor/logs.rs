@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
-use super::{blocking, plain_file};
+use super::{blocking, directory, plain_file};
 
 /// How much of a log is in memory for each download.
 const PIECE_BYTES: usize = 64 << 10;
@@ -50,8 +50,12 @@ pub(super) fn all(data_dir: &Path) -> PathBuf {
     data_dir.join("logs")
 }
 
-/// Makes an empty log, in place of what an earlier database may have left under this number.
+/// Makes an empty log, in place of what an earlier database may have left under this number. Its directory is made again
+/// when somebody has removed it.
 pub(super) fn create(path: &Path) -> io::Result<()> {
+    if let Some(place) = path.parent() {
+        directory::make_private(place)?;
+    }
     plain_file::create(path, 0o600).map(drop)
 }
 
