@@ -3,10 +3,9 @@
 
 use std::time::SystemTime;
 
-use poem::Request;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::web::headers::{HeaderMapExt, IfModifiedSince, IfUnmodifiedSince};
-use poem::{IntoResponse, Response};
+use poem::{Request, Response};
 
 use crate::service::{Precondition, Versions};
 
@@ -102,23 +101,20 @@ pub fn is_unmodified(request: &Request, modified: SystemTime) -> bool {
         && since.is_some_and(|since| !since.is_modified(modified))
 }
 
-/// Spares a client that has it already the body of an answer: 304. For GET and HEAD.
-pub fn spare(if_none_match: &str, response: Response) -> Response {
+/// Spares a client that has it already the body of an answer: 304. For GET and HEAD. All that is not about the body is said
+/// as in a 200: a browser takes over what a 304 says for what it has kept, the policy of a page included.
+pub fn spare(if_none_match: &str, mut response: Response) -> Response {
     let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
     let opaque = tag.and_then(|tag| tag.trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"'));
     let is_known = opaque.is_some_and(|opaque| Tags::parse(if_none_match).name(opaque, false));
-    if !is_known || !matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
-        return response;
-    }
-    let mut spared = StatusCode::NOT_MODIFIED.into_response();
-    // What a 200 would have said that caches live by. RFC 9110, section 15.4.5.
-    for name in [header::ETAG, header::CACHE_CONTROL, header::VARY, header::CONTENT_LOCATION, header::EXPIRES]
-    {
-        if let Some(value) = response.headers().get(&name) {
-            spared.headers_mut().insert(name, value.clone());
+    if is_known && matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+        response.set_status(StatusCode::NOT_MODIFIED);
+        drop(response.take_body());
+        for name in [header::CONTENT_LENGTH, header::CONTENT_RANGE, header::CONTENT_TYPE] {
+            response.headers_mut().remove(name);
         }
     }
-    spared
+    response
 }
 
 /// A strong tag that names exactly these bytes.
