@@ -2,6 +2,7 @@
 // an open select and a running drag survive whatever else happens on the board.
 
 import { ago, el, icon } from "/assets/dom.js";
+import { marked } from "/assets/marks.js";
 import { STATUSES, isLive } from "/assets/board-store.js";
 
 const TAGS_SHOWN = 4;
@@ -39,7 +40,7 @@ export function createCard(id, actions) {
 export function refreshCard(card, task, execution) {
   const { node, parts } = card;
   node.dataset.status = task.status;
-  parts.title.textContent = task.title;
+  parts.title.textContent = marked(task.title);
   parts.priority.replaceChildren(...(task.priority ? [priorityBadge(task.priority)] : []));
 
   parts.tags.hidden = task.tags.length === 0;
@@ -60,7 +61,7 @@ export function refreshCard(card, task, execution) {
   parts.time.title = `Changed ${new Date(task.updated_at).toLocaleString()}`;
   parts.time.textContent = ago(task.updated_at);
   parts.move.value = task.status;
-  parts.move.setAttribute("aria-label", `Status of ${task.title}`);
+  parts.move.setAttribute("aria-label", `Status of ${marked(task.title)}`);
 
   refreshExecute(card, task, execution);
 }

@@ -16,7 +16,7 @@ const DETAILS_AT_ONCE = 3;
 const DETAILS_WAITING_MAX = 200; // beyond this the oldest wait until their drawer opens
 const HIDDEN_MS = 60_000; // browsers allow six connections a host: a forgotten tab gives its one back
 
-const STATE_LABELS = { connecting: "Connecting", connected: "Live", reconnecting: "Reconnecting", disconnected: "Paused" };
+const STATE_LABELS = { connecting: "Connecting", waiting: "Waiting: five other tabs are live", connected: "Live", reconnecting: "Reconnecting", disconnected: "Paused" };
 
 let loads = 0;
 let loaded = false;

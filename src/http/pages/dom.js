@@ -1,6 +1,8 @@
 // Small helpers to build elements. Everything the server says goes in as text,
 // never as markup: `el` has no way to set innerHTML.
 
+import { marked } from "/assets/marks.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 const ICONS = {
@@ -20,7 +22,8 @@ export function el(tag, props = {}, ...children) {
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === null) continue;
     if (name === "class") node.className = value;
-    else if (name === "text") node.textContent = value;
+    else if (name === "text") node.textContent = marked(value);
+    else if (name === "title") node.title = marked(value);
     else if (name === "data") Object.assign(node.dataset, value);
     else if (name === "on") for (const [type, listener] of Object.entries(value)) node.addEventListener(type, listener);
     else if (name in node) node[name] = value;

@@ -1,6 +1,7 @@
 // The end of an execution's log, followed by byte offset while it grows.
 
 import { readLog } from "/assets/api.js";
+import { readable } from "/assets/terminal-text.js";
 import { toastProblem } from "/assets/toast.js";
 
 const POLL_MS = 1000;
@@ -64,12 +65,4 @@ export class LogTail {
     output.textContent = readable(this.#text);
     if (atEnd) output.scrollTop = output.scrollHeight;
   }
-}
-
-/** Without terminal colours, and with each progress line as it was last drawn. */
-function readable(text) {
-  return text
-    .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007]*\u0007/g, "")
-    .replace(/\r+\n/g, "\n")
-    .replace(/^.*\r(?=[^\n])/gm, "");
 }

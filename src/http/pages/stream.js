@@ -10,6 +10,7 @@
 
 import { askForToken, bearer, token } from "/assets/access.js";
 import { createTicket, Problem } from "/assets/api.js";
+import { takePlace } from "/assets/places.js";
 
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30_000;
@@ -25,10 +26,13 @@ export class EventFeed {
   #attempts = 0;
   #turn = 0;
   #connecting = false;
+  #release = null;
+  #waiting = null;
 
   /**
    * `address(cursor)` gives the URL to open; `onMessage(envelope)` gets each message in order;
-   * `onState(state, problem?)` gets connecting | connected | reconnecting | disconnected.
+   * `onState(state, problem?)` gets connecting | waiting | connected | reconnecting | disconnected: it waits while five other tabs have
+   * streams.
    */
   constructor({ address, onMessage, onState, retryRefused = true }) {
     this.address = address;
@@ -59,6 +63,7 @@ export class EventFeed {
     const turn = ++this.#turn;
     const address = this.address(this.cursor);
     this.#connecting = true;
+    if (!(await this.#placed(turn))) return;
     let ticketed;
     try {
       ticketed = await withTicket(address);
@@ -82,6 +87,19 @@ export class EventFeed {
     source.onmessage = (message) => this.#receive(source, message);
     // Only a stream opened with named=true sends these; onmessage then stays silent.
     for (const kind of MESSAGE_KINDS) source.addEventListener(kind, source.onmessage);
+  }
+
+  /** Takes a place among the tabs of this browser; false when it is not wanted any more. */
+  async #placed(turn) {
+    this.#waiting = new AbortController();
+    try {
+      const release = await takePlace(() => this.onState("waiting"), this.#waiting.signal);
+      if (turn === this.#turn) this.#release = release;
+      else release();
+    } catch {
+      return false; // closed meanwhile
+    }
+    return turn === this.#turn;
   }
 
   #receive(source, message) {
@@ -124,6 +142,9 @@ export class EventFeed {
     this.#timer = 0;
     this.#source?.close();
     this.#source = null;
+    this.#waiting?.abort();
+    this.#release?.();
+    this.#release = null;
   }
 }
 

@@ -4,6 +4,7 @@ import { duration, el, byId } from "/assets/dom.js";
 import { assigneeBadge, executionPill, runButton, statusSelect, tagChip } from "/assets/board-card.js";
 import { isLive } from "/assets/board-store.js";
 import { LogTail } from "/assets/log-tail.js";
+import { marked } from "/assets/marks.js";
 
 const SURE_MS = 4000;
 
@@ -66,7 +67,7 @@ export class TaskDrawer {
     if (!this.#id) return;
     const task = this.store.tasks.get(this.#id);
     if (!task) return this.close();
-    byId("drawer-title").textContent = task.title;
+    byId("drawer-title").textContent = marked(task.title);
     this.status.value = task.status;
     this.status.setAttribute("aria-label", "Status");
     byId("drawer-priority").value = task.priority ?? "";
