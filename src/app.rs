@@ -47,7 +47,17 @@ impl App {
     ///
     /// # Errors
     /// With a message for the operator.
-    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let shutdown = Shutdown::default();
+        let assembled = Self::assemble(config, shutdown.clone()).await;
+        if assembled.is_err() {
+            // What has begun already ends in order.
+            shutdown.soft.cancel();
+        }
+        assembled
+    }
+
+    async fn assemble(mut config: Config, shutdown: Shutdown) -> anyhow::Result<Self> {
         for root in &mut config.executor.exec_root {
             let resolved = root.canonicalize().ok().filter(|root| root.is_dir());
             *root = resolved.with_context(|| format!("--exec-root {} is not a directory", root.display()))?;
@@ -71,7 +81,6 @@ impl App {
         let Opened { store, writer, epoch: _, end } = Store::open(&config.data_dir, &config.store)?;
         let data_dir = config.data_dir.canonicalize().context("cannot resolve the data directory")?;
 
-        let shutdown = Shutdown::default();
         let (log, drain) = (store.log_reader().clone(), shutdown.soft.clone());
         let metrics = Metrics::new();
         let latency = metrics.stream_latency();
@@ -98,10 +107,8 @@ impl App {
         events
             .start(shutdown.hard.clone(), &shutdown.tasks, &shutdown.vitals)
             .context("cannot start a thread")?;
-        vital(
-            "the end of revoked streams",
-            expel(auth.departures(), events.clone(), shutdown.clone()).boxed(),
-        );
+        let leaving = expel(auth.departures(), events.clone(), service.clone(), shutdown.clone());
+        vital("the end of what revoked tokens hold", leaving.boxed());
         let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());
         vital("the log's retention", retention.boxed());
 
@@ -220,13 +227,19 @@ fn base_url(address: &SocketAddr, config: &ServerConfig) -> String {
     }
 }
 
-/// Has streams ended whose clients are no longer let in.
-async fn expel(mut departures: watch::Receiver<()>, events: Events, shutdown: Shutdown) {
+/// Has streams ended whose clients are no longer let in, and stops what they have queued.
+async fn expel(mut departures: watch::Receiver<()>, events: Events, service: Service, shutdown: Shutdown) {
     loop {
         // Both are cancel safe.
         tokio::select! {
             () = shutdown.soft.cancelled() => return,
-            Ok(()) = departures.changed() => events.expel(),
+            Ok(()) = departures.changed() => {
+                events.expel();
+                // What is missed is looked for again before it starts.
+                if let Err(error) = service.stop_queued_of_departed().await {
+                    tracing::warn!(%error, "could not stop what a revoked token had queued");
+                }
+            }
         }
     }
 }

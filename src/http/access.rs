@@ -178,6 +178,11 @@ fn challenge(refusal: Refusal) -> Problem {
     }
 }
 
+/// The answer to whoever has been waiting while its token was revoked or has expired.
+pub fn no_longer_let_in() -> Problem {
+    challenge(Refusal::Unknown)
+}
+
 /// The secret in the one `Authorization` header, if that is what is in it. RFC 6750, section 2.1.
 fn bearer(request: &Request) -> Option<&str> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();

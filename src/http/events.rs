@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response};
-use poem_openapi::param::Query;
+use poem_openapi::param::{Header, Query};
 use poem_openapi::registry::Registry;
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -29,7 +29,7 @@ use crate::service::Service;
 use super::accept::wants_ndjson;
 use super::body::Body;
 use super::list::List;
-use super::problem::problems::{BODY, GONE, NONE};
+use super::problem::problems::{BODY, GONE, NONE, UNPROCESSABLE};
 use super::problem::{Code, Problem, Problems};
 use super::schema::Event;
 use super::standing::EventStatus;
@@ -274,6 +274,7 @@ impl EventApi {
     async fn list(
         &self,
         rooms: Data<&Arc<Rooms>>,
+        principal: Data<&Principal>,
         /// Where to start: an event id (after it), an RFC 3339 time (with the first event from then on), or `earliest`,
         /// which is also the default.
         since: Query<Option<String>>,
@@ -311,7 +312,12 @@ impl EventApi {
             )));
         }
         let limit = limit.0 as usize;
-        match log.history(position.cursor, filter, limit, deadline).await? {
+        // Both only look.
+        let history = tokio::select! {
+            history = log.history(position.cursor, filter, limit, deadline) => history?,
+            () = principal.gone.cancelled() => return Err(access::no_longer_let_in().into()),
+        };
+        match history {
             Some(history) => {
                 let mut list = Vec::with_capacity(history.events.len() + 2);
                 list.push(b'[');
@@ -362,14 +368,22 @@ impl EventApi {
     /// Tell everybody something
     ///
     /// Emits `announcement` to every stream that does not filter by tasks or their fields. Kept in the log like any event,
-    /// so whoever resumes later gets it as well.
+    /// so whoever resumes later gets it as well. With an `Idempotency-Key` a repetition of the same request within 24 hours
+    /// announces nothing and answers what the first one answered.
     #[oai(path = "/api/events/announcements", method = "post", operation_id = "announce")]
     async fn announce(
         &self,
         service: Data<&Service>,
+        request: &Request,
+        /// Your name for this request, 1–255 visible ASCII characters, so that it can be repeated safely.
+        #[oai(
+            name = "Idempotency-Key",
+            validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
+        )]
+        _key: Header<Option<String>>,
         body: Body<AnnouncementData>,
-    ) -> Result<AnnouncedReply, Problems<BODY>> {
-        let id = service.announce(body.0).await?;
+    ) -> Result<AnnouncedReply, Problems<{ BODY | UNPROCESSABLE }>> {
+        let id = service.announce(body.0, super::idempotency_key(request)?).await?;
         let before = EventId::new(id.epoch, id.seq - 1);
         let location = format!("/api/events?since={before}&limit=1");
         Ok(AnnouncedReply::Created(Body(Announced { id }), location))

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use poem::Request;
 use poem::web::Data;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use crate::store::ExecutionQuery;
 use super::body::Body;
 use super::list::List;
 use super::problem::Problems;
-use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND};
+use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, UNPROCESSABLE};
 use super::{Rooms, Tags};
 
 #[derive(Debug)]
@@ -78,16 +79,27 @@ impl ExecutionApi {
     /// A script has a clean environment with `TASKHUB_TASK_ID`, `TASKHUB_EXECUTION_ID`, `TASKHUB_SESSION`, `TASKHUB_URL` and
     /// `TASKHUB_ARTIFACTS`, and a directory of its own. It goes on when the hub is restarted. Its output is a log:
     /// `getExecutionLogs`, `downloadExecutionLog`, `streamExecutionLogs`.
+    ///
+    /// With an `Idempotency-Key` a repetition of the same request within 24 hours starts nothing and answers the execution
+    /// that the first one started, as it is now.
     #[oai(path = "/api/exec/:task_id", method = "post", operation_id = "startExecution")]
     async fn start(
         &self,
         service: Data<&Service>,
+        request: &Request,
         /// The id of the task to run.
         task_id: Path<TaskId>,
+        /// Your name for this request, 1–255 visible ASCII characters, so that it can be repeated safely.
+        #[oai(
+            name = "Idempotency-Key",
+            validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
+        )]
+        _key: Header<Option<String>>,
         body: Body<Option<ExecutionRequest>>,
-    ) -> Result<ExecutionReply, Problems<{ NOT_FOUND | CONFLICT | BODY }>> {
+    ) -> Result<ExecutionReply, Problems<{ NOT_FOUND | CONFLICT | BODY | UNPROCESSABLE }>> {
+        let key = super::idempotency_key(request)?;
         let request = body.0.unwrap_or_default();
-        Ok(ExecutionReply::Ok(Body(service.start_execution(task_id.0, request).await?)))
+        Ok(ExecutionReply::Ok(Body(service.start_execution(task_id.0, request, key).await?)))
     }
 
     /// Get a task's latest execution

@@ -118,6 +118,7 @@ impl LogApi {
         &self,
         service: Data<&Service>,
         rooms: Data<&Arc<Rooms>>,
+        principal: Data<&Principal>,
         request: &Request,
         /// The id of the task.
         task_id: Path<TaskId>,
@@ -159,7 +160,7 @@ impl LogApi {
         }
         match range::wanted(request, log.size, &tag) {
             Wanted::Beyond => Err(beyond(log.size).into()),
-            wanted => Ok(RawLog::new(log, wanted, &tag, place)),
+            wanted => Ok(RawLog::new(log, wanted, &tag, place, principal.gone.clone())),
         }
     }
 

@@ -50,10 +50,11 @@ use crate::events::Events;
 use crate::executor::{LogStreams, Sessions};
 use crate::metrics::Metrics;
 use crate::places::Places;
-use crate::service::Service;
+use crate::service::{IdempotencyKey, Service};
 use crate::vitals::Vitals;
 
 use front::Front;
+use problem::{Code, Problem};
 
 /// What groups the operations in the documentation.
 #[derive(Debug, Clone, Copy, poem_openapi::Tags)]
@@ -97,6 +98,16 @@ fn header_list(request: &poem::Request, name: &str) -> Option<String> {
     let lines = request.headers().get_all(name).iter();
     let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
     (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+/// # Errors
+/// A [`Problem`] when it is none.
+fn idempotency_key(request: &poem::Request) -> Result<Option<IdempotencyKey>, Problem> {
+    let name = "Idempotency-Key";
+    let key = header_list(request, name).map(|text| text.parse()).transpose();
+    key.map_err(|words: String| {
+        Problem::new(Code::InvalidParameter, format!("{name}: {words}")).with_field(name)
+    })
 }
 
 fn comma_list<T: ToString>(values: &[T]) -> String {

@@ -8,6 +8,7 @@ use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
     MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::token::Caller;
 use crate::executor::logs::OpenLog;
@@ -21,7 +22,14 @@ pub struct RawLog(Response);
 
 impl RawLog {
     /// All of `log`, or the part that is wanted. Its client has a place until it has read that.
-    pub fn new(log: OpenLog, wanted: Wanted, tag: &str, place: Place<Caller>) -> Self {
+    /// It breaks off when its client is no longer let in (`gone`).
+    pub fn new(
+        log: OpenLog,
+        wanted: Wanted,
+        tag: &str,
+        place: Place<Caller>,
+        gone: CancellationToken,
+    ) -> Self {
         let (size, modified) = (log.size, log.modified);
         let (first, length, range) = match wanted {
             Wanted::Part(first, last) => {
@@ -29,7 +37,7 @@ impl RawLog {
             }
             Wanted::Whole | Wanted::Beyond => (0, size, None),
         };
-        let bytes = log.read(first, length).inspect(move |_| {
+        let bytes = log.read(first, length).take_until(gone.cancelled_owned()).inspect(move |_| {
             let _ = &place;
         });
         let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };

@@ -14,7 +14,7 @@ use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use crate::domain::task::{Priority, Status, StatusUpdate, Task, TaskDraft, TaskPatch};
 use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
-use crate::service::{IdempotencyKey, Service, TaskPage};
+use crate::service::{Service, TaskPage};
 
 use super::Tags;
 use super::access;
@@ -188,13 +188,7 @@ impl TaskApi {
         if body.0.script.is_some() {
             access::require(&principal, Scope::Exec)?;
         }
-        let key = super::header_list(request, "Idempotency-Key")
-            .map(|text| text.parse::<IdempotencyKey>())
-            .transpose()
-            .map_err(|words| {
-                let field = "Idempotency-Key";
-                Problem::new(Code::InvalidParameter, format!("{field}: {words}")).with_field(field)
-            })?;
+        let key = super::idempotency_key(request)?;
         let created = service.create_task(body.0, key).await?;
         let location = format!("/api/tasks/{}", created.task.id);
         let etag = etag(&created.task);

@@ -18,12 +18,13 @@ use crate::domain::execution::{
 use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::task::{Status, Task, TaskPatch};
 use crate::domain::text::Script;
-use crate::domain::token::AuditAction;
+use crate::domain::token::{Actor, AuditAction};
 use crate::exec_root;
 use crate::store::{ExecutionPage, ExecutionQuery, Tx, View};
 
 use poem_openapi::types::MaybeUndefined;
 
+use super::idempotency::{IdempotencyKey, fingerprint, once};
 use super::tasks::{load, update};
 use super::{Service, ServiceError};
 
@@ -60,40 +61,51 @@ impl Service {
         &self,
         task_id: TaskId,
         request: ExecutionRequest,
+        key: Option<IdempotencyKey>,
     ) -> Result<Execution, ServiceError> {
         let config = self.executions.clone();
         let mut request = request.validated()?;
         refuse_beyond(&config, &request)?;
         self.refuse_outside(&request).await?;
-        let execution = self
+        let (execution, repeated) = self
             .store
             .write(move |tx| {
-                let task = load(tx, task_id)?;
-                refuse_if_live(tx, task_id)?;
-                // Frozen here: a later change of the task does not change what was asked to run.
-                request.script_content = request.script_content.or_else(|| task.script.clone());
-                if request.script_content.is_none() && config.exec_default.is_none() {
-                    return Err(ServiceError::NothingToRun);
-                }
-                let must_wait = tx.pressing_execution_count(tx.now())? >= config.slots();
+                let fingerprint = fingerprint(&format!("start {task_id}"), &request);
+                let started = once(tx, key, &fingerprint, |tx| {
+                    let task = load(tx, task_id)?;
+                    refuse_if_live(tx, task_id)?;
+                    // Frozen here: a later change of the task does not change what was asked to run.
+                    request.script_content = request.script_content.or_else(|| task.script.clone());
+                    if request.script_content.is_none() && config.exec_default.is_none() {
+                        return Err(ServiceError::NothingToRun);
+                    }
+                    let must_wait = tx.pressing_execution_count(tx.now())? >= config.slots();
 
-                let patch =
-                    TaskPatch { status: MaybeUndefined::Value(Status::InProgress), ..TaskPatch::default() };
-                let task = update(tx, task, patch)?;
-                let number = tx.next_execution_number()?;
-                let execution = Execution {
-                    attempts_max: request.retries.cast_signed() + 1,
-                    ..Execution::queued(ExecutionId::generate(), number, task_id, tx.now())
-                };
-                tx.insert_execution(&execution, &request)?;
-                audit(tx, AuditAction::ExecutionRequested, &execution)?;
-                if must_wait {
-                    let queued = ExecutionPhase::Queued;
-                    tx.append(&NewEvent::execution(&execution, queued, Some(&task)))?;
-                }
-                Ok(execution)
+                    let patch = TaskPatch {
+                        status: MaybeUndefined::Value(Status::InProgress),
+                        ..TaskPatch::default()
+                    };
+                    let task = update(tx, task, patch)?;
+                    let number = tx.next_execution_number()?;
+                    let execution = Execution {
+                        attempts_max: request.retries.cast_signed() + 1,
+                        ..Execution::queued(ExecutionId::generate(), number, task_id, tx.now())
+                    };
+                    tx.insert_execution(&execution, &request)?;
+                    audit(tx, AuditAction::ExecutionRequested, &execution)?;
+                    if must_wait {
+                        let queued = ExecutionPhase::Queued;
+                        tx.append(&NewEvent::execution(&execution, queued, Some(&task)))?;
+                    }
+                    Ok(execution.id)
+                });
+                let (id, repeated) = started?;
+                Ok::<_, ServiceError>((by_id(tx, id)?, repeated))
             })
             .await?;
+        if repeated {
+            return Ok(execution);
+        }
         self.log_audit(AuditAction::ExecutionRequested, &execution.session_name, &about(&execution));
         self.work.notify_one();
         Ok(execution)
@@ -223,7 +235,13 @@ impl Service {
         let claimed = self
             .store
             .write(move |tx| {
-                tx.act_as(tx.execution_actor(id)?);
+                let asker = tx.execution_actor(id)?;
+                if has_gone(tx, &asker)? {
+                    let execution = by_id(tx, id)?;
+                    let stopped = settle_of_departed(tx, execution)?;
+                    return Ok(Err(stopped.status));
+                }
+                tx.act_as(asker);
                 let execution = by_id(tx, id)?.started(tx.now())?;
                 let request = tx.execution_request(id)?.unwrap_or_default();
                 let (script, input) = match request.script_content.clone() {
@@ -234,11 +252,30 @@ impl Service {
                     }
                 };
                 record(tx, &execution, ExecutionPhase::Started)?;
-                Ok::<_, ServiceError>(Claimed { execution, script, request, input })
+                Ok::<_, ServiceError>(Ok(Claimed { execution, script, request, input }))
             })
             .await?;
         self.stepped();
-        Ok(claimed)
+        claimed.map_err(ServiceError::Ended)
+    }
+
+    /// Stops what tokens have asked for that are revoked by now or have expired, and that has not started. What runs goes on.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn stop_queued_of_departed(&self) -> Result<(), ServiceError> {
+        self.store
+            .write(|tx| {
+                for execution in tx.queued_executions()? {
+                    if has_gone(tx, &tx.execution_actor(execution.id)?)? {
+                        settle_of_departed(tx, execution)?;
+                    }
+                }
+                Ok::<_, ServiceError>(())
+            })
+            .await?;
+        self.stepped();
+        Ok(())
     }
 
     /// Refuses a directory outside the execution's own, unless the operator has allowed it. It is looked at again
@@ -296,6 +333,28 @@ impl Service {
         self.stepped();
         Ok(execution)
     }
+}
+
+/// Whether a token is revoked by now or has expired.
+fn has_gone(view: &View<'_>, actor: &Actor) -> Result<bool, ServiceError> {
+    let Some(name) = &actor.token else {
+        return Ok(false);
+    };
+    let (tokens, _) = view.tokens()?;
+    let now = Timestamp::now();
+    Ok(!tokens.iter().any(|token| token.name == *name && token.is_good(now)))
+}
+
+fn settle_of_departed(tx: &mut Tx<'_>, execution: Execution) -> Result<Execution, ServiceError> {
+    let reason = "the token that had asked for it was revoked or has expired".to_owned();
+    let outcome = Outcome {
+        end: End::Stopped,
+        exit_code: None,
+        reason: Some(reason),
+        ended_at: None,
+        duration_ms: None,
+    };
+    settle(tx, execution, outcome)
 }
 
 pub(super) fn refuse_if_live(view: &View<'_>, task_id: TaskId) -> Result<(), ServiceError> {

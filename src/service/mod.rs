@@ -5,13 +5,15 @@
 
 mod error;
 mod executions;
+mod idempotency;
 mod retention;
 mod tasks;
 
 pub use error::ServiceError;
 pub use executions::{Claimed, Todo};
+pub use idempotency::IdempotencyKey;
 pub use retention::EndedExecution;
-pub use tasks::{Created, IdempotencyKey, Precondition, TaskPage, Versions};
+pub use tasks::{Created, Precondition, TaskPage, Versions};
 
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::ExecutorConfig;
 use crate::domain::event::{AnnouncementData, EventId, NewEvent};
 use crate::domain::token::{Actor, AuditAction};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// The use cases over one store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -88,7 +90,21 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Store`]
-    pub async fn announce(&self, data: AnnouncementData) -> Result<EventId, ServiceError> {
-        self.store.write(move |tx| Ok(tx.append(&NewEvent::announcement(data))?)).await
+    pub async fn announce(
+        &self,
+        data: AnnouncementData,
+        key: Option<IdempotencyKey>,
+    ) -> Result<EventId, ServiceError> {
+        self.store
+            .write(move |tx| {
+                let fingerprint = idempotency::fingerprint("announce", &data);
+                let announced = idempotency::once(tx, key, &fingerprint, |tx| {
+                    Ok(tx.append(&NewEvent::announcement(data))?.to_string())
+                });
+                let (id, _) = announced?;
+                id.parse()
+                    .map_err(|error| StoreError::Corrupt(format!("id of an announcement: {error}")).into())
+            })
+            .await
     }
 }

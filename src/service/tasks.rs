@@ -1,20 +1,13 @@
 //! Creating, reading, changing and deleting tasks.
 
-use std::str::FromStr;
-
-use sha2::{Digest, Sha256};
-
 use crate::domain::event::{EventId, NewEvent};
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, TaskQuery};
 use crate::domain::task::{StatusUpdate, Task, TaskDraft, TaskPatch};
-use crate::domain::token::Actor;
 use crate::store::{Tx, View};
 
+use super::idempotency::{IdempotencyKey, fingerprint, once};
 use super::{Service, ServiceError};
-
-/// Longest idempotency key.
-const KEY_BYTES_MAX: usize = 255;
 
 /// What a change depends on: `If-Match` and `If-None-Match`. RFC 9110, sections 13.1.1 and 13.1.2.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,35 +48,6 @@ impl Precondition {
     }
 }
 
-/// A client's name for one create, so that a repetition of it does not create twice: 1–255 visible ASCII
-/// characters, remembered for 24 hours. After the IETF draft "The Idempotency-Key HTTP Header Field".
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey(String);
-
-impl IdempotencyKey {
-    /// The key as its caller's own: another token's is another one. Without tokens everybody is the same caller, from
-    /// whichever address.
-    fn of(self, actor: &Actor) -> String {
-        match &actor.token {
-            // No key holds a line break.
-            Some(token) => format!("{token}\n{}", self.0),
-            None => self.0,
-        }
-    }
-}
-
-impl FromStr for IdempotencyKey {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let visible = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-        if text.trim().is_empty() || text.len() > KEY_BYTES_MAX || !visible {
-            return Err(format!("must be 1 to {KEY_BYTES_MAX} visible ASCII characters"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
 /// The answer to a create.
 #[derive(Debug, Clone)]
 pub struct Created {
@@ -112,23 +76,9 @@ impl Service {
     ) -> Result<Created, ServiceError> {
         self.store
             .write(move |tx| {
-                let Some(key) = key else {
-                    let task = create(tx, new)?;
-                    return Ok(Created { task, repeated: false });
-                };
-                let key = key.of(tx.actor());
-                let fingerprint = fingerprint(&new);
-                match tx.repetition(&key)? {
-                    Some(earlier) if earlier.fingerprint == fingerprint => {
-                        Ok(Created { task: earlier.task, repeated: true })
-                    }
-                    Some(_) => Err(ServiceError::KeyReused),
-                    None => {
-                        let task = create(tx, new)?;
-                        tx.remember(&key, &fingerprint, &task)?;
-                        Ok(Created { task, repeated: false })
-                    }
-                }
+                let fingerprint = fingerprint("create", &new);
+                let (task, repeated) = once(tx, key, &fingerprint, |tx| create(tx, new))?;
+                Ok(Created { task, repeated })
             })
             .await
     }
@@ -228,9 +178,4 @@ fn create(tx: &mut Tx<'_>, new: TaskDraft) -> Result<Task, ServiceError> {
     tx.insert_task(&task)?;
     tx.append(&NewEvent::task_created(&task))?;
     Ok(task)
-}
-
-fn fingerprint(new: &TaskDraft) -> Vec<u8> {
-    let canonical = serde_json::to_vec(new).expect("a new task is always JSON");
-    Sha256::digest(canonical).to_vec()
 }

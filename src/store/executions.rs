@@ -72,6 +72,17 @@ impl View<'_> {
         Ok(statement.query_map((), execution)?.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// All executions that wait for their turn or their time, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn queued_executions(&self) -> Result<Vec<Execution>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM executions WHERE {LIVE} AND status = 'queued' ORDER BY number");
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        Ok(statement.query_map((), execution)?.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The head of the queue: what may start now, by the present priority of its task, then by age.
     ///
     /// # Errors

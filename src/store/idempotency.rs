@@ -1,9 +1,10 @@
-//! What creates with an `Idempotency-Key` have answered.
+//! What requests with an `Idempotency-Key` have answered.
 
 use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::task::Task;
 
 use super::StoreError;
 use super::reader::View;
@@ -11,36 +12,37 @@ use super::writer::Tx;
 
 /// An earlier request with the same key.
 #[derive(Debug, Clone)]
-pub struct Repetition {
+pub struct Repetition<T> {
     /// SHA-256 of the earlier request.
     pub fingerprint: Vec<u8>,
-    /// What it was answered.
-    pub task: Task,
+    /// What it was answered; `None` when that was an answer of another kind.
+    pub answer: Option<T>,
 }
 
 impl View<'_> {
     /// # Errors
     /// [`StoreError`]
-    pub fn repetition(&self, key: &str) -> Result<Option<Repetition>, StoreError> {
+    pub fn repetition<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Repetition<T>>, StoreError> {
         let row: Option<(Vec<u8>, String)> = self
             .conn
             .prepare_cached("SELECT fingerprint, task FROM idempotency WHERE key = ?1")?
             .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let Some((fingerprint, text)) = row else {
-            return Ok(None);
-        };
-        let task = serde_json::from_str(&text)
-            .map_err(|error| StoreError::Corrupt(format!("answer to a repetition: {error}")))?;
-        Ok(Some(Repetition { fingerprint, task }))
+        Ok(row
+            .map(|(fingerprint, text)| Repetition { fingerprint, answer: serde_json::from_str(&text).ok() }))
     }
 }
 
 impl Tx<'_> {
     /// # Errors
     /// [`StoreError`], also when the key is known.
-    pub fn remember(&mut self, key: &str, fingerprint: &[u8], task: &Task) -> Result<(), StoreError> {
-        let answer = serde_json::to_string(task).expect("a task is always JSON");
+    pub fn remember<T: Serialize>(
+        &mut self,
+        key: &str,
+        fingerprint: &[u8],
+        answer: &T,
+    ) -> Result<(), StoreError> {
+        let answer = serde_json::to_string(answer).expect("an answer is always JSON");
         self.conn
             .prepare_cached(
                 "INSERT INTO idempotency (key, fingerprint, task, created_at) VALUES (?1, ?2, ?3, ?4)",

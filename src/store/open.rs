@@ -108,7 +108,7 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
         return Err(refusal);
     }
 
-    private::tighten(dir).map_err(|source| OpenError::Directory { path: dir.to_owned(), source })?;
+    tighten(dir, &path).map_err(|source| OpenError::Directory { path: dir.to_owned(), source })?;
     let locks = Locks { _directory: lock, _database: take(dir, &path)? };
     let mut conn = Connection::open(&path).map_err(|e| database(e.into()))?;
     configure_writer(&conn).map_err(|e| database(e.into()))?;
@@ -141,6 +141,21 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     let store = Store { reader, log_reader, token_reader, writer, actor: Actor::default() };
     let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };
     Ok(Opened { store, writer: thread, epoch, end })
+}
+
+/// Takes from others what a version before, or somebody, has let them do with the directory and what lies beside the
+/// database.
+fn tighten(dir: &Path, database: &Path) -> io::Result<()> {
+    private::tighten(dir)?;
+    for end in ["-wal", "-shm"] {
+        let mut beside = database.as_os_str().to_owned();
+        beside.push(end);
+        match private::tighten(Path::new(&beside)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            tightened => tightened?,
+        }
+    }
+    Ok(())
 }
 
 /// What keeps a second hub out. Both are released by the kernel when the process ends, however it ends.

@@ -169,8 +169,15 @@ impl HubProcess {
     /// A signal that ends it, and the exit code.
     pub async fn end_by(mut self, signal: Signal) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), signal).expect("it can be signalled");
-        let ended = tokio::task::spawn_blocking(move || self.child.wait().expect("it has ended").code());
-        tokio::time::timeout(DEADLINE, ended).await.expect("it ends in time").expect("no panic")
+        let ended = async {
+            loop {
+                if let Some(status) = self.child.try_wait().expect("it is a child") {
+                    return status.code();
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, ended).await.expect("it ends in time")
     }
 }
 

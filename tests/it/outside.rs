@@ -91,7 +91,11 @@ async fn a_log_whose_reader_stalls_holds_up_nothing_not_even_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_that_goes_away_ends_the_hub_in_order_unless_it_was_told_to_stay() {
     let directory = tempfile::tempdir().expect("a directory");
-    let hub = HubProcess::start(directory.path(), &[]).await;
+    // Whatever these tests were started with.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", BINARY, "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    command.arg("--data-dir").arg(directory.path());
+    let hub = HubProcess::spawn(command).await;
     let mut stream = Stream::open(&hub.client, "").await;
     assert_eq!(hub.end_by(Signal::HUP).await, Some(0));
     let rest = stream.rest().await;

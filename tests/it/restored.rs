@@ -167,9 +167,11 @@ async fn nobody_else_may_look_into_the_data_directory() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
     fs::create_dir(&data).expect("made");
-    fs::write(data.join("taskhub.lock"), "").expect("written");
-    for (path, mode) in [(data.clone(), 0o755), (data.join("taskhub.lock"), 0o644)] {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("set");
+    // As a version before has left them.
+    for name in ["taskhub.lock", "taskhub.db", "taskhub.db-wal", "taskhub.db-shm"] {
+        fs::write(data.join(name), "").expect("written");
+        fs::set_permissions(data.join(name), fs::Permissions::from_mode(0o644)).expect("set");
     }
     let hub = HubProcess::start(&data, &[]).await;
     let id = hub.client.create(json!({ "title": "t", "script": "sleep 30" })).await;

@@ -248,3 +248,59 @@ async fn who_is_not_let_in_holds_up_nobody() {
     let answer = tokio::time::timeout(DEADLINE / 4, asking).await.expect("at once");
     assert_eq!(answer.status, StatusCode::CREATED);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_twice_with_a_key_is_done_once() {
+    let hub = Hub::start().await;
+    let id = hub.client.create(json!({ "title": "t", "script": "sleep 0.2" })).await;
+    let send = async |path: &str, key: &str, body: Value| {
+        let request = hub.client.request(Method::POST, path).header("idempotency-key", key).json(&body);
+        hub.client.send(request).await
+    };
+    let path = format!("/api/exec/{id}");
+    let (first, second) = (send(&path, "k", json!({})).await, send(&path, "k", json!({})).await);
+    assert_eq!((first.status.as_u16(), second.status.as_u16(), first.id()), (200, 200, second.id()));
+    hub.client.wait_for(&path, |it| it["status"] == "completed").await;
+    assert_eq!(send(&path, "k", json!({})).await.id(), first.id());
+    let all = hub.client.get(&format!("/api/executions?task_id={id}")).await.body;
+    assert_eq!(all.as_array().map(Vec::len), Some(1));
+    let other = send(&path, "k", json!({ "script_content": "true" })).await;
+    assert_eq!((other.status.as_u16(), &other.body["code"]), (422, &json!("idempotency_key_reused")));
+
+    let words = json!({ "level": "info", "message": "m" });
+    let announce = "/api/events/announcements";
+    let (first, second) =
+        (send(announce, "a", words.clone()).await, send(announce, "a", words.clone()).await);
+    assert_eq!((first.status.as_u16(), first.id()), (201, second.id()));
+    assert_eq!(send(announce, "k", words).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_revoked_token_holds_ends_with_it_and_what_it_runs_goes_on() {
+    let hub = Hub::with(&["--executions-max", "1"]).await;
+    let directory = hub.directory.path();
+    let owner = hub.client.with_token(&create(directory, "owner", "exec"));
+    let leaver = hub.client.with_token(&create(directory, "leaver", "exec"));
+    until(&hub.client, StatusCode::UNAUTHORIZED).await;
+    until(&leaver, StatusCode::OK).await;
+    let running = owner.create(json!({ "title": "runs", "script": "sleep 3; exit 7" })).await;
+    let queued = owner.create(json!({ "title": "waits", "script": "true" })).await;
+    leaver.post(&format!("/api/exec/{running}"), json!({})).await;
+    owner.wait_for(&format!("/api/exec/{running}"), |it| it["status"] == "running").await;
+    leaver.post(&format!("/api/exec/{queued}"), json!({})).await;
+    crate::tokens::revoke(directory, "leaver");
+    let stopped = owner.wait_for(&format!("/api/exec/{queued}"), |it| it["status"] == "stopped").await;
+    assert!(stopped["reason"].as_str().expect("words").contains("revoked"), "{stopped}");
+    let ended = owner.wait_for(&format!("/api/exec/{running}"), |it| !it["ended_at"].is_null()).await;
+    assert_eq!(ended["exit_code"], 7);
+
+    // Nothing happens any more that could end the wait.
+    let waiter = hub.client.with_token(&create(directory, "waiter", "read"));
+    until(&waiter, StatusCode::OK).await;
+    let head = owner.get("/api/events/status").await.body["head"].clone();
+    let poll = format!("/api/events?wait=30&since={}", head.as_str().expect("an id"));
+    let polling = tokio::spawn(async move { waiter.get(&poll).await });
+    crate::tokens::revoke(directory, "waiter");
+    let answer = tokio::time::timeout(DEADLINE / 2, polling).await.expect("in time").expect("no panic");
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}

@@ -146,7 +146,7 @@ impl Hub {
         let request: ExecutionRequest = serde_json::from_str(request).expect("a request");
         self.runtime.block_on(async {
             let task = self.service.create_task(new, None).await.expect("created").task;
-            self.service.start_execution(task.id, request).await.expect("queued");
+            self.service.start_execution(task.id, request, None).await.expect("queued");
             task.id
         })
     }

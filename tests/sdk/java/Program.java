@@ -91,7 +91,7 @@ public class Program {
         say("reports a status");
 
         var request = new ExecutionRequest().scriptContent("echo hello");
-        var execution = new ExecutionsApi(client).startExecution(task.getId(), request);
+        var execution = new ExecutionsApi(client).startExecution(task.getId(), null, request);
         check(execution.getTaskId().equals(task.getId()), execution);
         say("starts an execution");
 
