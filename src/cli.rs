@@ -91,7 +91,7 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
                 None
             }
             part = app.vitals().failed() => {
-                // Whoever asks whether it is ready is told, before it ends.
+                // Clients that ask for `/ready` learn the reason before the process ends.
                 tokio::time::sleep(FAILURE_SHOWN).await;
                 Some(part.to_owned())
             }

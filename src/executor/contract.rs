@@ -17,7 +17,7 @@ use crate::domain::id::{ExecutionId, TaskId};
 /// Tells a script, and whoever looks for its processes, which execution it belongs to.
 pub(super) const EXECUTION_ID_VARIABLE: &str = "TASKHUB_EXECUTION_ID";
 
-/// Tells them of which data directory, so that a hub on a copy of it leaves them alone.
+/// Names the data directory of an execution, so that a hub on a copy of that directory leaves its processes alone.
 pub(super) const DATA_VARIABLE: &str = "TASKHUB_DATA";
 /// Tells a shim from all other processes. No script has it.
 pub(super) const SHIM_VARIABLE: &str = "TASKHUB_SHIM";

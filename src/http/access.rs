@@ -98,8 +98,8 @@ struct ShownTicket(String);
 #[derive(Clone)]
 pub struct HeadOnly;
 
-/// Uses up the ticket that a request was let in by, if it was. To be called by whoever opens a stream, last of all: a
-/// ticket is good for one stream, not for one attempt.
+/// Uses up the ticket that a request was let in by, if it was. A handler calls this last, when it opens the stream: a ticket
+/// is good for one stream, not for one attempt.
 ///
 /// # Errors
 /// A [`Problem`] when another request was faster.
@@ -178,7 +178,7 @@ fn challenge(refusal: Refusal) -> Problem {
     }
 }
 
-/// The answer to whoever has been waiting while its token was revoked or has expired.
+/// The answer to a client whose token was revoked or has expired while the client was waiting.
 pub fn no_longer_let_in() -> Problem {
     challenge(Refusal::Unknown)
 }

@@ -23,7 +23,7 @@ pub enum ServiceError {
     /// The same `Idempotency-Key` came with another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// Whoever may not change scripts may not delete one.
+    /// A caller that may not change scripts may not delete one.
     #[error("the task has a script, and deleting that needs more than changing tasks")]
     HasScript,
     #[error("{session} is running or queued for this task")]
