@@ -94,7 +94,7 @@ pub(super) fn rest(mark: &Mark, shim: Option<Pid>) -> io::Result<Vec<Process>> {
     if let Some(shim) = shim {
         let session = shim.as_raw_nonzero().get();
         // Another process may have this number by now, but then a session of that number is not the shim's.
-        let is_reused = all()?.any(|process| process.pid == shim);
+        let is_reused = all()?.any(|process| process.pid == shim && !process.is_zombie);
         found.extend(all()?.filter(|it| it.session == session && !is_reused && !it.is_zombie));
     }
     Ok(found)

@@ -6,8 +6,8 @@
 //! the file is another one, or its log ends before the mark, the log gets a new epoch, and every client a `reset`.
 //!
 //! The mark is written after each commit and before its events are shown. That survives `kill -9`, since the kernel has
-//! it. It is forced to the disk once a second, for a power failure: the database itself is on the disk by then, so the
-//! mark matters only if the end of the log is lost as well.
+//! it. A thread of its own forces it to the disk once a second, for a power failure: the database itself is on the disk by
+//! then, so the mark matters only if the end of the log is lost as well. The writer never waits for that.
 //!
 //! Rejected: the device's number, which changes with the order of mounts on btrfs and overlayfs, so that every reboot
 //! would be a reset; forcing the mark to the disk with each commit, which would double what a commit costs.
@@ -16,6 +16,8 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension};
@@ -55,7 +57,9 @@ impl FileId {
 pub(super) struct HighWaterMark {
     file: File,
     epoch: Epoch,
-    synced: Instant,
+    /// Asks for the mark to be forced to the disk; the thread that does it ends with this.
+    sync: SyncSender<()>,
+    asked: Instant,
 }
 
 impl HighWaterMark {
@@ -70,25 +74,32 @@ impl HighWaterMark {
     fn open(dir: &Path, epoch: Epoch, head: u64) -> io::Result<Self> {
         let options = File::options().create(true).truncate(false).write(true).mode(0o600).clone();
         let file = options.open(dir.join(MARK_FILE))?;
-        let mark = Self { file, epoch, synced: Instant::now() };
+        let (sync, asked_for) = sync_channel(1);
+        let mark = Self { file, epoch, sync, asked: Instant::now() };
         mark.write(head)?;
         mark.file.set_len(MARK_BYTES as u64)?;
         mark.file.sync_all()?;
+        let theirs = mark.file.try_clone()?;
+        thread::Builder::new().name("mark".to_owned()).spawn(move || {
+            for () in asked_for {
+                if let Err(error) = theirs.sync_data() {
+                    tracing::warn!(error = %error, "taskhub.mark cannot be forced to the disk");
+                }
+            }
+        })?;
         Ok(mark)
     }
 
     /// Notes that events up to `head` are about to be shown.
     pub fn raise(&mut self, head: u64) {
-        let noted = self.write(head).and_then(|()| match self.synced.elapsed() >= SYNC_EVERY {
-            true => {
-                self.synced = Instant::now();
-                self.file.sync_data()
-            }
-            false => Ok(()),
-        });
-        if let Err(error) = noted {
+        if let Err(error) = self.write(head) {
             // The events are on the disk. Only a log that loses its end before the next mark would not be noticed.
             tracing::warn!(error = %error, "taskhub.mark cannot be written");
+        }
+        if self.asked.elapsed() >= SYNC_EVERY {
+            self.asked = Instant::now();
+            // Full: it is about to be done anyway.
+            let _ = self.sync.try_send(());
         }
     }
 
