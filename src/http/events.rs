@@ -172,6 +172,10 @@ impl EventApi {
     /// `script`: these are not in events, and have to be fetched of a task that is new or whose `changed` names
     /// them. When the stream resumes there is no snapshot; when it cannot, a new one follows the `reset`.
     ///
+    /// **Parameters** that are not listed here are passed over, and of a single value that is given several times the last
+    /// one counts: libraries add parameters of their own, and a browser that is refused gives up for ever. `lastEventId` is
+    /// taken for `last_event_id`.
+    ///
     /// Whoever takes nothing for 50 seconds is gone, and resumes when it comes back. A stream ends without `goodbye` when
     /// its token is revoked or expires.
     #[oai(path = "/api/events/stream", method = "get", operation_id = "streamEvents")]

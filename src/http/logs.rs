@@ -197,6 +197,9 @@ impl LogApi {
     /// stream shows the beginning and a mark, then nothing until the execution ends, then how much was left out
     /// and the last bytes.
     ///
+    /// Parameters that are not listed here are passed over, as on the stream of events, and `lastEventId` is taken for
+    /// `last_event_id`.
+    ///
     /// After `end` there is nothing more: close your `EventSource`. One that comes back gets `end` again.
     #[oai(path = "/api/exec/:task_id/logs/stream", method = "get", operation_id = "streamExecutionLogs")]
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
