@@ -32,6 +32,7 @@ impl<T: Type> Type for List<T> {
     fn schema_ref() -> MetaSchemaRef {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
             items: Some(Box::new(T::schema_ref())),
+            min_items: Some(1),
             max_items: Some(VALUES_MAX),
             ..MetaSchema::new("array")
         }))
