@@ -19,12 +19,13 @@ use super::spec;
 /// How long a browser may remember what it was allowed, in seconds: an operator's change is to count soon.
 const MAX_AGE_SECONDS: &str = "600";
 /// What the operations and their protocol read beyond what the specification has as parameters of theirs.
-const REQUEST_HEADERS: [&str; 7] = [
+const REQUEST_HEADERS: [&str; 8] = [
     "authorization",
     "cache-control",
     "content-type",
     "if-modified-since",
     "if-none-match",
+    "if-range",
     "if-unmodified-since",
     "last-event-id",
 ];

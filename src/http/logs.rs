@@ -109,7 +109,8 @@ impl LogApi {
     /// Download the log of an execution
     ///
     /// The bytes as they were written, whatever they are; `text/plain` is what they mostly are. Understands `Range` (RFC
-    /// 9110), so that a download can go on where it broke off, and conditions by `ETag` and time: `If-Range`, `If-Match`,
+    /// 9110), so that a download can go on where it broke off, and conditions by `ETag` and time: `If-Range` (all of it, 200,
+    /// when the log is another by now), `If-Match`,
     /// `If-Unmodified-Since` (412), `If-None-Match`, `If-Modified-Since` (304). While the execution runs its log grows, and
     /// with it its `ETag`.
     #[oai(path = "/api/exec/:task_id/logs/raw", method = "get", operation_id = "downloadExecutionLog")]
@@ -128,9 +129,6 @@ impl LogApi {
         /// of bytes is passed over.
         #[oai(name = "Range")]
         _range: Header<Option<String>>,
-        /// The `ETag` of what you have a part of: when the log is another by now, the answer is all of it (200).
-        #[oai(name = "If-Range")]
-        _if_range: Header<Option<String>>,
         /// The `ETag` of what you have: with nothing new the answer is 304, without a body.
         #[oai(name = "If-None-Match")]
         _if_none_match: Header<Option<String>>,

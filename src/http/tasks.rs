@@ -198,16 +198,13 @@ impl TaskApi {
     /// Get a task
     ///
     /// The header `ETag` is its version: send it as `If-Match` with a change, and the change is made to exactly what you
-    /// have seen, or refused (412).
+    /// have seen, or refused (412). Send it as `If-None-Match`, and with nothing new the answer is 304, without a body.
     #[oai(path = "/api/tasks/:task_id", method = "get", operation_id = "getTask")]
     async fn get(
         &self,
         service: Data<&Service>,
         /// The id of the task.
         task_id: Path<TaskId>,
-        /// The `ETag` of what you have: with nothing new the answer is 304, without a body.
-        #[oai(name = "If-None-Match")]
-        _if_none_match: Header<Option<String>>,
     ) -> Result<TaskReply, Problems<NOT_FOUND>> {
         Ok(reply(service.task(task_id.0).await?))
     }
