@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::auth::{Asking, Auth};
 use crate::config::{Config, ServerConfig};
+use crate::domain::clock::{Clock, ConfirmedClock};
 use crate::events::Events;
 use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions, ShimProgram};
 use crate::http::{self, Rooms};
@@ -99,10 +100,7 @@ impl App {
         let auth = Auth::new(asking);
         auth.look(store.token_reader()).await.context("cannot read the tokens")?;
         let vital = |name, task: BoxFuture<'static, ()>| shutdown.vitals.spawn(&shutdown.tasks, name, task);
-        vital(
-            "the look at the tokens",
-            auth.clone().follow(store.token_reader().clone(), shutdown.soft.clone()).boxed(),
-        );
+        vital("the look at the tokens", auth.clone().follow(store.clone(), shutdown.soft.clone()).boxed());
 
         events
             .start(shutdown.hard.clone(), &shutdown.tasks, &shutdown.vitals)
@@ -123,6 +121,7 @@ impl App {
             retention: Retention {
                 days_max: config.store.retain_days_max,
                 period_ms: config.store.retention_period_ms,
+                clock: Clock::ahead_by(config.store.clock_ahead_ms.clone()),
             },
             vitals: shutdown.vitals.clone(),
         };
@@ -257,6 +256,7 @@ async fn fold(metrics: Metrics, shutdown: Shutdown) {
 
 async fn forget(service: Service, events: Events, config: Config, shutdown: Shutdown) {
     let mut ticker = tokio::time::interval(Duration::from_millis(config.store.retention_period_ms));
+    let mut clock = ConfirmedClock::new(Clock::ahead_by(config.store.clock_ahead_ms.clone()));
     loop {
         // Both are cancel safe.
         tokio::select! {
@@ -264,8 +264,9 @@ async fn forget(service: Service, events: Events, config: Config, shutdown: Shut
             _ = ticker.tick() => {}
         }
         let (events_max, days_max) = (config.store.retain_events_max, config.store.retain_days_max);
+        let now = clock.now();
         loop {
-            match service.forget(events_max, days_max, events.ring_oldest()).await {
+            match service.forget(events_max, days_max, now, events.ring_oldest()).await {
                 Ok(more) if more && !shutdown.soft.is_cancelled() => {}
                 Ok(_) => break,
                 Err(error) => {

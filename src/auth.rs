@@ -11,8 +11,10 @@
 //! - A secret is compared by its SHA-256, in constant time, with every token there is.
 //! - Whoever is no longer allowed learns of it: [`Principal::gone`] is cancelled when its token is revoked or
 //!   expires, and that of everybody who came without one when the hub begins to ask.
+//! - A token that was found expired stays so, also when the clock is set back; the database is told.
 //! - When the database cannot be read, what is known stays in force, and expires as it would have.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -27,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::Timestamp;
 use crate::domain::text::TokenName;
 use crate::domain::token::{Scope, Token, TokenDigest};
-use crate::store::{Reader, StoreError};
+use crate::store::{Reader, Store, StoreError};
 
 /// Between two looks at the tokens: revoked means refused within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -116,6 +118,8 @@ fn digest(secret: &str) -> TokenDigest {
 #[derive(Debug, Clone)]
 pub struct Auth {
     asking: Asking,
+    /// Tokens that were found expired.
+    expired: Arc<Mutex<HashSet<TokenDigest>>>,
     state: Arc<RwLock<State>>,
     tickets: Arc<Mutex<Vec<Issued>>>,
     /// Tells those who serve many at once that somebody has gone.
@@ -149,7 +153,7 @@ impl Auth {
     pub fn new(asking: Asking) -> Self {
         let state = State { asks: asking == Asking::Always, ..State::default() };
         let (state, departures) = (Arc::new(RwLock::new(state)), watch::Sender::new(()));
-        Self { asking, state, tickets: Arc::default(), departures }
+        Self { asking, state, expired: Arc::default(), tickets: Arc::default(), departures }
     }
 
     /// Changes after somebody's [`Principal::gone`] was cancelled.
@@ -180,7 +184,7 @@ impl Auth {
                 found = Some(holder);
             }
         }
-        let holder = found.filter(|holder| holder.token.is_good(now)).ok_or(Refusal::Unknown)?;
+        let holder = found.filter(|holder| self.is_good(&holder.token, now)).ok_or(Refusal::Unknown)?;
         Ok(Principal {
             name: Some(holder.token.name.clone()),
             scope: holder.token.scope,
@@ -249,13 +253,20 @@ impl Auth {
     /// # Errors
     /// [`StoreError`]
     pub async fn look(&self, reader: &Reader) -> Result<(), StoreError> {
+        self.read(reader).await.map(drop)
+    }
+
+    /// Looks at the tokens, and answers those that have expired since the database was last told so.
+    async fn read(&self, reader: &Reader) -> Result<Vec<TokenDigest>, StoreError> {
         let (tokens, any) = reader.read(|view| view.tokens()).await?;
+        let digests: Vec<_> = tokens.iter().map(|token| token.digest).collect();
         self.put(tokens, any);
-        Ok(())
+        let expired = self.expired();
+        Ok(digests.into_iter().filter(|digest| expired.contains(digest)).collect())
     }
 
     /// Looks at the tokens again and again, until `shutdown`.
-    pub async fn follow(self, reader: Reader, shutdown: CancellationToken) {
+    pub async fn follow(self, store: Store, shutdown: CancellationToken) {
         let mut ticker = tokio::time::interval(LOOK_EVERY);
         let mut has_failed = false;
         loop {
@@ -264,11 +275,17 @@ impl Auth {
                 () = shutdown.cancelled() => return,
                 _ = ticker.tick() => {}
             }
-            let looked = self.look(&reader).await;
+            let looked = match self.read(store.token_reader()).await {
+                Ok(expired) if !expired.is_empty() => store.write(move |tx| tx.expire_tokens(&expired)).await,
+                looked => looked.map(drop),
+            };
             if let Err(error) = &looked
                 && !has_failed
             {
-                tracing::error!(error = error as &dyn std::error::Error, "the tokens cannot be read");
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "the tokens cannot be read or marked"
+                );
                 self.expire();
             }
             has_failed = looked.is_err();
@@ -281,7 +298,7 @@ impl Auth {
             return;
         }
         let now = Timestamp::now();
-        let good: Vec<Token> = tokens.into_iter().filter(|token| token.is_good(now)).collect();
+        let good: Vec<Token> = tokens.into_iter().filter(|token| self.is_good(token, now)).collect();
         let known = self.state();
         if known.asks == (known.asks || any) && known.holders.iter().map(|it| &it.token).eq(&good) {
             return;
@@ -313,6 +330,19 @@ impl Auth {
     fn expire(&self) {
         let tokens = self.state().holders.iter().map(|holder| holder.token.clone()).collect();
         self.put(tokens, false);
+    }
+
+    /// Whether a token allows anything, now and before: one that has expired once is no longer good, whatever the clock says.
+    fn is_good(&self, token: &Token, now: Timestamp) -> bool {
+        let mut expired = self.expired();
+        if !token.is_good(now) {
+            expired.insert(token.digest);
+        }
+        !expired.contains(&token.digest)
+    }
+
+    fn expired(&self) -> MutexGuard<'_, HashSet<TokenDigest>> {
+        self.expired.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -374,6 +404,18 @@ mod tests {
         assert_eq!(auth.identify(Some(&of_second)).err(), Some(Refusal::Unknown));
         auth.put(vec![], true);
         assert!(one.gone.is_cancelled());
+    }
+
+    #[test]
+    fn a_token_that_has_expired_stays_so_when_the_clock_is_set_back() {
+        let auth = Auth::new(Asking::WithTokens);
+        let (mut ci, secret) = token("ci", Scope::Read);
+        ci.expires_at = Some(Timestamp::from_ms(1));
+        auth.put(vec![ci.clone()], true);
+        // As if the clock had gone back.
+        ci.expires_at = Some(Timestamp::from_ms(Timestamp::now().ms() + 60_000));
+        auth.put(vec![ci], true);
+        assert_eq!(auth.identify(Some(&secret)).err(), Some(Refusal::Unknown));
     }
 
     #[test]

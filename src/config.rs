@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
@@ -171,6 +173,9 @@ pub struct StoreConfig {
     /// Take a copy of a database for the one that it was: for images in tests
     #[arg(skip)]
     pub may_be_copied: bool,
+    /// How far the clock is ahead: for tests
+    #[arg(skip)]
+    pub clock_ahead_ms: Arc<AtomicI64>,
     /// Connections for reading
     #[arg(skip = 4usize)]
     pub readers: usize,

@@ -114,6 +114,7 @@ fn list(place: &Place) -> anyhow::Result<ExitCode> {
     let mut rows = vec![["NAME", "SCOPES", "CREATED", "EXPIRES", "STATE"].map(str::to_owned)];
     for token in tokens {
         let state = match token.revoked_at {
+            Some(at) if Some(at) == token.expires_at => "expired",
             Some(_) => "revoked",
             None if token.is_good(now) => "good",
             None => "expired",

@@ -1,14 +1,69 @@
 //! Time as TaskHub writes it: milliseconds, UTC, always with `Z`.
 //!
 //! The only place that may ask what time it is; everything else is handed a [`Timestamp`].
+//!
+//! The system's clock may be wrong and may jump. Three rules follow. The order of the log is its `seq`, never its times.
+//! A time that comes after another in the log takes over the clock's jump back ([`Timestamp::following`]). Nothing is
+//! deleted by a clock that only one look has seen ([`ConfirmedClock`]).
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use poem_openapi::registry::MetaSchema;
 
 use super::schema::text_type;
+
+/// A clock that is set back by less is waited for, so that corrections by NTP do not show in the log.
+const STEP_MS: i64 = 5_000;
+/// Two looks at the clock confirm each other when the time between them agrees with the monotonic clock this closely.
+const CONFIRMED_WITHIN_MS: i64 = 60_000;
+
+/// The system's clock. Tests move it; the clones of one clock move together.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    ahead_ms: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The system's clock and what is added to it.
+    pub fn ahead_by(ahead_ms: Arc<AtomicI64>) -> Self {
+        Self { ahead_ms }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp(Timestamp::now().0 + self.ahead_ms.load(Relaxed))
+    }
+
+    /// Sets it so many milliseconds ahead of the system's clock, or behind it.
+    pub fn set_ahead_ms(&self, ms: i64) {
+        self.ahead_ms.store(ms, Relaxed);
+    }
+}
+
+/// A clock for deleting by age: it says a time only when the look before has confirmed it.
+#[derive(Debug, Default)]
+pub struct ConfirmedClock {
+    clock: Clock,
+    last: Option<(Timestamp, Instant)>,
+}
+
+impl ConfirmedClock {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, last: None }
+    }
+
+    /// Looks at the clock. `None` at the first look, and when the clock was set or the machine slept since the last one.
+    pub fn now(&mut self) -> Option<Timestamp> {
+        let (now, at) = (self.clock.now(), Instant::now());
+        let (before, before_at) = self.last.replace((now, at))?;
+        let passed_ms = i64::try_from((at - before_at).as_millis()).unwrap_or(i64::MAX);
+        ((now.0 - before.0) - passed_ms).abs().le(&CONFIRMED_WITHIN_MS).then_some(now)
+    }
+}
 
 /// Milliseconds since the Unix epoch, written as RFC 3339 with exactly three digits and `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +87,16 @@ impl Timestamp {
     /// Milliseconds from `earlier` to this, never negative.
     pub fn ms_since(self, earlier: Self) -> i64 {
         (self.0 - earlier.0).max(0)
+    }
+
+    /// The time to write after `before` when the clock says `self`: never a little earlier, and the clock's own when it
+    /// was set back further.
+    #[must_use]
+    pub fn following(self, before: Self) -> Self {
+        match self.0 + STEP_MS < before.0 {
+            true => self,
+            false => self.max(before),
+        }
     }
 
     fn meta() -> MetaSchema {
@@ -64,6 +129,27 @@ text_type!(Timestamp, "timestamp");
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_is_followed_and_a_small_correction_is_not() {
+        let before = Timestamp::from_ms(100_000);
+        for (clock, written) in [(100_001, 100_001), (99_999, 100_000), (95_000, 100_000), (94_999, 94_999)] {
+            assert_eq!(Timestamp::from_ms(clock).following(before).ms(), written, "{clock}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_confirmed_by_the_look_before() {
+        let clock = Clock::default();
+        let mut confirmed = ConfirmedClock::new(clock.clone());
+        assert_eq!(confirmed.now(), None);
+        assert!(confirmed.now().is_some());
+        for ahead_ms in [400 * 86_400_000, 0] {
+            clock.set_ahead_ms(ahead_ms);
+            assert_eq!(confirmed.now(), None, "{ahead_ms}");
+        }
+        assert!(confirmed.now().is_some());
+    }
 
     #[test]
     fn is_written_with_milliseconds_and_z_and_read_in_any_offset() {

@@ -11,31 +11,37 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::domain::clock::{Clock, ConfirmedClock, Timestamp};
 use crate::service::{EndedExecution, ServiceError};
 
 use super::directory::Directory;
 use super::{Context, blocking, logs};
 
 /// How long what executions leave is kept, and how often to look.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Retention {
     pub days_max: u32,
     pub period_ms: u64,
+    pub clock: Clock,
 }
 
 /// Runs until the shutdown.
 pub(super) async fn run(context: Arc<Context>) {
     let mut ticker = interval(Duration::from_millis(context.settings.retention.period_ms));
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut clock = ConfirmedClock::new(context.settings.retention.clock.clone());
     loop {
         // Both are cancel safe.
         tokio::select! {
             () = context.shutdown.cancelled() => return,
             _ = ticker.tick() => {}
         }
+        let Some(now) = clock.now() else {
+            continue;
+        };
         let mut after = None;
         while !context.shutdown.is_cancelled() {
-            match forget_some(&context, after).await {
+            match forget_some(&context, now, after).await {
                 Ok(Some(last)) => after = Some(last),
                 Ok(None) => break,
                 Err(error) => {
@@ -50,9 +56,11 @@ pub(super) async fn run(context: Arc<Context>) {
 /// Answers where to go on, or `None` when there is no more.
 async fn forget_some(
     context: &Context,
+    now: Timestamp,
     after: Option<EndedExecution>,
 ) -> Result<Option<EndedExecution>, ServiceError> {
-    let outdated = context.service.outdated_executions(context.settings.retention.days_max, after).await?;
+    let days_max = context.settings.retention.days_max;
+    let outdated = context.service.outdated_executions(days_max, now, after).await?;
     let Some(&last) = outdated.last() else {
         return Ok(None);
     };

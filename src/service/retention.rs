@@ -2,6 +2,7 @@
 //! long. What an execution left on the disk is the executor's, which removes it first.
 
 use crate::domain::clock::Timestamp;
+use crate::store::Age;
 
 use super::{Service, ServiceError};
 
@@ -18,16 +19,17 @@ const EXECUTIONS_MAX: usize = 100;
 pub type EndedExecution = (Timestamp, i64);
 
 impl Service {
-    /// Some of the executions that ended more than so many days ago: when, and their numbers.
+    /// Some of the executions that ended more than so many days before `now`: when, and their numbers.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
     pub async fn outdated_executions(
         &self,
         days_max: u32,
+        now: Timestamp,
         after: Option<EndedExecution>,
     ) -> Result<Vec<EndedExecution>, ServiceError> {
-        let before = Timestamp::from_ms(Timestamp::now().ms() - i64::from(days_max) * DAY_MS);
+        let before = Timestamp::from_ms(now.ms() - i64::from(days_max) * DAY_MS);
         self.store.read(move |view| Ok(view.executions_ended_before(before, after, EXECUTIONS_MAX)?)).await
     }
 
@@ -46,19 +48,28 @@ impl Service {
             .await
     }
 
-    /// Removes some of what is past its time; events from seq `floor` on are kept whatever their age. Answers
-    /// whether there may be more to remove.
+    /// Removes some of what is past its time; events from seq `floor` on are kept whatever their age. Without `now`, which
+    /// is a time that the clock has confirmed, nothing goes by its age. Answers whether there may be more to remove.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
-    pub async fn forget(&self, events_max: u64, days_max: u32, floor: u64) -> Result<bool, ServiceError> {
+    pub async fn forget(
+        &self,
+        events_max: u64,
+        days_max: u32,
+        now: Option<Timestamp>,
+        floor: u64,
+    ) -> Result<bool, ServiceError> {
         self.store
             .write(move |tx| {
-                let ago = |ms: i64| Timestamp::from_ms(tx.now().ms() - ms);
-                let (events_before, keys_before) = (ago(i64::from(days_max) * DAY_MS), ago(KEY_MS));
-                let events = tx.expire_events(events_max, events_before, floor, ROWS_MAX)?;
-                let keys = tx.forget(keys_before, ROWS_MAX)?;
-                let audit = tx.forget_audit(events_before, ROWS_MAX)?;
+                let ago = |now: Timestamp, ms: i64| Timestamp::from_ms(now.ms() - ms);
+                let age = now.map(|now| Age { before: ago(now, i64::from(days_max) * DAY_MS), now });
+                let events = tx.expire_events(events_max, age, floor, ROWS_MAX)?;
+                let Some(age) = age else {
+                    return Ok(events >= ROWS_MAX);
+                };
+                let keys = tx.forget(ago(age.now, KEY_MS), ROWS_MAX)?;
+                let audit = tx.forget_audit(age.before, ROWS_MAX)?;
                 Ok(events >= ROWS_MAX || keys >= ROWS_MAX || audit >= ROWS_MAX)
             })
             .await

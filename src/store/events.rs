@@ -11,6 +11,15 @@ use super::reader::View;
 use super::tasks::{from_json, parsed};
 use super::writer::Tx;
 
+/// Which events are too old.
+#[derive(Debug, Clone, Copy)]
+pub struct Age {
+    /// Those from before this.
+    pub before: Timestamp,
+    /// What the time is.
+    pub now: Timestamp,
+}
+
 impl Tx<'_> {
     /// Appends an event, signed by whoever acts and encoded here and never again.
     ///
@@ -40,32 +49,57 @@ impl Tx<'_> {
                 body.as_ref(),
                 self.end.bytes as i64,
             ])?;
+        if at < self.last_at {
+            self.conn
+                .prepare_cached("INSERT OR IGNORE INTO clock_steps (seq) VALUES (?1)")?
+                .execute([id.seq as i64])?;
+        }
+        self.last_at = at;
         let bytes_before = self.end.bytes;
         self.end = LogEnd { head: id.seq, bytes: bytes_before + body.len() as u64 };
         self.events.push(StoredEvent { seq: id.seq, at, bytes_before, meta: event.meta.clone(), body });
         Ok(id)
     }
 
-    /// Removes events from the oldest on: those older than `before`, and those beyond the newest `keep`, but
-    /// at most `limit` at once and never `floor` or newer. Answers how many went.
+    /// Removes events from the oldest on: those that are too old by `age`, and those beyond the newest `keep`, but at most
+    /// `limit` at once and never `floor` or newer. Answers how many went.
+    ///
+    /// An event from the future was written by a wrong clock. Its age is unknown, and it goes with its neighbours.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn expire_events(
         &mut self,
         keep: u64,
-        before: Timestamp,
+        age: Option<Age>,
         floor: u64,
         limit: u64,
     ) -> Result<u64, StoreError> {
         let oldest = self.oldest()?;
         let by_count = (self.end.head + 1).saturating_sub(keep);
-        let by_age = self.first_seq_at(before)?;
+        let by_age = match age {
+            Some(age) => self.first_young_seq(oldest, age, limit)?,
+            None => oldest,
+        };
         let bound = by_count.max(by_age).min(floor).min(oldest + limit).min(self.end.head + 1);
         let removed =
             self.conn.prepare_cached("DELETE FROM events WHERE seq < ?1")?.execute([bound as i64])?;
+        self.conn.prepare_cached("DELETE FROM clock_steps WHERE seq <= ?1")?.execute([bound as i64])?;
         self.oldest = Some(bound.max(oldest));
         Ok(removed as u64)
+    }
+
+    /// The first of the `limit` oldest events that is young enough to stay; one more than the last of them when none is.
+    fn first_young_seq(&self, oldest: u64, age: Age, limit: u64) -> Result<u64, StoreError> {
+        let end = oldest + limit;
+        let first: Option<i64> = self
+            .conn
+            .prepare_cached(
+                "SELECT seq FROM events WHERE seq >= ?1 AND seq < ?2 AND at BETWEEN ?3 AND ?4 ORDER BY seq LIMIT 1",
+            )?
+            .query_row((oldest as i64, end as i64, age.before.ms(), age.now.ms()), |row| row.get(0))
+            .optional()?;
+        Ok(first.map_or(end, i64::unsigned_abs))
     }
 }
 
@@ -129,18 +163,33 @@ impl View<'_> {
         Ok(events)
     }
 
-    /// The seq of the first event at or after `time`, found by bisection: time never runs backwards along
-    /// the log. One more than the head when there is none.
+    /// The seq of the first event at or after `time`; one more than the head when there is none.
+    ///
+    /// Found by bisection: between two steps of the clock, time never runs backwards along the log.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn first_seq_at(&self, time: Timestamp) -> Result<u64, StoreError> {
         let mut low = self.oldest()?;
-        let mut high: u64 = self
-            .conn
-            .prepare_cached("SELECT coalesce((SELECT max(seq) FROM events), head) + 1 FROM log")?
-            .query_row((), |row| row.get::<_, i64>(0))?
-            .unsigned_abs();
+        let mut ends = self.conn.prepare_cached(
+            "SELECT seq FROM clock_steps UNION ALL
+                 SELECT coalesce((SELECT max(seq) FROM events), head) + 1 FROM log ORDER BY seq",
+        )?;
+        let mut ends = ends.query(())?;
+        while let Some(row) = ends.next()? {
+            let end = row.get::<_, i64>(0)?.unsigned_abs();
+            let first = self.first_seq_between(low, end, time)?;
+            if first < end {
+                return Ok(first);
+            }
+            low = low.max(end);
+        }
+        Ok(low)
+    }
+
+    /// The first at or after `time` of the events from `low` to before `high`, whose times are in order; `high` when there is
+    /// none.
+    fn first_seq_between(&self, mut low: u64, mut high: u64, time: Timestamp) -> Result<u64, StoreError> {
         let mut at = self.conn.prepare_cached("SELECT at FROM events WHERE seq = ?1")?;
         while low < high {
             let middle = low + (high - low) / 2;

@@ -32,6 +32,7 @@ mod tasks;
 mod tokens;
 mod writer;
 
+pub use events::Age;
 pub use executions::{ExecutionPage, ExecutionQuery};
 pub use idempotency::Repetition;
 pub use open::{OpenError, Opened};

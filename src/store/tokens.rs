@@ -21,6 +21,7 @@ use crate::domain::token::{Actor, AuditAction, Token, TokenDigest};
 use super::open::Locks;
 use super::reader::View;
 use super::tasks::parsed;
+use super::writer::Tx;
 use super::{OpenError, StoreError, audit, open};
 
 const COLUMNS: &str = "name, sha256, scope, created_at, expires_at, revoked_at";
@@ -38,6 +39,18 @@ impl View<'_> {
         let sql = format!("SELECT {COLUMNS} FROM tokens WHERE revoked_at IS NULL ORDER BY id");
         let mut statement = self.conn.prepare_cached(&sql)?;
         Ok((statement.query_map((), token)?.collect::<rusqlite::Result<_>>()?, any))
+    }
+}
+
+impl Tx<'_> {
+    /// Marks tokens as expired for good, so that they do not come back with a clock that is set back.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn expire_tokens(&mut self, digests: &[TokenDigest]) -> Result<(), StoreError> {
+        let sql = "UPDATE tokens SET revoked_at = expires_at WHERE sha256 = ?1 AND revoked_at IS NULL";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        digests.iter().try_for_each(|digest| Ok(statement.execute([digest]).map(drop)?))
     }
 }
 

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::StoreConfig;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::event::{EventId, LogEnd, StoredEvent};
 use crate::domain::token::Actor;
 
@@ -94,6 +94,7 @@ impl Writer {
             files,
             shared,
             operations,
+            clock: Clock::ahead_by(config.clock_ahead_ms.clone()),
             batch_max: config.batch_max,
             wal_bytes_max: WAL_BYTES_MAX,
         };
@@ -140,6 +141,7 @@ pub struct WriterThread {
     files: Files,
     shared: Arc<Shared>,
     operations: mpsc::Receiver<Message>,
+    clock: Clock,
     batch_max: usize,
     /// The WAL's size at which it is to be emptied.
     wal_bytes_max: u64,
@@ -273,15 +275,16 @@ impl WriterThread {
         let mut tx = Tx {
             view: View::new(conn, self.shared.epoch),
             end,
+            last_at: Timestamp::from_ms(last_at),
             now: Timestamp::from_ms(last_at),
             actor: Actor::default(),
             events: Vec::new(),
             oldest: None,
         };
         for operation in batch {
-            tx.now = tx.now.max(Timestamp::now());
+            tx.now = self.clock.now().following(tx.last_at);
             tx.actor = Actor::default();
-            let (end, events, oldest) = (tx.end, tx.events.len(), tx.oldest);
+            let (end, last_at, events, oldest) = (tx.end, tx.last_at, tx.events.len(), tx.oldest);
             conn.prepare_cached("SAVEPOINT operation")?.execute(())?;
             let accepted = catch_unwind(AssertUnwindSafe(|| operation.run(&mut tx))).unwrap_or(false);
             // SQLite ends the transaction by itself when the disk is full or fails: nothing of it is left.
@@ -290,18 +293,18 @@ impl WriterThread {
             }
             if !accepted {
                 conn.prepare_cached("ROLLBACK TO operation")?.execute(())?;
-                tx.end = end;
+                (tx.end, tx.last_at) = (end, last_at);
                 tx.events.truncate(events);
                 tx.oldest = oldest;
             }
             conn.prepare_cached("RELEASE operation")?.execute(())?;
         }
-        let Tx { end, now, events, oldest, .. } = tx;
+        let Tx { end, last_at, events, oldest, .. } = tx;
         if !events.is_empty() {
             conn.prepare_cached("UPDATE log SET head = ?1, bytes = ?2, last_at = ?3")?.execute((
                 end.head as i64,
                 end.bytes as i64,
-                now.ms(),
+                last_at.ms(),
             ))?;
         }
         conn.prepare_cached("COMMIT")?.execute(())?;
@@ -324,6 +327,8 @@ pub struct Tx<'a> {
     view: View<'a>,
     /// With what was appended so far.
     pub(super) end: LogEnd,
+    /// The time of the last event so far.
+    pub(super) last_at: Timestamp,
     now: Timestamp,
     actor: Actor,
     pub(super) events: Vec<StoredEvent>,
@@ -340,7 +345,7 @@ impl<'a> std::ops::Deref for Tx<'a> {
 }
 
 impl Tx<'_> {
-    /// The time of this operation; never earlier than that of any event before it.
+    /// The time of this operation: the clock's, and a little later while the clock catches up with the event before.
     pub fn now(&self) -> Timestamp {
         self.now
     }

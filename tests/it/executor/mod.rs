@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use taskhub::config::{ExecutorConfig, SessionKind, StoreConfig};
+use taskhub::domain::clock::Clock;
 use taskhub::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::TaskDraft;
@@ -108,7 +109,7 @@ impl Hub {
             shim_program: env!("CARGO_BIN_EXE_taskhub").into(),
             hub_url: "http://localhost:8000".into(),
             open_files_max: Some(256),
-            retention: Retention { days_max: 30, period_ms: 60_000 },
+            retention: Retention { days_max: 30, period_ms: 60_000, clock: Clock::default() },
             vitals: Vitals::default(),
         };
         tune(&mut settings);

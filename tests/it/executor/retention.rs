@@ -33,7 +33,7 @@ fn what_ended_long_ago_is_removed_and_what_lives_is_not() {
     hub.stop();
 
     let hub = Hub::tuned(directory.path(), &config(), |settings| {
-        settings.retention = Retention { days_max: 0, period_ms: 20 };
+        settings.retention = Retention { days_max: 0, period_ms: 20, clock: Clock::default() };
     });
     let answer = |task| hub.runtime.block_on(hub.service.latest_execution(task));
     wait_for("the rows to go", || (answer(ended).is_err() && hub.attempts(waiting).len() == 1).then_some(()));

@@ -103,7 +103,7 @@ async fn expiry_takes_the_oldest_within_floor_and_limit_and_never_restarts_seq()
     ];
     let mut oldest = 1;
     for (keep, before, floor, limit, expected) in rounds {
-        let removed = running.write(move |tx| Ok(tx.expire_events(keep, before, floor, limit)?)).await;
+        let removed = running.write(move |tx| Ok(tx.expire_events(keep, age(before), floor, limit)?)).await;
         assert_eq!(removed.expect("written"), expected - oldest, "{keep} {floor} {limit}");
         oldest = expected;
         assert_eq!(running.read(|view| view.oldest()).await, oldest);
@@ -111,12 +111,70 @@ async fn expiry_takes_the_oldest_within_floor_and_limit_and_never_restarts_seq()
         assert_eq!(left, (oldest..=100).collect::<Vec<_>>());
     }
     assert_eq!(running.announce().await, 101);
-    running.write(move |tx| Ok(tx.expire_events(1, end_of_time, 1000, 9)?)).await.expect("written");
+    running.write(move |tx| Ok(tx.expire_events(1, age(end_of_time), 1000, 9)?)).await.expect("written");
     running.close().await;
     let running = Running::open(&directory);
     assert_eq!(running.end.head, 101);
     assert_eq!(running.read(|view| view.oldest()).await, 102);
     assert_eq!(running.announce().await, 102);
+    running.close().await;
+}
+
+/// Everything from before is too old.
+fn age(before: Timestamp) -> Option<Age> {
+    Some(Age { before, now: end_of_time() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_come_back_with_the_clock_and_the_first_event_at_a_time_is_still_found() {
+    const DAY_MS: i64 = 86_400_000;
+    let directory = directory();
+    let config = config(directory.path(), &[]).store;
+    let clock = Clock::ahead_by(config.clock_ahead_ms.clone());
+    let open = || Running::configured(&directory, &config);
+    let mut running = open();
+    for ahead_ms in [0, DAY_MS, -DAY_MS, 400 * DAY_MS, 0, 2_000, 0] {
+        clock.set_ahead_ms(ahead_ms);
+        for _ in 0..3 {
+            running.announce().await;
+        }
+        let (log, now) = (running.log().await, clock.now().ms());
+        let last = log.last().expect("an event").at.ms();
+        // Two seconds back are waited for, so that times do not jump with every correction.
+        assert!((last - now).abs() < 3_000, "{ahead_ms}: {last} {now}");
+        running.close().await;
+        running = open();
+    }
+    for removed in [0, 4, 9, 13, 1000] {
+        running.write(move |tx| Ok(tx.expire_events(0, None, removed + 1, 1000)?)).await.expect("written");
+        let (log, head) = (running.log().await, running.read(|view| view.head()).await.seq);
+        let times = log.iter().flat_map(|event| [-1, 0, 1].map(|by| event.at.ms() + by));
+        for ms in times.chain([0, end_of_time().ms()]) {
+            let expected = log.iter().find(|event| event.at.ms() >= ms).map_or(head + 1, |event| event.seq);
+            let found = running.read(move |view| view.first_seq_at(Timestamp::from_ms(ms))).await;
+            assert_eq!(found, expected, "{ms}");
+        }
+    }
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_wrong_clock_keeps_no_old_one_and_takes_no_young_one_along() {
+    const DAY_MS: i64 = 86_400_000;
+    let directory = directory();
+    let config = config(directory.path(), &[]).store;
+    let clock = Clock::ahead_by(config.clock_ahead_ms.clone());
+    let running = Running::configured(&directory, &config);
+    // Old, from the future, old, young, old.
+    for days in [-9, 400, -9, 0, -9] {
+        clock.set_ahead_ms(days * DAY_MS);
+        running.announce().await;
+    }
+    let now = Timestamp::now();
+    let age = Age { before: Timestamp::from_ms(now.ms() - DAY_MS), now };
+    let removed = running.write(move |tx| Ok(tx.expire_events(1000, Some(age), 1000, 1000)?)).await;
+    assert_eq!(removed.expect("written"), 3);
+    assert_eq!(running.read(|view| view.oldest()).await, 4);
     running.close().await;
 }
 
@@ -154,10 +212,7 @@ async fn the_first_event_at_a_time_is_found() {
         tick().await;
     }
     for removed in [0, 13, 1000] {
-        running
-            .write(move |tx| Ok(tx.expire_events(0, beginning(), removed + 1, 1000)?))
-            .await
-            .expect("written");
+        running.write(move |tx| Ok(tx.expire_events(0, None, removed + 1, 1000)?)).await.expect("written");
         let (log, head) = (running.log().await, running.read(|view| view.head()).await.seq);
         let times = log.iter().flat_map(|event| [-1, 0, 1].map(|by| event.at.ms() + by));
         for ms in times.chain([0, end_of_time().ms()]) {

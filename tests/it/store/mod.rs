@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use taskhub::domain::clock::Timestamp;
+use taskhub::config::StoreConfig;
+use taskhub::domain::clock::{Clock, Timestamp};
 use taskhub::domain::event::{Epoch, Facets, LogEnd, NewEvent, StoredEvent};
 use taskhub::domain::execution::{End, Execution, ExecutionRequest, ExecutionStatus, Outcome};
 use taskhub::domain::filter::FacetFilter;
@@ -16,7 +17,7 @@ use taskhub::domain::id::{ExecutionId, TaskId};
 use taskhub::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use taskhub::domain::task::{Priority, Status, Task};
 use taskhub::domain::text::DESCRIPTION_CHARS_MAX;
-use taskhub::store::{ExecutionQuery, OpenError, Opened, Repetition, Store, StoreError, Tx, View};
+use taskhub::store::{Age, ExecutionQuery, OpenError, Opened, Repetition, Store, StoreError, Tx, View};
 use tempfile::TempDir;
 
 use crate::harness::config;
@@ -52,7 +53,12 @@ struct Running {
 
 impl Running {
     fn open(directory: &TempDir) -> Self {
-        let Opened { store, writer, epoch, end } = open(directory.path()).expect("the store opens");
+        Self::configured(directory, &config(directory.path(), &[]).store)
+    }
+
+    fn configured(directory: &TempDir, config: &StoreConfig) -> Self {
+        let opened = Store::open(directory.path(), config);
+        let Opened { store, writer, epoch, end } = opened.expect("the store opens");
         let sunk = Arc::new(Mutex::new(Vec::new()));
         let sink = sunk.clone();
         let writer = writer.start(move |events, _| sink.lock().expect("no panic inside").extend(events));
