@@ -8,6 +8,9 @@ use super::id::TaskId;
 use super::task::{Priority, Status};
 use super::text::{Assignee, Tag};
 
+/// What asks for tasks that nobody is assigned to, in place of an assignee.
+pub const NOBODY: &str = "none";
+
 /// Empty lists ask for nothing in particular and match everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
@@ -21,6 +24,7 @@ pub struct EventFilter {
 pub struct FacetFilter {
     pub statuses: Vec<Status>,
     pub priorities: Vec<Priority>,
+    /// [`NOBODY`] among them stands for tasks without one.
     pub assignees: Vec<Assignee>,
     pub tags: Vec<Tag>,
 }
@@ -67,7 +71,7 @@ impl FacetFilter {
         (self.statuses.is_empty() || self.statuses.contains(&facets.status))
             && (self.priorities.is_empty() || in_list(&self.priorities))
             && (self.assignees.is_empty()
-                || facets.assignee.as_ref().is_some_and(|it| self.assignees.contains(it)))
+                || self.assignees.iter().any(|it| it.as_str() == facets.assignee_word()))
             && (self.tags.is_empty() || facets.tags.iter().any(|tag| self.tags.contains(tag)))
     }
 }
@@ -109,6 +113,17 @@ mod tests {
         assert!(todo_of_ada().matches(&update(inside.clone(), outside.clone())));
         assert!(todo_of_ada().matches(&update(outside.clone(), inside)));
         assert!(!todo_of_ada().matches(&update(outside.clone(), outside)));
+    }
+
+    #[test]
+    fn none_stands_for_nobody() {
+        let filter = FacetFilter {
+            assignees: vec!["bob".parse().expect("a name"), NOBODY.parse().expect("a name")],
+            ..FacetFilter::default()
+        };
+        let ada = facets(Status::Todo, "ada");
+        assert!(filter.matches(&Facets { assignee: None, ..ada.clone() }));
+        assert!(!filter.matches(&ada) && filter.matches(&facets(Status::Todo, "bob")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Lengths count Unicode characters, as `maxLength` of the specification does. A *name* (assignee, tag) is one printable line without commas, since filters list names separated by commas;
 //! a *text* (title, description, script) may hold anything that JSON can carry.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -34,6 +35,12 @@ macro_rules! text_newtype {
 
             fn meta() -> MetaSchema {
                 $meta
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
             }
         }
 

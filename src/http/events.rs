@@ -197,7 +197,7 @@ impl EventApi {
         events: Query<List<EventKind>>,
         /// Only events about these tasks, separated by commas.
         task_id: Query<List<TaskId>>,
-        /// Only events about tasks of these assignees, separated by commas.
+        /// Only events about tasks of these assignees, separated by commas; `none` stands for tasks without one.
         assignee: Query<List<Assignee>>,
         /// Only events about tasks with these statuses, separated by commas.
         status: Query<List<Status>>,
@@ -292,7 +292,7 @@ impl EventApi {
         events: Query<List<EventKind>>,
         /// Only events about these tasks, separated by commas.
         task_id: Query<List<TaskId>>,
-        /// Only events about tasks of these assignees, separated by commas.
+        /// Only events about tasks of these assignees, separated by commas; `none` stands for tasks without one.
         assignee: Query<List<Assignee>>,
         /// Only events about tasks with these statuses, separated by commas.
         status: Query<List<Status>>,

@@ -113,7 +113,7 @@ impl TaskApi {
         status: Query<List<Status>>,
         /// Only tasks with one of these priorities, separated by commas.
         priority: Query<List<Priority>>,
-        /// Only tasks of one of these assignees, separated by commas.
+        /// Only tasks of one of these assignees, separated by commas; `none` stands for tasks without one.
         assignee: Query<List<Assignee>>,
         /// Only tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,

@@ -4,7 +4,7 @@ use rusqlite::types::{FromSqlError, Type as SqlType, Value};
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use crate::domain::clock::Timestamp;
-use crate::domain::filter::FacetFilter;
+use crate::domain::filter::{FacetFilter, NOBODY};
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use crate::domain::task::{Priority, Task};
@@ -141,7 +141,7 @@ impl Conditions {
         let mut conditions = Self::default();
         conditions.one_of("status", texts(&filter.statuses));
         conditions.one_of("priority", texts(&filter.priorities));
-        conditions.one_of("assignee", texts(&filter.assignees));
+        conditions.one_of(&format!("coalesce(assignee, '{NOBODY}')"), texts(&filter.assignees));
         let tags = texts(&filter.tags);
         if !tags.is_empty() {
             let marks = marks(&tags);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::filter::NOBODY;
 use crate::domain::id::TaskId;
 use crate::domain::task::{Priority, Status, Task};
 use crate::domain::text::{Assignee, Tag};
@@ -25,6 +26,11 @@ impl Facets {
             assignee: task.assignee.clone(),
             tags: task.tags.clone(),
         }
+    }
+
+    /// What a filter calls the assignee.
+    pub fn assignee_word(&self) -> &str {
+        self.assignee.as_ref().map_or(NOBODY, Assignee::as_str)
     }
 }
 

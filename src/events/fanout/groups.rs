@@ -102,7 +102,7 @@ impl Groups {
             look(ids);
         }
         for facets in [&task.before, &task.after].into_iter().flatten() {
-            if let Some(ids) = facets.assignee.as_ref().and_then(|it| self.by_assignee.get(it)) {
+            if let Some(ids) = self.by_assignee.get(facets.assignee_word()) {
                 look(ids);
             }
             facets.tags.iter().filter_map(|tag| self.by_tag.get(tag)).for_each(|ids| look(ids));
@@ -195,6 +195,7 @@ mod tests {
             of_assignees(&["ada"]),
             of_assignees(&["bob", "ada"]),
             of_assignees(&["eve"]),
+            of_assignees(&["none"]),
             EventFilter { task_ids: vec![task, TaskId::generate()], ..of_assignees(&["eve"]) },
             EventFilter { task_ids: vec![task], ..EventFilter::default() },
             EventFilter {
@@ -212,6 +213,7 @@ mod tests {
             update(task, facets("ada", &["web", "api"]), facets("bob", &["web"])),
             update(TaskId::generate(), facets("eve", &[]), facets("eve", &["web"])),
             update(task, facets("eve", &[]), facets("eve", &[])),
+            update(task, facets("eve", &[]), Facets { assignee: None, ..facets("eve", &[]) }),
             EventMeta { kind: EventKind::Announcement, task: None },
         ];
         for (seq, meta) in (1..).zip(&metas) {

@@ -84,6 +84,8 @@ async fn a_list_is_filtered_as_a_stream_is() {
         lists(&[], &[], &[], &["y\"", "x y"]),
         lists(&["review"], &["medium"], &["Ada L"], &["x"]),
         lists(&[], &[], &["ada l"], &[]),
+        lists(&[], &[], &["none"], &[]),
+        lists(&["done"], &[], &["none", "Ada L"], &[]),
         lists(&[], &[], &[], &["y"]),
     ];
     let mut sizes = Vec::new();
@@ -96,7 +98,7 @@ async fn a_list_is_filtered_as_a_stream_is() {
         assert_eq!(next, None);
         sizes.push(expected.len());
     }
-    assert_eq!(sizes, [48, 12, 12, 16, 24, 24, 1, 0, 0]);
+    assert_eq!(sizes, [48, 12, 12, 16, 24, 24, 1, 0, 16, 8, 0]);
     running.close().await;
 }
 
