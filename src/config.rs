@@ -33,13 +33,22 @@ pub struct Config {
     pub core_dumps: bool,
 }
 
+const DEFAULT_PORT: u16 = 8000;
+
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerConfig {
-    /// Address to listen on; repeat, or separate by commas, for several (default: `127.0.0.1:8000` and `[::1]:8000`)
+    /// Address to listen on; repeat, or separate by commas, for several (default: `--host` and `--port`)
     #[arg(long, env = "TASKHUB_LISTEN", value_delimiter = ',', value_name = "ADDRESS:PORT",
           value_parser = address)]
     pub listen: Vec<SocketAddr>,
+    /// Address to listen on, without its port: `localhost` (IPv4 and IPv6) or an IP address; `--listen` comes before it
+    #[arg(long, env = "TASKHUB_HOST", default_value = "localhost", value_name = "ADDRESS")]
+    pub host: Host,
+    /// Port to listen on; `--listen` comes before it
+    #[arg(long, env = "TASKHUB_PORT", default_value_t = DEFAULT_PORT, value_name = "PORT",
+          value_parser = port)]
+    pub port: u16,
     /// File with the certificate to show, and those that lead to its root, in PEM form: the hub then speaks HTTPS alone;
     /// read again when it changes
     #[arg(long, env = "TASKHUB_TLS_CERT", requires = "tls_key", value_name = "FILE")]
@@ -142,6 +151,35 @@ impl FromStr for Origin {
             return Err("leave the port out when it is the scheme's own, as browsers do");
         }
         if is_origin || text == "null" { Ok(Self(text.to_owned())) } else { Err(odd) }
+    }
+}
+
+/// Where to listen when no whole address is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// 127.0.0.1, and ::1 where there is IPv6.
+    Localhost,
+    Address(IpAddr),
+}
+
+impl FromStr for Host {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(ip) => Ok(Self::Address(ip)),
+            Err(_) if text == "localhost" => Ok(Self::Localhost),
+            Err(_) => Err("expected localhost or an IP address, such as 127.0.0.1"),
+        }
+    }
+}
+
+/// In a cluster of Kubernetes the variable `TASKHUB_PORT` tells of a service called `taskhub` (`tcp://10.0.0.1:80`), and says
+/// nothing to this hub.
+fn port(text: &str) -> Result<u16, String> {
+    match text.strip_prefix("tcp://") {
+        Some(_) => Ok(DEFAULT_PORT),
+        None => text.parse().map_err(|_| "expected a number from 0 to 65535".to_owned()),
     }
 }
 
@@ -319,6 +357,16 @@ pub enum LogFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_this_machine_or_an_address() {
+        assert_eq!("localhost".parse(), Ok(Host::Localhost));
+        for ip in ["0.0.0.0", "::1", "[::1]"] {
+            assert!(matches!(ip.parse(), Ok(Host::Address(_))), "{ip}");
+        }
+        assert_eq!((port("81"), port("tcp://10.0.0.1:80")), (Ok(81), Ok(DEFAULT_PORT)));
+        assert!("example.org".parse::<Host>().is_err() && "127.0.0.1:8000".parse::<Host>().is_err());
+    }
 
     #[test]
     fn an_origin_is_written_as_browsers_write_it() {

@@ -21,6 +21,10 @@ word_enum! {
         TaskNotFound = "task_not_found",
         /// (404) there is no such execution, or it has no log yet, or not any more
         ExecutionNotFound = "execution_not_found",
+        /// (410) this route is of an earlier system and not served any more
+        RouteGone = "route_gone",
+        /// (409) this hub mirrors no Markdown files
+        NoMirror = "no_mirror",
         /// (405) the path has other methods; `Allow` names them
         MethodNotAllowed = "method_not_allowed",
         /// (408) the body did not arrive in time
@@ -86,10 +90,12 @@ impl Code {
             Self::TooManyRequests | Self::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
             Self::VersionMismatch => StatusCode::PRECONDITION_FAILED,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::ExecutionLive | Self::ExecutionEnded | Self::NothingToRun | Self::NotAttachable => {
-                StatusCode::CONFLICT
-            }
-            Self::CursorGone => StatusCode::GONE,
+            Self::ExecutionLive
+            | Self::ExecutionEnded
+            | Self::NothingToRun
+            | Self::NotAttachable
+            | Self::NoMirror => StatusCode::CONFLICT,
+            Self::CursorGone | Self::RouteGone => StatusCode::GONE,
             Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

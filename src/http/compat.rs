@@ -7,6 +7,7 @@ use poem::Request;
 use poem::http::{HeaderValue, Method, header};
 use serde_json::{Map, Value};
 
+use super::classic::QueryBody;
 use super::problem::{Code, Problem};
 
 const PATH: &str = "/api/tasks/status/";
@@ -17,6 +18,10 @@ const PARAMETERS: [&str; 4] = ["new_status", "priority", "assignee", "artifacts"
 /// # Errors
 /// A [`Problem`] when the body is neither an object nor a list of artifacts.
 pub async fn adapt(request: &mut Request) -> Result<(), Problem> {
+    if let Some(QueryBody(body)) = request.extensions().get::<QueryBody>().cloned() {
+        set_json(request, &body);
+        return Ok(());
+    }
     if request.method() != Method::PUT || !request.uri().path().starts_with(PATH) {
         return Ok(());
     }
@@ -39,10 +44,14 @@ pub async fn adapt(request: &mut Request) -> Result<(), Problem> {
             }
         }
     }
+    set_json(request, &Value::Object(report));
+    Ok(())
+}
+
+fn set_json(request: &mut Request, body: &Value) {
     let json = HeaderValue::from_static("application/json");
     request.headers_mut().insert(header::CONTENT_TYPE, json);
-    request.set_body(Value::Object(report).to_string());
-    Ok(())
+    request.set_body(body.to_string());
 }
 
 /// Whether `name` is one of the parameters that only older clients send.

@@ -14,13 +14,16 @@ use crate::config::ServerConfig;
 
 use super::access::{Access, HeadOnly};
 use super::budget::Budget;
+use super::classic::Classic;
 use super::forwarded::Proxies;
 use super::guard::Allowed;
 use super::intake::BodyLimits;
 use super::operation::Operation;
 use super::pace::Pace;
 use super::problem::Problem;
-use super::{Rooms, compat, cors, guard, intake, operation, pages, parameters, path, precondition, spec};
+use super::{
+    Rooms, classic, compat, cors, guard, intake, operation, pages, parameters, path, precondition, spec,
+};
 
 pub struct Front {
     allowed: Allowed,
@@ -69,6 +72,7 @@ impl Front {
 
     async fn serve(&self, mut request: Request) -> Response {
         path::normalize(&mut request);
+        let classic = classic::route(&mut request);
         let path = request.uri().path().to_owned();
         let template = operation::at(&path);
         let operation = template.and_then(|template| template.operation(request.method()));
@@ -80,11 +84,18 @@ impl Front {
         }
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
         let known = is_safe.then(|| super::header_list(&request, "If-None-Match")).flatten();
+        if let Some(answer) = classic.as_ref().and_then(Classic::own_answer) {
+            return answer;
+        }
         let answer = match template {
             Some(_) => self.api.call(request).await,
             None => self.pages.call(request).await,
         };
         let answer = answer.unwrap_or_else(|error| Problem::of_framework(error, &path));
+        let answer = match classic {
+            Some(classic) => classic.adapt(answer).await,
+            None => answer,
+        };
         match known {
             Some(known) => precondition::spare(&known, answer),
             None => answer,

@@ -9,6 +9,7 @@ mod access;
 mod authority;
 mod body;
 mod budget;
+mod classic;
 mod code;
 mod compat;
 mod cors;

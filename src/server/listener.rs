@@ -7,12 +7,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::config::ServerConfig;
+use crate::config::{Host, ServerConfig};
 
 use super::socket;
 
-/// Where the hub listens when nothing else is said: `localhost` of both kinds.
-pub const DEFAULT_PORT: u16 = 8000;
 /// Connections that the kernel keeps for us while we are busy; a burst of reconnecting streams.
 const BACKLOG: i32 = 4096;
 
@@ -36,9 +34,14 @@ pub enum ListenError {
 /// # Errors
 /// [`ListenError`]
 pub fn bind(config: &ServerConfig, asks: bool) -> Result<Vec<TcpListener>, ListenError> {
-    if config.listen.is_empty() {
-        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
-        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, DEFAULT_PORT));
+    let given = match config.host {
+        _ if !config.listen.is_empty() => config.listen.clone(),
+        Host::Address(ip) => vec![SocketAddr::new(ip, config.port)],
+        Host::Localhost => Vec::new(),
+    };
+    if given.is_empty() {
+        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port));
+        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, config.port));
         let mut listeners = vec![listen(v4)?];
         match listen(v6) {
             Ok(listener) => listeners.push(listener),
@@ -47,7 +50,7 @@ pub fn bind(config: &ServerConfig, asks: bool) -> Result<Vec<TcpListener>, Liste
         }
         return Ok(listeners);
     }
-    for address in &config.listen {
+    for address in &given {
         if is_loopback(address.ip()) || asks {
             continue;
         }
@@ -56,7 +59,7 @@ pub fn bind(config: &ServerConfig, asks: bool) -> Result<Vec<TcpListener>, Liste
         }
         tracing::warn!(%address, "everybody who can reach this address can run scripts here");
     }
-    config.listen.iter().copied().map(listen).collect()
+    given.into_iter().map(listen).collect()
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

@@ -24,7 +24,7 @@ mod pulse;
 mod socket;
 mod tls;
 
-pub use listener::{DEFAULT_PORT, ListenError, bind};
+pub use listener::{ListenError, bind};
 pub use tls::{Tls, TlsError};
 
 use std::sync::Arc;

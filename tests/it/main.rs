@@ -8,6 +8,7 @@ mod sse;
 mod transcript;
 mod wire;
 
+mod classic;
 mod commands;
 mod connections;
 mod crash;
