@@ -182,6 +182,10 @@ impl From<StoreError> for Problem {
                     "the hub's database was removed or replaced; nothing can be kept until its operator restarts the hub",
                 )
             }
+            StoreError::Damaged(_) => Self::new(
+                Code::Unavailable,
+                "the hub's database is damaged, and nothing is written any more; its operator has to restore a backup",
+            ),
             StoreError::Closed => Self::new(Code::Unavailable, "the hub is shutting down; try again"),
             StoreError::Aborted | StoreError::Database(_) | StoreError::Corrupt(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");

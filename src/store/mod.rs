@@ -25,6 +25,7 @@ mod events;
 mod executions;
 mod idempotency;
 mod identity;
+mod integrity;
 mod open;
 mod private;
 mod reader;
@@ -59,6 +60,9 @@ pub enum StoreError {
     /// Somebody has removed or replaced the database under the hub. What was written since is lost.
     #[error("the database was removed or replaced while the hub was running")]
     Gone,
+    /// Pages of the database are damaged. What is whole can be read.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
     #[error("the store is shutting down")]
     Closed,
     #[error("the operation was aborted by a fault in it")]

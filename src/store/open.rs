@@ -14,6 +14,7 @@ use crate::domain::event::{Epoch, LogEnd};
 use crate::domain::token::Actor;
 
 use super::identity::{FileId, Presence};
+use super::integrity::Check;
 use super::reader::{Reader, Shared, View};
 use super::writer::{BUSY_MS, Files, Writer, WriterThread};
 use super::{Store, StoreError, identity, private};
@@ -135,8 +136,8 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     let reader = Reader::new(shared.clone(), config.readers);
     let log_reader = Reader::new(shared.clone(), config.readers);
     let token_reader = Reader::new(shared.clone(), 1);
-    let files =
-        Files { _locks: locks, mark, presence: Presence::of([path.clone(), shared.wal_path.clone()]) };
+    let presence = Presence::of([path.clone(), shared.wal_path.clone()]);
+    let files = Files { _locks: locks, mark, presence, check: Check::start(path.clone()) };
     let (writer, thread) = Writer::new(conn, files, shared, config);
     let store = Store { reader, log_reader, token_reader, writer, actor: Actor::default() };
     let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };
@@ -239,7 +240,7 @@ fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     Ok(Some(found))
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt)
 }
 

@@ -18,6 +18,7 @@ use crate::domain::token::Actor;
 
 use super::StoreError;
 use super::identity::{HighWaterMark, Presence};
+use super::integrity::Check;
 use super::open::Locks;
 use super::reader::{Shared, View};
 
@@ -132,6 +133,17 @@ pub(super) struct Files {
     /// How far the log was shown.
     pub mark: HighWaterMark,
     pub presence: Presence,
+    pub check: Check,
+}
+
+impl Files {
+    /// Why nothing may be written.
+    fn refusal(&mut self) -> Option<StoreError> {
+        if self.presence.is_gone() {
+            return Some(StoreError::Gone);
+        }
+        self.check.damage().map(|words| StoreError::Damaged(words.to_owned()))
+    }
 }
 
 /// The receiving half, not yet running.
@@ -190,6 +202,7 @@ impl WriterThread {
             }
             self.commit(&mut batch, &mut sink);
         }
+        self.files.check.stop();
         // The readers' connections cannot, and what was forgotten would lie about in it. One that reads still, or a
         // full disk, leaves it to the next hub.
         let _ = self.empty_wal();
@@ -204,9 +217,9 @@ impl WriterThread {
         if batch.is_empty() {
             return;
         }
-        let committed = match self.files.presence.is_gone() {
-            false => self.transact(batch),
-            true => Err(StoreError::Gone),
+        let committed = match self.files.refusal() {
+            None => self.transact(batch),
+            Some(refusal) => Err(refusal),
         };
         let failure = match committed {
             // Into a file that nobody will find again.

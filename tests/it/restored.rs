@@ -190,3 +190,36 @@ async fn nobody_else_may_look_into_the_data_directory() {
     assert!(seen > 8, "{seen}");
     hub.client.post(&format!("/api/exec/{id}/stop"), json!({})).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_page_is_found_at_the_start_and_nothing_is_written_any_more() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let hub = HubProcess::start(&data, &[]).await;
+    for _ in 0..100 {
+        hub.client.create(json!({ "title": "t", "description": "x".repeat(2000) })).await;
+    }
+    assert_eq!(hub.client.get("/ready").await.status, StatusCode::OK);
+    hub.terminate().await;
+    let path = data.join("taskhub.db");
+    let mut database = fs::read(&path).expect("it is there");
+    // Not the first pages, without which it does not open: one in which only a query for its rows comes by.
+    let pages = database.len() / 4096;
+    let page = (pages - 20..pages).find(|page| database[page * 4096] == 13).expect("a page with rows");
+    database[page * 4096..(page + 1) * 4096].fill(0);
+    fs::write(&path, &database).expect("written");
+
+    let hub = HubProcess::start(&data, &[]).await;
+    let deadline = std::time::Instant::now() + crate::harness::DEADLINE;
+    let problem = loop {
+        let ready = hub.client.get("/ready").await;
+        if ready.status == StatusCode::SERVICE_UNAVAILABLE {
+            break ready.body;
+        }
+        assert!(std::time::Instant::now() < deadline, "the damage was not found");
+    };
+    assert!(problem["detail"].as_str().is_some_and(|words| words.contains("backup")), "{problem}");
+    let refused = hub.client.post("/api/tasks", json!({ "title": "t" })).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(hub.client.get("/health").await.status, StatusCode::OK);
+}
