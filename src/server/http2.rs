@@ -22,6 +22,7 @@ use crate::peer::{Ending, Patience};
 
 use super::Serving;
 use super::exchange::Exchange;
+use super::frame_budget::FrameBudget;
 use super::pulse::{Pulse, State, Watch};
 
 /// Requests of one connection at once: what it may hold is so many times what one may. A browser's tabs share one.
@@ -75,7 +76,7 @@ where
             .max_local_error_reset_streams(RESETS_OF_OURS_MAX)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIME_MAX)
-            .serve_connection(TokioIo::new(socket), service)
+            .serve_connection(TokioIo::new(FrameBudget::new(socket)), service)
     );
     // Since when it has been told to go.
     let mut told: Option<Instant> = None;

@@ -16,6 +16,7 @@ mod accept;
 mod admission;
 mod connection;
 mod exchange;
+mod frame_budget;
 mod http1;
 mod http2;
 mod listener;

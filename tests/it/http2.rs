@@ -265,6 +265,34 @@ async fn a_connection_has_so_many_requests_at_once_and_ends_when_it_floods() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn frames_that_ask_for_nothing_end_their_connection_in_time() {
+    let hub = Hub::start().await;
+    let settings: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let update_of_window: &[u8] = &[0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let priority: &[u8] = &[0, 0, 5, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 7];
+    let unknown: &[u8] = &[0, 0, 2, 0xbb, 0, 0, 0, 0, 0, 1, 2];
+    for frame in [update_of_window, priority, unknown] {
+        for (count, ends) in [(5_000, false), (30_000, true)] {
+            let mut socket = TcpStream::connect(hub.client.address).await.expect("it connects");
+            socket.write_all(&[PREFACE, settings].concat()).await.expect("it is sent");
+            let (mut reading, mut writing) = socket.into_split();
+            let flood = frame.repeat(count);
+            let writing = tokio::spawn(async move {
+                let written = writing.write_all(&flood).await;
+                (writing, written)
+            });
+            let mut answer = Vec::new();
+            // Well before the time that a connection may go without a request.
+            let time = Duration::from_millis(if ends { 5_000 } else { 300 });
+            let ended = tokio::time::timeout(time, reading.read_to_end(&mut answer)).await;
+            assert_eq!(ended.is_ok(), ends, "{count} frames of kind {}", frame[3]);
+            drop(writing.await);
+        }
+    }
+    assert_eq!(hub.client.get("/health").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_does_not_end_is_refused() {
     let hub = Hub::start().await;
     let mut connection = Connection::open(&hub).await;
