@@ -83,6 +83,9 @@ pub enum TaskListReply {
         /// and repeats nothing.
         #[oai(header = "Taskhub-Cursor")]
         EventId,
+        /// Changes when any task may have; send it in `If-None-Match`, and with nothing new the answer is 304, without a body.
+        #[oai(header = "ETag")]
+        String,
     ),
 }
 
@@ -160,7 +163,9 @@ impl TaskApi {
         let TaskPage { tasks, next, cursor } = service.tasks(query).await?;
         let link = next.as_ref().map(|key| next_link(&link_query, key));
         let next_page = next.map(|key| key.to_string());
-        Ok(TaskListReply::Ok(Body(tasks), link, next_page, cursor))
+        // A list is what the log up to its cursor has led to.
+        let tag = format!("W/\"{cursor}\"");
+        Ok(TaskListReply::Ok(Body(tasks), link, next_page, cursor, tag))
     }
 
     /// Create a task

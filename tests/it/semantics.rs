@@ -23,12 +23,12 @@ async fn status(client: &Client, method: Method, path: &str, headers: &[(&str, &
 async fn what_a_client_has_is_not_sent_again() {
     let hub = Hub::start().await;
     let id = hub.client.create(json!({ "title": "t" })).await;
-    for path in
-        ["/", "/docs", "/test_sse.html", "/assets/board.js", "/openapi.json", &format!("/api/tasks/{id}")]
-    {
+    let (task, list) = (format!("/api/tasks/{id}"), "/api/tasks?status=todo".to_owned());
+    for path in ["/", "/docs", "/test_sse.html", "/assets/board.js", "/openapi.json", &task, &list] {
         let first = hub.client.get(path).await;
         let tag = first.header("etag").to_owned();
-        for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+        let weak = format!("W/{}", tag.trim_start_matches("W/"));
+        for known in [tag.clone(), weak, format!("\"x\", {tag}"), "*".to_owned()] {
             let spared = ask(&hub.client, Method::GET, path, &[("if-none-match", &known)]).await;
             assert_eq!((spared.status.as_u16(), spared.bytes.len()), (304, 0), "{path}: {known}");
             assert_eq!(spared.header("etag"), tag, "{path}");
@@ -44,6 +44,9 @@ async fn what_a_client_has_is_not_sent_again() {
             "{path}"
         );
     }
+    let tag = hub.client.get(&list).await.header("etag").to_owned();
+    hub.client.set_status(&id, "done").await;
+    assert_eq!(status(&hub.client, Method::GET, &list, &[("if-none-match", &tag)]).await, 200, "a task left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
