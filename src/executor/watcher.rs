@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::execution::{End, Execution, NamedArtifacts, Outcome};
+use crate::domain::execution::{End, Execution, ExecutionRequest, NamedArtifacts, Outcome};
 use crate::domain::id::ExecutionId;
 use crate::service::{Claimed, ServiceError};
 
@@ -50,7 +50,7 @@ pub(super) struct Watcher {
     directory: Directory,
     /// Cancelled when somebody has asked for the execution to stop.
     stop: CancellationToken,
-    /// When the shim should have ended it; not known of one that an earlier hub has started.
+    /// When the shim should have ended it.
     overdue: OnceLock<Instant>,
     /// Whether the shim did not do its work, and was killed for it.
     has_hung: AtomicBool,
@@ -105,6 +105,11 @@ impl Watcher {
     /// Finds an execution again that an earlier hub started, or was about to.
     pub async fn recover(self) {
         tracing::info!(execution.id = %self.id, execution.number = self.number, "execution found running");
+        // Nothing that can be trusted tells how long it has run, so its time is counted anew: a bound for a shim that does
+        // nothing any more, and beyond that of one that works. Without its request, stops are all that ends it.
+        if let Ok(request) = self.context.service.execution_request(self.id).await {
+            self.expect_end(self.timeout_seconds(&request));
+        }
         self.conclude(Ended::Unseen).await;
     }
 
@@ -112,6 +117,7 @@ impl Watcher {
         let Claimed { execution, script, request, input } = claimed;
         let config = &self.context.config;
         let name = execution.session_name.clone();
+        let timeout_seconds = self.timeout_seconds(&request);
         let spec = Spec {
             task_id: execution.task_id,
             execution_id: execution.id,
@@ -122,10 +128,7 @@ impl Watcher {
             roots: config.exec_root.clone(),
             log: self.context.settings.data_dir.join(&execution.log_file),
             log_bytes_max: config.log_bytes_max,
-            timeout_seconds: request
-                .timeout_seconds
-                .unwrap_or(config.timeout_seconds)
-                .min(config.timeout_seconds_max),
+            timeout_seconds,
             grace_ms: config.grace_ms,
             open_files_max: self.context.settings.open_files_max,
             memory_bytes_max: [request.memory_bytes_max.or(config.memory_bytes), config.memory_bytes_max]
@@ -134,9 +137,7 @@ impl Watcher {
                 .min(),
             data: Some(self.context.data),
         };
-        let time_max = Duration::from_secs(spec.timeout_seconds.into()) + self.patience();
-        // Set once: an execution is started once.
-        let _ = self.overdue.set(Instant::now() + time_max);
+        self.expect_end(timeout_seconds);
         let directory = self.directory.clone();
         blocking(move || {
             // Before the script, so that whoever heard of the start finds a log.
@@ -161,6 +162,17 @@ impl Watcher {
                 started => return started,
             }
         }
+    }
+
+    fn timeout_seconds(&self, request: &ExecutionRequest) -> u32 {
+        let config = &self.context.config;
+        request.timeout_seconds.unwrap_or(config.timeout_seconds).min(config.timeout_seconds_max)
+    }
+
+    fn expect_end(&self, timeout_seconds: u32) {
+        let time_max = Duration::from_secs(timeout_seconds.into()) + self.patience();
+        // Set once: an execution is started or found once.
+        let _ = self.overdue.set(Instant::now() + time_max);
     }
 
     /// How long a shim may take to end its script, once it should.

@@ -225,6 +225,14 @@ impl Service {
             .await
     }
 
+    /// What an execution was asked to be, as long as it has not ended.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn execution_request(&self, id: ExecutionId) -> Result<ExecutionRequest, ServiceError> {
+        self.store.read(move |view| Ok(view.execution_request(id)?.unwrap_or_default())).await
+    }
+
     /// Marks a queued execution as running and announces `started`. Called before the script is started, so
     /// that a crash in between can lose an execution, which is then settled as `lost`, but never run it twice.
     ///

@@ -121,6 +121,18 @@ fn a_shim_that_does_nothing_any_more_is_ended_by_the_hub() {
 }
 
 #[test]
+fn a_shim_that_does_nothing_any_more_is_ended_by_a_later_hub_too() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Hub::start(directory.path());
+    let task = hub.request("echo $$ >main; kill -STOP $PPID; sleep 1000", r#"{"timeout_seconds":1}"#);
+    let main = hub.note(task, "main");
+    hub.stop();
+    let hub = Hub::start(directory.path());
+    assert_eq!(hub.ends(task).0, Lost);
+    assert!(!is_alive(&main));
+}
+
+#[test]
 fn a_script_from_an_editor_of_another_system_runs() {
     let directory = tempfile::tempdir().expect("a directory");
     let hub = Hub::start(directory.path());
