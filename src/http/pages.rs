@@ -59,6 +59,10 @@ assets! {
     "toast.js": SCRIPT,
 }
 
+/// Of npm's swagger-ui-dist; `pages/swagger-ui/update` takes another version.
+const SWAGGER_UI: &str = include_str!("pages/swagger-ui/swagger-ui-bundle.js");
+const SWAGGER_UI_STYLE: &str = include_str!("pages/swagger-ui/swagger-ui.css");
+
 /// Pages that are no assets.
 const PAGES: [&str; 8] = [
     "/",
@@ -86,13 +90,12 @@ pub fn add_to(mut routes: Route) -> Route {
     for (path, kind, text) in ASSETS {
         routes = routes.at(path, get(text_page(kind, text, None)));
     }
-    let swagger = &*SWAGGER_UI;
     routes
         .at("/", get(text_page(HTML, include_str!("pages/board.html"), Some(PAGE_POLICY))))
         .at("/test_sse.html", get(text_page(HTML, include_str!("pages/monitor.html"), Some(PAGE_POLICY))))
         .at("/docs", get(text_page(HTML, include_str!("pages/docs.html"), Some(DOCS_POLICY))))
-        .at("/assets/swagger-ui.js", get(text_page(SCRIPT, &swagger.script, None)))
-        .at("/assets/swagger-ui.css", get(text_page(CSS, &swagger.style, None)))
+        .at("/assets/swagger-ui.js", get(text_page(SCRIPT, SWAGGER_UI, None)))
+        .at("/assets/swagger-ui.css", get(text_page(CSS, SWAGGER_UI_STYLE, None)))
         .at("/openapi.json", get(text_page("application/json", &JSON, None)))
         .at("/openapi.yaml", get(text_page("application/yaml", &YAML, None)))
         .at("/favicon.ico", get(text_page(SVG, include_str!("pages/icon.svg"), None)))
@@ -115,33 +118,14 @@ fn text_page(kind: &'static str, text: &'static str, policy: Option<&'static str
     })
 }
 
-/// The script and the style that poem-openapi carries inline in its own page, so that ours can do without.
-struct SwaggerUi {
-    script: String,
-    style: String,
-}
-
-static SWAGGER_UI: LazyLock<SwaggerUi> = LazyLock::new(|| {
-    let page = spec::service().swagger_ui_html();
-    let between = |start: &str, end: &str| {
-        let (_, rest) = page.split_once(start)?;
-        rest.split_once(end).map(|(inside, _)| inside.to_owned())
-    };
-    // A test loads the page; should poem-openapi change its template, that test says so.
-    SwaggerUi {
-        script: between("<script charset=\"UTF-8\">", "</script>").unwrap_or_default(),
-        style: between("<style charset=\"UTF-8\">", "</style>").unwrap_or_default(),
-    }
-});
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn swagger_ui_is_in_the_binary() {
-        assert!(SWAGGER_UI.script.contains("SwaggerUIBundle"));
-        assert!(SWAGGER_UI.style.contains(".swagger-ui"));
+        assert!(SWAGGER_UI.contains("SwaggerUIBundle"));
+        assert!(SWAGGER_UI_STYLE.contains(".swagger-ui"));
     }
 
     #[test]
