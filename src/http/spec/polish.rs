@@ -18,6 +18,7 @@ pub fn polish(document: &mut Value) {
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         for (name, schema) in schemas.iter_mut() {
             close_or_complete(schema, requested.contains(name));
+            name_event_word(name, schema);
         }
     }
     if let Some(tags) = document["tags"].as_array_mut() {
@@ -112,6 +113,16 @@ fn name_nullable_types(document: &mut Value) {
             object.insert("type".to_owned(), kind.clone());
         }
     });
+}
+
+/// Go's ogen gives the only word of `event` the name that it also gives the variant of the union: it needs another one. Other
+/// generators pass it over.
+fn name_event_word(name: &str, schema: &mut Value) {
+    if let Some(event) = schema.pointer_mut("/properties/event")
+        && event.get("enum").is_some()
+    {
+        event["x-ogen-name"] = format!("{name}Word").into();
+    }
 }
 
 /// poem-openapi writes header names in upper case; people and some generators prefer the usual form.

@@ -304,3 +304,19 @@ fn streams_say_how_to_have_them_and_how_to_come_back() {
         assert!(words.contains(path), "{path}: its curl line leads elsewhere");
     }
 }
+
+#[test]
+fn the_word_of_an_event_is_named_unlike_its_variant_of_the_union() {
+    let union = |schema: &Value| schema["oneOf"].as_array().cloned().unwrap_or_default();
+    let mut variants = 0;
+    for (union_name, variant) in
+        schemas().flat_map(|(name, schema)| union(schema).into_iter().map(move |it| (name, it)))
+    {
+        let name = variant["$ref"].as_str().expect("a reference").rsplit('/').next().expect("a name");
+        let word = &DOCUMENT["components"]["schemas"][name]["properties"]["event"];
+        assert!(word["x-ogen-name"].is_string(), "{name}");
+        assert_ne!(word["x-ogen-name"], format!("{name}{union_name}"), "{name}");
+        variants += 1;
+    }
+    assert!(variants >= 14, "{variants}");
+}
