@@ -56,6 +56,8 @@ def faults():
     for known in listed["advisories"]:
         good = known["patched"] + known["unaffected"]
         for version in sorted(versions.get(known["crate"], ())):
+            if "-" in version:
+                yield f"{known['crate']} {version} is a pre-release, which {known['id']} may concern; use a release"
             if any(meets(version, requirement) for requirement in good):
                 continue
             met.add(known["id"])
