@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::execution::{End, Execution, ExecutionRequest, NamedArtifacts, Outcome};
+use crate::domain::execution::{End, Execution, NamedArtifacts, Outcome};
 use crate::domain::id::ExecutionId;
 use crate::service::{Claimed, ServiceError};
 
@@ -50,7 +50,7 @@ pub(super) struct Watcher {
     directory: Directory,
     /// Cancelled when somebody has asked for the execution to stop.
     stop: CancellationToken,
-    /// When the shim should have ended it.
+    /// When the shim should have ended it, as far as that is known.
     overdue: OnceLock<Instant>,
     /// Whether the shim did not do its work, and was killed for it.
     has_hung: AtomicBool,
@@ -105,10 +105,13 @@ impl Watcher {
     /// Finds an execution again that an earlier hub started, or was about to.
     pub async fn recover(self) {
         tracing::info!(execution.id = %self.id, execution.number = self.number, "execution found running");
-        // Nothing that can be trusted tells how long it has run, so its time is counted anew: a bound for a shim that does
-        // nothing any more, and beyond that of one that works. Without its request, stops are all that ends it.
-        if let Ok(request) = self.context.service.execution_request(self.id).await {
-            self.expect_end(self.timeout_seconds(&request));
+        // Nothing that can be trusted tells how long it has run, so the time that it asked for is counted anew: its shim was
+        // given that at most. When it asked for none, the shim has the default of an earlier hub, which may have been longer
+        // than this one's: then a stop alone ends a shim that does nothing any more.
+        if let Ok(request) = self.context.service.execution_request(self.id).await
+            && let Some(seconds) = request.timeout_seconds
+        {
+            self.expect_end(seconds);
         }
         self.conclude(Ended::Unseen).await;
     }
@@ -117,7 +120,8 @@ impl Watcher {
         let Claimed { execution, script, request, input } = claimed;
         let config = &self.context.config;
         let name = execution.session_name.clone();
-        let timeout_seconds = self.timeout_seconds(&request);
+        let timeout_seconds =
+            request.timeout_seconds.unwrap_or(config.timeout_seconds).min(config.timeout_seconds_max);
         let spec = Spec {
             task_id: execution.task_id,
             execution_id: execution.id,
@@ -162,11 +166,6 @@ impl Watcher {
                 started => return started,
             }
         }
-    }
-
-    fn timeout_seconds(&self, request: &ExecutionRequest) -> u32 {
-        let config = &self.context.config;
-        request.timeout_seconds.unwrap_or(config.timeout_seconds).min(config.timeout_seconds_max)
     }
 
     fn expect_end(&self, timeout_seconds: u32) {
