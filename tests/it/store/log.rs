@@ -125,6 +125,17 @@ fn age(before: Timestamp) -> Option<Age> {
     Some(Age { before, now: end_of_time() })
 }
 
+/// Looks for the time of each event, and for those beside it.
+async fn assert_each_time_is_found(running: &Running) {
+    let (log, head) = (running.log().await, running.read(|view| view.head()).await.seq);
+    let times = log.iter().flat_map(|event| [-1, 0, 1].map(|by| event.at.ms() + by));
+    for ms in times.chain([0, end_of_time().ms()]) {
+        let expected = log.iter().find(|event| event.at.ms() >= ms).map_or(head + 1, |event| event.seq);
+        let found = running.read(move |view| view.first_seq_at(Timestamp::from_ms(ms))).await;
+        assert_eq!(found, expected, "{ms}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn times_come_back_with_the_clock_and_the_first_event_at_a_time_is_still_found() {
     const DAY_MS: i64 = 86_400_000;
@@ -147,13 +158,7 @@ async fn times_come_back_with_the_clock_and_the_first_event_at_a_time_is_still_f
     }
     for removed in [0, 4, 9, 13, 1000] {
         running.write(move |tx| Ok(tx.expire_events(0, None, removed + 1, 1000)?)).await.expect("written");
-        let (log, head) = (running.log().await, running.read(|view| view.head()).await.seq);
-        let times = log.iter().flat_map(|event| [-1, 0, 1].map(|by| event.at.ms() + by));
-        for ms in times.chain([0, end_of_time().ms()]) {
-            let expected = log.iter().find(|event| event.at.ms() >= ms).map_or(head + 1, |event| event.seq);
-            let found = running.read(move |view| view.first_seq_at(Timestamp::from_ms(ms))).await;
-            assert_eq!(found, expected, "{ms}");
-        }
+        assert_each_time_is_found(&running).await;
     }
     running.close().await;
 }
@@ -213,13 +218,7 @@ async fn the_first_event_at_a_time_is_found() {
     }
     for removed in [0, 13, 1000] {
         running.write(move |tx| Ok(tx.expire_events(0, None, removed + 1, 1000)?)).await.expect("written");
-        let (log, head) = (running.log().await, running.read(|view| view.head()).await.seq);
-        let times = log.iter().flat_map(|event| [-1, 0, 1].map(|by| event.at.ms() + by));
-        for ms in times.chain([0, end_of_time().ms()]) {
-            let expected = log.iter().find(|event| event.at.ms() >= ms).map_or(head + 1, |event| event.seq);
-            let found = running.read(move |view| view.first_seq_at(Timestamp::from_ms(ms))).await;
-            assert_eq!(found, expected, "{ms}");
-        }
+        assert_each_time_is_found(&running).await;
     }
     running.close().await;
 }
