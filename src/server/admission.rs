@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -108,8 +109,31 @@ fn split(connections_max: u32, room: u32) -> (u32, u32) {
 #[derive(Debug, Clone)]
 struct Reserve {
     places: Arc<Semaphore>,
-    /// Rung by who finds no place; wakes one of those who have had time enough.
-    wanted: Arc<Notify>,
+    wanted: Arc<Wanted>,
+}
+
+/// Those who find no place.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// Rung by each; wakes one of those on a place who have had time enough.
+    bell: Notify,
+    /// How many wait now: a bell that was rung for one who has found a place since is no reason to make room.
+    waiting: AtomicUsize,
+}
+
+impl Wanted {
+    /// Rings, and counts for as long as the answer is held.
+    fn wait(&self) -> impl Drop + '_ {
+        struct Waiting<'a>(&'a Wanted);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.waiting.fetch_sub(1, Relaxed);
+            }
+        }
+        self.waiting.fetch_add(1, Relaxed);
+        self.bell.notify_one();
+        Waiting(self)
+    }
 }
 
 impl Reserve {
@@ -118,7 +142,7 @@ impl Reserve {
         if let Some(reserved) = self.try_take() {
             return Some(reserved);
         }
-        self.wanted.notify_one();
+        let _waiting = self.wanted.wait();
         let place = timeout(RESERVE_PATIENCE, self.places.clone().acquire_owned()).await.ok()?;
         Some(self.reserved(place.expect("the semaphore is never closed")))
     }
@@ -136,7 +160,7 @@ impl Reserve {
 #[derive(Debug)]
 pub(super) struct Reserved {
     _place: OwnedSemaphorePermit,
-    wanted: Arc<Notify>,
+    wanted: Arc<Wanted>,
 }
 
 impl Reserved {
@@ -144,12 +168,17 @@ impl Reserved {
     pub async fn over(&self, has_begun: impl Fn() -> bool) {
         let wanted = async {
             sleep(RESERVE_PATIENCE).await;
-            self.wanted.notified().await;
-            if has_begun() {
-                // Let another one go.
-                self.wanted.notify_one();
-                std::future::pending::<()>().await;
+            loop {
+                self.wanted.bell.notified().await;
+                match self.wanted.waiting.load(Relaxed) {
+                    0 => {}
+                    _ if has_begun() => break,
+                    _ => return,
+                }
             }
+            // Let another one go.
+            self.wanted.bell.notify_one();
+            std::future::pending::<()>().await;
         };
         // However it ends, the connection does.
         let _ = timeout(RESERVE_TIME_MAX, wanted).await;
@@ -193,6 +222,16 @@ mod tests {
         let waiting = tokio::join!(timeout(DEADLINE, admission.admit(peer)), async { drop(first) }).0;
         assert!(matches!(waiting, Ok(Some(Seat::Place(_)))), "{waiting:?}");
         drop(busy);
+    }
+
+    #[tokio::test]
+    async fn nobody_makes_room_for_one_who_has_gone() {
+        let reserve = Reserve { places: Arc::new(Semaphore::new(1)), wanted: Arc::default() };
+        let first = reserve.take().await.expect("there is one");
+        assert!(reserve.take().await.is_none(), "it has rung, and waits no more");
+        drop(first);
+        let slow = reserve.take().await.expect("there is one again");
+        assert!(timeout(RESERVE_PATIENCE * 3, slow.over(|| false)).await.is_err());
     }
 
     #[tokio::test]

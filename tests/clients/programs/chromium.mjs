@@ -1,4 +1,4 @@
-// EventSource in a real Chromium, on a page of the hub. It reconnects by itself.
+// EventSource in a real Chromium, on an empty page of the hub's origin. It reconnects by itself.
 //
 //   node chromium.mjs URL-OF-THE-STREAM
 //
@@ -18,8 +18,15 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"],
 });
 const page = await browser.newPage();
-await page.exposeFunction("print", (line) => { process.stdout.write(`${line}\n`); });
-await page.goto(new URL("/docs", stream).href);
+// Not `exposeFunction`, which answers each call: that takes longer than the stream does.
+const session = await page.context().newCDPSession(page);
+session.on("Runtime.bindingCalled", ({ payload }) => { process.stdout.write(`${payload}\n`); });
+await session.send("Runtime.enable");
+await session.send("Runtime.addBinding", { name: "print" });
+// Not one of the hub's own pages: they draw, and open streams of their own.
+const empty = new URL("/empty", stream).href;
+await page.route(empty, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html>" }));
+await page.goto(empty);
 await page.evaluate(({ address, types }) => {
   const source = new EventSource(address);
   const received = (message) => {
