@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use crate::auth::Secret;
 use crate::client;
 use crate::domain::clock::Timestamp;
-use crate::domain::text::TokenName;
+use crate::domain::text::{TokenName, must_be_one_line};
 use crate::domain::token::{Scope, Token};
 use crate::store::TokenBook;
 use crate::telemetry::say;
@@ -83,6 +83,7 @@ pub fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
+    must_be_one_line(args.name.as_str()).map_err(|message| anyhow::anyhow!("the name {message}"))?;
     let secret = Secret::token()?;
     let now = Timestamp::now();
     let token = Token {

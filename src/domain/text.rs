@@ -78,7 +78,7 @@ text_newtype!(
         example: Some("Write the report".into()),
         min_length: Some(1),
         max_length: Some(TITLE_CHARS_MAX),
-        pattern: Some(NOT_BLANK_PATTERN.into()),
+        pattern: Some(SEEN_PATTERN.into()),
         ..MetaSchema::new("string")
     }
 );
@@ -160,16 +160,62 @@ text_newtype!(
     }
 );
 
-/// `pattern` of a text that is not blank, as [`is_blank`] has it.
-pub const NOT_BLANK_PATTERN: &str = r"[^\s\u0085]|\ufeff";
-
 /// Whether there is nothing but white space, as Unicode has it. `\s` of ECMA-262 has U+FEFF, too, and not U+0085.
 pub fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// `pattern` of a name in the specification: no comma, no control character, not blank.
-const NAME_PATTERN: &str = r"^[^,\u0000-\u001f\u007f-\u009f]*(?:[^,\s\u0000-\u001f\u007f-\u009f]|\ufeff)[^,\u0000-\u001f\u007f-\u009f]*$";
+/// What shows nothing although it is no white space: `Default_Ignorable_Code_Point` of Unicode as far as patterns can
+/// name it, and the blank pattern of Braille.
+macro_rules! invisible {
+    () => {
+        r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    };
+}
+
+/// `pattern` of a text in which there is something to see; see [`must_be_seen`].
+pub const SEEN_PATTERN: &str = concat!(r"[^\s\u0085", invisible!(), "]");
+
+/// `pattern` of a name in the specification: one line, no comma, no control character, something to see.
+const NAME_PATTERN: &str = concat!(
+    r"^[^,\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^,\s\u0000-\u001f\u007f-\u009f",
+    invisible!(),
+    r"][^,\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+);
+
+/// Refuses a new text in which there is nothing to see. What is stored may have been let in by an older hub, so this is
+/// no rule of the types.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn must_be_seen(text: &str) -> Result<(), String> {
+    let is_seen = |c: char| !(c.is_whitespace() || is_invisible(c));
+    match text.chars().any(is_seen) {
+        true => Ok(()),
+        false => Err("must not be blank; send something that can be seen".into()),
+    }
+}
+
+/// The same for a name, which is moreover one line also to those who break lines where Unicode does.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn must_be_one_line(name: &str) -> Result<(), String> {
+    must_be_seen(name)?;
+    match name.contains(['\u{2028}', '\u{2029}']) {
+        true => Err("must not contain commas, line breaks or other control characters".into()),
+        false => Ok(()),
+    }
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}'
+    )
+}
 
 fn name_meta(example: &str) -> MetaSchema {
     MetaSchema {
@@ -217,6 +263,19 @@ mod tests {
         assert!("Ada Lovelace".parse::<Assignee>().is_ok());
         for bad in ["", "  ", "a,b", "a\nb", "a\u{7f}"] {
             assert!(bad.parse::<Assignee>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_something_to_see_in_a_new_text_as_its_pattern_says() {
+        let [seen, name] = [SEEN_PATTERN, NAME_PATTERN].map(|it| regex::Regex::new(it).expect("a pattern"));
+        for c in (0..=0x2_ffff).filter_map(char::from_u32) {
+            let text = format!(" {c}\u{200b}");
+            // ECMA-262 and this library agree on `\s` but for U+FEFF, which is named.
+            assert_eq!(must_be_seen(&text).is_ok(), seen.is_match(&text), "{c:?}");
+            let is_name = text.parse::<Assignee>().is_ok() && must_be_one_line(&text).is_ok();
+            assert_eq!(is_name, name.is_match(&text), "{c:?}");
+            assert!(must_be_one_line(&format!("a{c}")).is_err() == ['\u{2028}', '\u{2029}'].contains(&c));
         }
     }
 

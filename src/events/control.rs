@@ -4,8 +4,9 @@ use poem_openapi::Object;
 use serde::Serialize;
 
 use crate::domain::event::EventId;
+use crate::domain::id::TaskId;
 use crate::domain::schema::word_enum;
-use crate::domain::task::Task;
+use crate::domain::task::{Task, TaskField};
 
 word_enum! {
     /// Why a stream could not go on where its client left off.
@@ -43,6 +44,19 @@ pub struct SnapshotData {
     pub cursor: EventId,
     /// Tasks that match the stream's filter, oldest first.
     pub tasks: Vec<Task>,
+    /// What of these tasks was left out, since the stream was opened with `max_bytes`; absent when all is there.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<Vec<OmittedFields>>,
+}
+
+/// Fields of a task that are empty or null in a snapshot only because they are long. `getTask` has them.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct OmittedFields {
+    /// The task.
+    pub task_id: TaskId,
+    /// What was left out.
+    pub fields: Vec<TaskField>,
 }
 
 /// Everything up to this message's id has been looked at; nothing matched the filter.

@@ -7,7 +7,9 @@
 pub mod control;
 mod fanout;
 mod feed;
+mod fit;
 pub mod frame;
+mod keepalives;
 mod parcel;
 mod registry;
 mod ring;
@@ -44,6 +46,7 @@ use crate::vitals::Vitals;
 use fanout::Fanout;
 use feed::Next;
 use frame::Format;
+use keepalives::Keepalives;
 use snapshot::Snapshots;
 use subscriber::Surroundings;
 
@@ -61,9 +64,7 @@ pub struct Events {
     plain: Arc<Shape>,
     /// Tells bodies and those who ask that something was published.
     news: watch::Sender<()>,
-    /// One ticker for all streams: a timer each would be ten thousand timers.
-    ticks: watch::Sender<u64>,
-    keepalive_seconds: u64,
+    keepalives: Keepalives,
     draining: CancellationToken,
 }
 
@@ -109,11 +110,10 @@ impl Events {
             latency,
             fanout: Fanout::new(config.fanout_threads())?,
             has_lingered: Arc::default(),
-            plain: Arc::new(Shape { filter: EventFilter::default(), format: Format::Sse }),
+            plain: Arc::new(Shape::new(EventFilter::default(), Format::Sse)),
             news: watch::Sender::new(()),
             registry: Arc::new(Registry::default()),
-            ticks: watch::Sender::new(0),
-            keepalive_seconds: config.keepalive_seconds,
+            keepalives: Keepalives::new(config.keepalive_seconds),
             draining,
         })
     }
@@ -124,7 +124,9 @@ impl Events {
     /// # Errors
     /// When the system has no thread or descriptor to give.
     pub fn start(&self, cut_off: CancellationToken, tasks: &TaskTracker, vitals: &Vitals) -> io::Result<()> {
-        vitals.spawn(tasks, "the keepalives", self.clone().keep_alive());
+        let (fanout, draining) = (self.fanout.clone(), self.draining.clone());
+        let ticking = self.keepalives.clone().run(draining, move |seconds| fanout.tick(seconds));
+        vitals.spawn(tasks, "the keepalives", ticking);
         vitals.spawn(tasks, "the waking of streams", self.clone().tell_news());
         self.fanout.start(&self.surroundings(), cut_off, tasks, vitals)
     }
@@ -155,20 +157,6 @@ impl Events {
         }
     }
 
-    /// Ticks until the streams drain.
-    async fn keep_alive(self) {
-        let period = Duration::from_secs(self.keepalive_seconds);
-        let mut ticker = tokio::time::interval_at(Instant::now() + period, period);
-        ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            // Both are cancel safe.
-            tokio::select! {
-                _ = ticker.tick() => self.ticks.send_modify(|tick| *tick += 1),
-                _ = self.draining.cancelled() => return,
-            }
-        }
-    }
-
     /// Opens a stream. `with_snapshots`: it begins with the tasks as they stand, unless it can go on where its
     /// client left off; so does one whose client was overtaken by retention.
     ///
@@ -184,6 +172,9 @@ impl Events {
         let mut position = self.feed.locate(start).await?;
         // The place before the first event is where a client stands that has no whole snapshot yet.
         position.resumed &= !(with_snapshots && position.cursor == 0);
+        let keepalive_seconds =
+            shape.keepalive_seconds.filter(|seconds| *seconds != self.keepalive_seconds());
+        let shape = Shape { keepalive_seconds, ..shape };
         let shape = if shape == *self.plain { self.plain.clone() } else { Arc::new(shape) };
         let registration = self.registry.register(peer, shape.clone());
         Ok(Subscriber::new(self.surroundings(), shape, position, with_snapshots, registration))
@@ -195,7 +186,8 @@ impl Events {
             snapshots: self.snapshots.clone(),
             news: self.news.subscribe(),
             fanout: self.fanout.clone(),
-            ticks: self.ticks.subscribe(),
+            ticks: self.ticks(None),
+            keepalives: self.keepalives.clone(),
             draining: self.draining.clone(),
             latency: self.latency.clone(),
         }
@@ -224,7 +216,7 @@ impl Events {
         limit: usize,
         deadline: Instant,
     ) -> Result<Option<History>, StoreError> {
-        let shape = Shape { filter, format: Format::Ndjson };
+        let shape = Shape::new(filter, Format::Ndjson);
         let mut news = self.news.subscribe();
         let mut lines = BytesMut::new();
         let mut count = 0;
@@ -261,9 +253,9 @@ impl Events {
         Ok(Some(History { events: joined_by_commas(lines), cursor: self.feed.id(cursor) }))
     }
 
-    /// Changes when a keepalive is due on every stream.
-    pub fn ticks(&self) -> watch::Receiver<u64> {
-        self.ticks.subscribe()
+    /// Changes when a keepalive is due on the streams that want one so often.
+    pub fn ticks(&self, keepalive_seconds: Option<u64>) -> watch::Receiver<()> {
+        self.keepalives.ticks(keepalive_seconds)
     }
 
     /// Cancelled when all streams have to end.
@@ -273,7 +265,7 @@ impl Events {
 
     /// A keepalive is sent this often.
     pub fn keepalive_seconds(&self) -> u64 {
-        self.keepalive_seconds
+        self.keepalives.usual()
     }
 
     /// The id that stands for `seq` in this log.

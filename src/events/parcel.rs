@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::domain::event::{Epoch, EventId};
 
-use super::frame::Format;
+use super::fit;
 use super::ring::Shape;
 use super::stretch::{Event, Stretch};
 
@@ -42,8 +42,8 @@ impl Parcel {
     /// What a client of this `shape` gets of a stretch. As the log holds it, a run of events is one slice of shared
     /// memory.
     pub fn of(stretch: &Stretch, epoch: Epoch, shape: &Shape) -> Self {
-        if let (Some(segment), Format::Sse, true) =
-            (stretch.only_segment(), shape.format, shape.filter.is_empty())
+        if let (Some(segment), true, true) =
+            (stretch.only_segment(), shape.is_plain(), shape.filter.is_empty())
         {
             let first = segment.index(stretch.after + 1);
             let start = segment.start(first);
@@ -56,14 +56,14 @@ impl Parcel {
             return Self { bytes, ends, after: stretch.after, until: stretch.until, published };
         }
         let matching = stretch.events().filter(|event| shape.filter.matches(&event.entry().meta));
-        Self::of_events(stretch, epoch, shape.format, matching)
+        Self::of_events(stretch, epoch, shape, matching)
     }
 
     /// These events of a stretch, of which the others were looked at, too.
     pub fn of_events<'a>(
         stretch: &Stretch,
         epoch: Epoch,
-        format: Format,
+        shape: &Shape,
         events: impl Iterator<Item = Event<'a>>,
     ) -> Self {
         let mut out = BytesMut::new();
@@ -76,14 +76,12 @@ impl Parcel {
         };
         for Event { seq, segment, index } in events {
             let entry = &segment.entries[index];
-            match format {
-                Format::Sse => {
-                    out.extend_from_slice(&segment.chunks[segment.start(index)..entry.end as usize]);
-                }
-                format => {
-                    let (id, kind) = (EventId::new(epoch, seq), entry.meta.kind.word());
-                    format.write_chunk(&mut out, id, kind, segment.body(index));
-                }
+            if shape.is_plain() {
+                out.extend_from_slice(&segment.chunks[segment.start(index)..entry.end as usize]);
+            } else {
+                let (id, kind) = (EventId::new(epoch, seq), entry.meta.kind.word());
+                let body = fit::event(segment.body(index), shape.line_bytes_max);
+                shape.format.write_chunk(&mut out, id, kind, &body);
             }
             parcel.ends.push(End { seq, byte: out.len() });
             parcel.published = parcel.published.or(Some(entry.published));

@@ -31,6 +31,21 @@ pub const SCAN_MAX: usize = 2048;
 pub struct Shape {
     pub filter: EventFilter,
     pub format: Format,
+    /// Longest line that it takes, in bytes; see [`fit`](super::fit).
+    pub line_bytes_max: Option<usize>,
+    /// How often it is told that its stream lives; without it as often as everybody.
+    pub keepalive_seconds: Option<u64>,
+}
+
+impl Shape {
+    pub fn new(filter: EventFilter, format: Format) -> Self {
+        Self { filter, format, line_bytes_max: None, keepalive_seconds: None }
+    }
+
+    /// Whether it gets events just as the ring holds them.
+    pub fn is_plain(&self) -> bool {
+        self.format == Format::Sse && self.line_bytes_max.is_none()
+    }
 }
 
 /// The answer to "what comes after this cursor?".
@@ -166,7 +181,7 @@ impl Ring {
     /// The same as messages for the body of an answer: at most `events_max`, and at most `PAGE_BYTES` unless a
     /// single event is larger.
     pub fn take(&self, cursor: u64, shape: &Shape, events_max: usize) -> After<Taken> {
-        let shared = shape.filter.is_empty() && shape.format == Format::Sse && events_max == usize::MAX;
+        let shared = shape.filter.is_empty() && shape.is_plain() && events_max == usize::MAX;
         let bytes_max = if shared { PAGE_BYTES } else { usize::MAX };
         let stretch = match self.after(cursor, bytes_max, SCAN_MAX) {
             After::Some(stretch) => stretch,
@@ -250,7 +265,7 @@ mod tests {
     }
 
     fn everything() -> Shape {
-        Shape { filter: EventFilter::default(), format: Format::Sse }
+        Shape::new(EventFilter::default(), Format::Sse)
     }
 
     fn follow(ring: &Ring, mut cursor: u64, shape: &Shape) -> (String, u64) {
@@ -291,10 +306,8 @@ mod tests {
     fn a_filter_sees_its_part_in_order_and_moves_past_the_rest() {
         let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, u64::MAX);
         ring.publish((1..=9).map(|seq| event(seq, 0)).collect());
-        let shape = Shape {
-            filter: EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() },
-            format: Format::Ndjson,
-        };
+        let filter = EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() };
+        let shape = Shape::new(filter, Format::Ndjson);
         assert_eq!(follow(&ring, 0, &shape), ("<2>\n<4>\n<6>\n<8>\n".into(), 9));
         match ring.take(0, &shape, 2) {
             After::Some(taken) => assert_eq!((taken.events, taken.cursor), (2, 4)),

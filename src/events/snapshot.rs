@@ -20,7 +20,8 @@ use crate::domain::event::EventId;
 use crate::domain::task::Task;
 use crate::store::{Reader, StoreError};
 
-use super::control::SnapshotData;
+use super::control::{OmittedFields, SnapshotData};
+use super::fit;
 use super::frame::Format;
 use super::ring::Shape;
 use super::segment::PAGE_BYTES;
@@ -29,6 +30,10 @@ use super::segment::PAGE_BYTES;
 const READING_MAX: usize = 2;
 /// Snapshots on the disk at once: each may be as large as all tasks together.
 const FILES_MAX: usize = 64;
+/// Most bytes of a line that is part of a snapshot, without its tasks and what is said of each.
+const PART_BYTES: usize = 512;
+/// Most bytes in which it is said of a task what was left out of it.
+const OMITTED_BYTES: usize = 128;
 
 /// Why a snapshot could not be taken or sent.
 #[derive(Debug, Error)]
@@ -93,7 +98,7 @@ impl Snapshots {
             // Kept by the query rather than by the future: an abandoned one takes its turn until it notices.
             let _turn = turn;
             let cursor = view.head()?;
-            let mut writer = Writer::new(shape.format, cursor, spooled_tempfile_in(PAGE_BYTES, directory));
+            let mut writer = Writer::new(&shape, cursor, spooled_tempfile_in(PAGE_BYTES, &*directory));
             view.visit_tasks(&shape.filter.task_ids, &shape.filter.facets, |task| {
                 match waiting.strong_count() {
                     0 => Err(SnapshotError::Abandoned),
@@ -161,18 +166,47 @@ struct Writer {
     /// Where each message ends.
     ends: VecDeque<u64>,
     tasks: Vec<Task>,
-    /// About what `tasks` will take.
+    omitted: Vec<OmittedFields>,
+    /// About what `tasks` will take; where `tasks_bytes_max` is said, no less.
     bytes: usize,
+    /// Most that they may take in a message for a client that takes no long lines.
+    tasks_bytes_max: Option<usize>,
 }
 
 impl Writer {
-    fn new(format: Format, cursor: EventId, spool: SpooledTempFile) -> Self {
-        Self { format, cursor, spool, ends: VecDeque::new(), tasks: Vec::new(), bytes: 0 }
+    fn new(shape: &Shape, cursor: EventId, spool: SpooledTempFile) -> Self {
+        Self {
+            format: shape.format,
+            cursor,
+            spool,
+            ends: VecDeque::new(),
+            tasks: Vec::new(),
+            omitted: Vec::new(),
+            bytes: 0,
+            tasks_bytes_max: shape.line_bytes_max.map(|max| max - PART_BYTES),
+        }
     }
 
-    fn push(&mut self, task: Task) -> Result<(), SnapshotError> {
-        self.bytes += task.weight();
+    fn push(&mut self, mut task: Task) -> Result<(), SnapshotError> {
+        let Some(max) = self.tasks_bytes_max else {
+            self.bytes += task.weight();
+            self.tasks.push(task);
+            return self.write_full();
+        };
+        let (fields, length) = fit::task(&mut task, max - OMITTED_BYTES);
+        let bytes = ",".len() + length + if fields.is_empty() { 0 } else { OMITTED_BYTES };
+        if self.bytes > 0 && self.bytes + bytes > max {
+            self.write_part()?;
+        }
+        if !fields.is_empty() {
+            self.omitted.push(OmittedFields { task_id: task.id, fields });
+        }
+        self.bytes += bytes;
         self.tasks.push(task);
+        self.write_full()
+    }
+
+    fn write_full(&mut self) -> Result<(), SnapshotError> {
         match self.bytes < PAGE_BYTES {
             true => Ok(()),
             false => self.write_part(),
@@ -181,7 +215,9 @@ impl Writer {
 
     fn write_part(&mut self) -> Result<(), SnapshotError> {
         let part = self.ends.len() as u64 + 1;
-        let data = SnapshotData { part, cursor: self.cursor, tasks: std::mem::take(&mut self.tasks) };
+        let omitted = Some(std::mem::take(&mut self.omitted)).filter(|omitted| !omitted.is_empty());
+        let data =
+            SnapshotData { part, cursor: self.cursor, tasks: std::mem::take(&mut self.tasks), omitted };
         self.bytes = 0;
         // Not the cursor: whoever has seen only a part has seen nothing yet.
         let id = EventId::new(self.cursor.epoch, 0);

@@ -31,6 +31,7 @@ use super::control::{CheckpointData, ConnectedData, ResetData, ResetReason};
 use super::fanout::{Fanout, Wish};
 use super::feed::{Feed, Next, Position};
 use super::frame::RETRY_MS;
+use super::keepalives::Keepalives;
 use super::registry::{DisconnectReason, Registration};
 use super::ring::{After, Shape};
 use super::segment::PAGE_BYTES;
@@ -46,7 +47,8 @@ pub(super) struct Surroundings {
     pub news: watch::Receiver<()>,
     pub fanout: Fanout,
     /// Ticks when a keepalive is due.
-    pub ticks: watch::Receiver<u64>,
+    pub ticks: watch::Receiver<()>,
+    pub keepalives: Keepalives,
     pub draining: CancellationToken,
     pub latency: Arc<Latency>,
 }
@@ -125,8 +127,9 @@ impl Subscriber {
     }
 
     /// One that goes on after `cursor` where a fan-out thread has left off.
-    pub(super) fn rejoin(around: Surroundings, wish: Wish, cursor: u64) -> Self {
+    pub(super) fn rejoin(mut around: Surroundings, wish: Wish, cursor: u64) -> Self {
         let Wish { shape, with_snapshots, told, live_after: _, registration } = wish;
+        around.ticks = around.keepalives.ticks(shape.keepalive_seconds);
         Self {
             around,
             shape,

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::domain::event::{Epoch, EventId};
 
-use super::frame::Format;
+use super::fit;
 use super::ring::Shape;
 use super::segment::{FRAME_BYTES, PAGE_BYTES};
 use super::stretch::Stretch;
@@ -47,19 +47,17 @@ impl Taken {
             }
             let entry = event.entry();
             if shape.filter.matches(&entry.meta) {
-                let (frame, body) = (event.segment.frame(event.index), event.segment.body(event.index));
-                let length = match shape.format {
-                    Format::Sse => frame.len(),
-                    _ => body.len() + FRAME_BYTES,
-                };
+                let body = fit::event(event.segment.body(event.index), shape.line_bytes_max);
+                let frame = shape.is_plain().then(|| event.segment.frame(event.index));
+                let length = frame.map_or(body.len() + FRAME_BYTES, <[u8]>::len);
                 if !out.is_empty() && out.len() + length > PAGE_BYTES {
                     break;
                 }
-                match shape.format {
-                    Format::Sse => out.extend_from_slice(frame),
-                    format => {
+                match frame {
+                    Some(frame) => out.extend_from_slice(frame),
+                    None => {
                         let id = EventId::new(epoch, event.seq);
-                        format.write(&mut out, id, entry.meta.kind.word(), body);
+                        shape.format.write(&mut out, id, entry.meta.kind.word(), &body);
                     }
                 }
                 taken.events += 1;

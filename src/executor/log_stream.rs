@@ -72,8 +72,7 @@ pub struct Admission {
 pub struct LogStreams {
     tailers: Tailers,
     data_dir: PathBuf,
-    /// Ticks when a keepalive is due: one ticker for all streams of the hub.
-    ticks: watch::Receiver<u64>,
+    events: Events,
     draining: CancellationToken,
     watchers: Arc<AtomicU64>,
 }
@@ -92,13 +91,13 @@ impl LogStreams {
         Self {
             tailers: Tailers::new(service, data_dir.clone(), draining.clone(), tasks),
             data_dir,
-            ticks: events.ticks(),
+            events: events.clone(),
             draining,
             watchers: Arc::default(),
         }
     }
 
-    /// Follows the log of `execution`.
+    /// Follows the log of `execution`; its client is told that the stream lives every so many seconds.
     ///
     /// # Errors
     /// When the log cannot be opened.
@@ -107,6 +106,7 @@ impl LogStreams {
         execution: Execution,
         start: LogStart,
         format: Format,
+        keepalive_seconds: Option<u64>,
         admission: Admission,
     ) -> io::Result<LogStream> {
         let cursor = match start {
@@ -125,8 +125,7 @@ impl LogStreams {
         };
         let (execution_id, number) = (execution.id, execution.number);
         let state = self.tailers.watch(execution).await?;
-        let mut ticks = self.ticks.clone();
-        ticks.mark_unchanged();
+        let ticks = self.events.ticks(keepalive_seconds);
         self.watchers.fetch_add(1, Relaxed);
         Ok(LogStream {
             execution_id,
@@ -165,7 +164,7 @@ pub struct LogStream {
     number: i64,
     format: Format,
     state: watch::Receiver<LogState>,
-    ticks: watch::Receiver<u64>,
+    ticks: watch::Receiver<()>,
     draining: CancellationToken,
     admission: Admission,
     cursor: u64,

@@ -148,8 +148,8 @@ impl EventApi {
     /// The data is one line of JSON, one `Event`, which says by itself what it is. There is no `event:` line unless
     /// `named=true`, so `EventSource.onmessage` and line-reading clients get all of them. The first line is `retry: 3000`:
     /// milliseconds before a client that was cut off comes back. A comment (`: keepalive`) is sent every 30 seconds, unless
-    /// the hub's operator says otherwise (`keepalive_seconds` of `getEventStatus`): whoever hears nothing for longer has lost
-    /// the connection. With `Accept: application/x-ndjson` each line is one `Event`, and there is nothing else.
+    /// you say `keepalive_seconds`, or the hub's operator says otherwise (`keepalive_seconds` of `getEventStatus`): whoever
+    /// hears nothing for longer has lost the connection. With `Accept: application/x-ndjson` each line is one `Event`, and there is nothing else.
     ///
     /// **Control messages** are about this connection and not in the log. `connected`: what follows is complete. `reset`:
     /// events are missing before this point. `checkpoint`, on filtered streams: nothing matched up to this id. `snapshot`:
@@ -171,6 +171,10 @@ impl EventApi {
     /// that was deleted or no longer matches, holds what `GET /api/tasks` would say, but for `description` and
     /// `script`: these are not in events, and have to be fetched of a task that is new or whose `changed` names
     /// them. When the stream resumes there is no snapshot; when it cannot, a new one follows the `reset`.
+    ///
+    /// **Long lines.** An event takes at most 450,000 bytes, most of them its artifacts; a part of a snapshot, which may
+    /// hold a task with a long description and script, 4,000,000. Whoever takes only shorter lines, as many libraries
+    /// do, says `max_bytes`: what does not fit is left out, and `omitted` names it.
     ///
     /// **Parameters** that are not listed here are passed over, and of a single value that is given several times the last
     /// one counts: libraries add parameters of their own, and a browser that is refused gives up for ever. `lastEventId` is
@@ -215,6 +219,13 @@ impl EventApi {
         /// In place of a token, for clients that cannot send headers; from `POST /api/events/tickets`.
         #[oai(name = "ticket")]
         _ticket: Query<Option<String>>,
+        /// A comment is sent at least this often, in seconds; without it as often as the hub's operator says.
+        #[oai(validator(minimum(value = "5"), maximum(value = "60")))]
+        keepalive_seconds: Query<Option<u64>>,
+        /// The longest line that you take, in bytes. The lists of a longer event, and the long fields of a task in a
+        /// snapshot, come empty, and `omitted` names them.
+        #[oai(validator(minimum(value = "16384")))]
+        max_bytes: Query<Option<u32>>,
     ) -> Result<StreamReply<Event>, Problems<NONE>> {
         let format = match (wants_ndjson(request), named.0) {
             (true, _) => Format::Ndjson,
@@ -252,7 +263,12 @@ impl EventApi {
             place: Some(place.into()),
             fate: request.extensions().get::<Fate>().cloned().unwrap_or_default(),
         };
-        match rooms.events.subscribe(&start, Shape { filter, format }, snapshot.0, peer).await {
+        let shape = Shape {
+            line_bytes_max: max_bytes.0.map(|max| max as usize),
+            keepalive_seconds: keepalive_seconds.0,
+            ..Shape::new(filter, format)
+        };
+        match rooms.events.subscribe(&start, shape, snapshot.0, peer).await {
             Ok(subscriber) => {
                 let offer = request.extensions().get::<Offer>().cloned();
                 Ok(StreamReply::<Event>::of(format, subscriber, offer))

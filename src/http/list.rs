@@ -6,6 +6,8 @@ use std::str::FromStr;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
+use crate::domain::text::must_be_one_line;
+
 /// Most values in one list: what a filter compares with for every event.
 const VALUES_MAX: usize = 100;
 
@@ -66,6 +68,8 @@ impl<T: Type + FromStr<Err = String>> ParseFromParameter for List<T> {
                         "has an empty value; leave the parameter out to filter nothing",
                     ));
                 }
+                // No list has other words than names may be.
+                must_be_one_line(part).map_err(ParseError::<Self>::custom)?;
                 values.push(part.parse().map_err(ParseError::<Self>::custom)?);
             }
         }
@@ -87,7 +91,7 @@ mod tests {
         let both = vec![Status::Todo, Status::Done];
         assert_eq!(parse(&["todo,done"]).ok(), Some(both.clone()));
         assert_eq!(parse(&["todo", " done "]).ok(), Some(both));
-        for odd in ["", " ", ",", "todo,", "todo,,done", "todo,nope"] {
+        for odd in ["", " ", ",", "todo,", "todo,,done", "todo,nope", "to\u{2028}do"] {
             assert!(parse(&[odd]).is_err(), "{odd:?}");
         }
     }

@@ -177,7 +177,7 @@ impl LogApi {
     /// one line of JSON, one `LogEvent`: `log` carries a piece of at most 32 KiB; `end`, the last message, tells how the
     /// execution ended; `goodbye` ends the stream of a hub that shuts down, to be resumed; `reset` begins the log anew. The
     /// first line is `retry: 3000`: milliseconds before a client that was cut off comes back. A comment (`: keepalive`) is
-    /// sent every 30 seconds, unless the hub's operator says otherwise. With `Accept: application/x-ndjson` each line is
+    /// sent every 30 seconds, unless you say `keepalive_seconds`, or the hub's operator says otherwise. With `Accept: application/x-ndjson` each line is
     /// one `LogEvent`, and there is nothing else.
     ///
     /// **Ids are offsets**: the id of a message is `{number}-{offset}`, the execution's number and the byte of its log
@@ -225,6 +225,9 @@ impl LogApi {
         /// In place of a token, for clients that cannot send headers; from `POST /api/events/tickets`.
         #[oai(name = "ticket")]
         _ticket: Query<Option<String>>,
+        /// A comment is sent at least this often, in seconds; without it as often as the hub's operator says.
+        #[oai(validator(minimum(value = "5"), maximum(value = "60")))]
+        keepalive_seconds: Query<Option<u64>>,
     ) -> Result<StreamReply<LogEvent>, Problems<NOT_FOUND>> {
         let format = if wants_ndjson(request) { Format::Ndjson } else { Format::Sse };
         let header = super::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
@@ -252,7 +255,7 @@ impl LogApi {
         };
         access::use_up_ticket(request, &rooms.auth)?;
         let admission = Admission { gone: principal.gone.clone(), places: [place, file] };
-        Ok(match rooms.logs.open(execution, start, format, admission).await {
+        Ok(match rooms.logs.open(execution, start, format, keepalive_seconds.0, admission).await {
             Ok(log) => StreamReply::<LogEvent>::of(format, log),
             Err(error) => cannot_start(format, &error)?,
         })

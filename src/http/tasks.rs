@@ -120,8 +120,8 @@ impl TaskApi {
         assignee: Query<List<Assignee>>,
         /// Only tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,
-        /// Only tasks with this text in title or description, at most 200 characters; upper and lower case of ASCII letters
-        /// are the same.
+        /// Only tasks with this text in title or description, at most 200 characters. Upper and lower case are the same,
+        /// and so are two ways of writing one character (`ß` and `SS`, `é` and `e` with an accent).
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
         /// What to sort by.

@@ -29,6 +29,7 @@ mod integrity;
 mod open;
 mod private;
 mod reader;
+mod search;
 mod tasks;
 mod tokens;
 mod writer;

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::domain::event::{Epoch, EventId};
 
-use super::StoreError;
+use super::{StoreError, search};
 
 /// The read half of the store. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -150,6 +150,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.pragma_update(None, "busy_timeout", 5000)?;
+    search::register(&conn)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }

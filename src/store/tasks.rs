@@ -11,6 +11,7 @@ use crate::domain::task::{Priority, Task};
 
 use super::StoreError;
 use super::reader::View;
+use super::search::{self, CONTAINS};
 use super::writer::Tx;
 
 /// Bytes of tasks after which a page is full: a list must fit in memory many times over.
@@ -180,8 +181,9 @@ fn select(query: &TaskQuery) -> (String, Vec<Value>) {
     let mut conditions = Conditions::of(&query.filter);
     if let Some(text) = &query.text {
         // Not LIKE, which ends at a NUL and has wildcards.
-        let found = "(instr(lower(title), lower(?)) OR instr(lower(description), lower(?)))";
-        conditions.add(found, [Value::Text(text.clone()), Value::Text(text.clone())]);
+        let found = format!("({CONTAINS}(title, ?) OR {CONTAINS}(description, ?))");
+        let text = search::folded(text);
+        conditions.add(&found, [Value::Text(text.clone()), Value::Text(text)]);
     }
     let column = match query.sort {
         TaskSort::CreatedAt => "created_at",

@@ -35,7 +35,7 @@ TITLE_CHARS = 500
 
 
 def is_name(text):
-    return "," not in text and not any(unicodedata.category(c) == "Cc" for c in text)
+    return "," not in text and not any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text)
 
 
 NAMES = {about: text for about, text in TEXTS.items() if is_name(text)}

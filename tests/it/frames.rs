@@ -248,7 +248,7 @@ fn a_refused_text_is_told_to_nobody() {
         let value = if ["tags", "artifacts"].contains(&field) { format!("[{text}]") } else { text };
         format!("{{\"title\":\"refused\",\"{field}\":{value}}}")
     });
-    let unprintable = select(&["\r", "\n", "\0", "\u{85}", "\u{7f}", "\u{9f}", ","]);
+    let unprintable = select(&["\r", "\n", "\0", "\u{85}", "\u{7f}", "\u{9f}", "\u{2028}", ","]);
     let no_name = (any::<bool>(), unprintable, text(), text()).prop_map(|(tag, bad, before, after)| {
         let name = format!("{before}{bad}{after}");
         let field = if tag { json!({ "tags": [name] }) } else { json!({ "assignee": name }) };

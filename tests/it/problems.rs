@@ -73,6 +73,9 @@ async fn a_wrong_body_is_refused_and_the_field_is_named() {
     let fields = [
         ("title", json!("")),
         ("title", json!(" \n\t\u{2028}")),
+        ("title", json!("\u{200b}")),
+        ("assignee", json!("\u{200b}\u{feff}")),
+        ("assignee", json!("a\u{2028}b")),
         ("title", json!(long(501))),
         ("title", json!(5)),
         ("title", json!(true)),
@@ -97,6 +100,7 @@ async fn a_wrong_body_is_refused_and_the_field_is_named() {
         ("tags", json!("x")),
         ("tags", json!(list(51))),
         ("tags[1]", json!(["x", "a,b"])),
+        ("tags[1]", json!(["x", "a\u{2028}b"])),
         ("tags[0]", json!([""])),
         ("tags[0]", json!([long(201)])),
         ("tags[2]", json!(["x", "y", 3])),

@@ -14,7 +14,9 @@ use taskhub::domain::event::{
 };
 use taskhub::domain::execution::{Execution, ExecutionPhase};
 use taskhub::domain::task::{Priority, Status, TAGS_MAX, Task, TaskField};
-use taskhub::domain::text::{ARTIFACT_CHARS_MAX, NAME_CHARS_MAX, TITLE_CHARS_MAX};
+use taskhub::domain::text::{
+    ARTIFACT_CHARS_MAX, NAME_CHARS_MAX, TITLE_CHARS_MAX, must_be_one_line, must_be_seen,
+};
 use taskhub::events::frame::Format;
 
 use crate::parser::{Lines, Parser};
@@ -257,19 +259,16 @@ impl Fields {
 /// A text for a field that may not be blank.
 pub fn not_blank(text: &str, chars_max: usize) -> String {
     let text = first_chars(text, chars_max);
-    match is_blank(&text) {
-        true => first_chars(&format!("x{text}"), chars_max),
-        false => text,
+    match must_be_seen(&text) {
+        Err(_) => first_chars(&format!("x{text}"), chars_max),
+        Ok(()) => text,
     }
 }
 
 fn name(text: &str) -> Option<String> {
-    let printable: String = text.chars().filter(|c| !c.is_control() && *c != ',').collect();
-    Some(first_chars(&printable, NAME_CHARS_MAX)).filter(|name| !is_blank(name))
-}
-
-fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| c.is_whitespace() || c == '\u{feff}')
+    let is_of_one_line = |c: &char| !c.is_control() && !",\u{2028}\u{2029}".contains(*c);
+    let printable: String = text.chars().filter(is_of_one_line).collect();
+    Some(first_chars(&printable, NAME_CHARS_MAX)).filter(|name| must_be_one_line(name).is_ok())
 }
 
 fn first_chars(text: &str, chars_max: usize) -> String {

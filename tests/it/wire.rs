@@ -22,6 +22,7 @@ pub enum Wire {
 }
 
 impl Wire {
+    pub const ALL: [Self; 4] = [Self::Plain, Self::H2c, Self::Tls1, Self::Tls2];
     /// Those on which a stream is the body of an answer.
     pub const OTHERS: [Self; 3] = [Self::H2c, Self::Tls1, Self::Tls2];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answered, Client, DEADLINE};
+use crate::harness::{Answered, Client, DEADLINE, all_pages};
 use crate::http2::{Connection, Events};
 use crate::sse::{Stream, seq};
 use crate::tokens::{create, revoke, until};
@@ -91,6 +91,90 @@ async fn a_large_event_and_a_large_answer_arrive_whole() {
         }
         let tasks = hub.client.get("/api/tasks").await;
         assert_eq!(tasks.body[3]["artifacts"], json!(artifacts), "{wire:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_no_long_lines_gets_none_and_is_told_what_is_missing() {
+    const LINE_BYTES_MAX: usize = 16 << 10;
+    for wire in Wire::ALL {
+        let hub = wire.hub(&["--ring-events-max", "4"]).await;
+        let artifacts: Vec<_> = (0..16).map(|n| format!("{n:02}{}", "\u{1}".repeat(4094))).collect();
+        let small = hub.client.create(json!({ "title": "small", "tags": ["t"] })).await;
+        let body = json!({ "title": "large", "description": "d".repeat(70_000), "script": "true", "artifacts": artifacts });
+        let large = hub.client.create(body).await;
+        for _ in 0..200 {
+            hub.client.create(json!({ "title": "many", "description": "d".repeat(500) })).await;
+        }
+        for query in ["", "&named=true", "&tag=t"] {
+            let mut stream =
+                Stream::open(&hub.client, &format!("?since=earliest&max_bytes=16384{query}")).await;
+            let event = stream.next().await;
+            assert_eq!((&event["data"]["task_id"], event["data"].get("omitted")), (&json!(small), None));
+            let tags = json!(["t", format!("t{}", query.len())]);
+            let path = format!("/api/tasks/{large}");
+            let change = hub.client.with_body(Method::PATCH, &path, json!({ "tags": tags })).await;
+            assert_eq!(change.status, 200);
+            loop {
+                let message = stream.try_next().await.expect("a message");
+                assert!("data: ".len() + message.data.len() <= LINE_BYTES_MAX, "{wire:?} {query}");
+                let event = message.json();
+                if event["data"]["task_id"] != json!(large) {
+                    continue;
+                }
+                let cut = (&event["data"]["artifacts"], &event["data"]["omitted"]);
+                assert_eq!(cut, (&json!([]), &json!(["artifacts"])), "{wire:?} {query}");
+                if event["data"]["tags"] == tags {
+                    break;
+                }
+            }
+        }
+        let mut stream = Stream::connect(&hub.client, "?snapshot=true&max_bytes=16384", None).await;
+        let (mut tasks, mut omitted) = (Vec::new(), Vec::new());
+        loop {
+            let message = stream.try_next().await.expect("a message");
+            assert!("data: ".len() + message.data.len() <= LINE_BYTES_MAX, "{wire:?}");
+            let message = message.json();
+            if message["event"] == "connected" {
+                break;
+            }
+            tasks.extend(message["data"]["tasks"].as_array().expect("a list").clone());
+            omitted.extend(
+                message["data"].get("omitted").into_iter().flat_map(|it| it.as_array().cloned()).flatten(),
+            );
+        }
+        assert_eq!(omitted, [json!({ "task_id": large, "fields": ["artifacts", "description"] })]);
+        let listed = all_pages(&hub.client, "/api/tasks?limit=500".to_owned()).await;
+        assert_eq!(tasks.len(), 202);
+        for (task, listed) in tasks.iter().zip(&listed).filter(|(task, _)| task["id"] != json!(large)) {
+            assert_eq!(task, listed);
+        }
+        assert_eq!((&tasks[1]["script"], &tasks[1]["description"]), (&json!("true"), &json!("")));
+        let refused = hub.client.get("/api/events/stream?max_bytes=16383").await;
+        assert_eq!((refused.status.as_u16(), refused.body["field"].as_str()), (400, Some("max_bytes")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_says_how_often_it_is_told_that_its_stream_lives() {
+    for wire in Wire::ALL {
+        let hub = wire.hub(&[]).await;
+        let execution = json!({ "script_content": "sleep 60" });
+        let task = hub.client.create(json!({ "title": "t" })).await;
+        assert_eq!(hub.client.post(&format!("/api/exec/{task}"), execution).await.status, 200);
+        hub.client.wait_for(&format!("/api/exec/{task}"), |it| it["status"] == "running").await;
+        let log = format!("/api/exec/{task}/logs/stream?keepalive_seconds=5");
+        let mut log = Stream::at(&hub.client, &log, "LogEvent", None).await;
+        let mut often = Stream::open(&hub.client, "?keepalive_seconds=5&events=announcement").await;
+        let mut usual = Stream::open(&hub.client, "?events=announcement").await;
+        let silence = Duration::from_millis(5900);
+        tokio::join!(log.assert_silent(silence), often.assert_silent(silence), usual.assert_silent(silence));
+        assert_eq!(log.parser.comments, ["keepalive"], "{wire:?}");
+        assert_eq!((often.parser.comments.len(), usual.parser.comments.len()), (1, 0), "{wire:?}");
+        for seconds in ["4", "61", "x"] {
+            let refused = hub.client.get(&format!("/api/events/stream?keepalive_seconds={seconds}")).await;
+            assert_eq!(refused.body["field"], "keepalive_seconds");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use poem_openapi::registry::MetaSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::schema::{text_type, word_enum};
-use crate::domain::text::{NOT_BLANK_PATTERN, TokenName, is_blank};
+use crate::domain::text::{SEEN_PATTERN, TokenName, must_be_seen};
 
 /// Longest message of an announcement, in characters.
 pub const MESSAGE_CHARS_MAX: usize = 2000;
@@ -57,7 +57,7 @@ impl Message {
         MetaSchema {
             min_length: Some(1),
             max_length: Some(MESSAGE_CHARS_MAX),
-            pattern: Some(NOT_BLANK_PATTERN.into()),
+            pattern: Some(SEEN_PATTERN.into()),
             example: Some("Maintenance at 18:00 UTC".into()),
             ..MetaSchema::new("string")
         }
@@ -74,7 +74,7 @@ impl FromStr for Message {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if is_blank(text) || text.chars().count() > MESSAGE_CHARS_MAX {
+        if must_be_seen(text).is_err() || text.chars().count() > MESSAGE_CHARS_MAX {
             return Err(format!("must be 1 to {MESSAGE_CHARS_MAX} characters and not blank"));
         }
         Ok(Self(text.to_owned()))

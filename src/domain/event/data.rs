@@ -50,6 +50,11 @@ pub struct TaskEventData {
     /// The name of the token that caused it; null when it was nobody's.
     #[oai(nullable)]
     pub actor: Option<TokenName>,
+    /// Lists that were left out, and are empty here, since the stream was opened with `max_bytes`; absent when all is
+    /// there. `getTask` has them.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<Vec<TaskField>>,
 }
 
 impl TaskEventData {
@@ -66,6 +71,7 @@ impl TaskEventData {
             created_at: task.created_at,
             changed,
             actor: None,
+            omitted: None,
         }
     }
 }

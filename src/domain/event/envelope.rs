@@ -38,9 +38,14 @@ pub struct Envelope<'a, I, D> {
 impl<I: Serialize, D: Serialize> Envelope<'_, I, D> {
     /// One line of JSON, without a line break of any kind.
     pub fn encode(&self) -> Bytes {
-        let mut bytes = Vec::with_capacity(512);
-        let mut serializer = Serializer::with_formatter(&mut bytes, OneLine);
-        self.serialize(&mut serializer).expect("an envelope has string keys and no fallible parts");
-        bytes.into()
+        encode(self)
     }
+}
+
+/// A part of an envelope, as one is encoded.
+pub fn encode(part: &impl Serialize) -> Bytes {
+    let mut bytes = Vec::with_capacity(512);
+    let mut serializer = Serializer::with_formatter(&mut bytes, OneLine);
+    part.serialize(&mut serializer).expect("an envelope has string keys and no fallible parts");
+    bytes.into()
 }

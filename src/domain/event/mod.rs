@@ -14,7 +14,7 @@ pub use announcement::{
     AnnouncementData, AnnouncementEventData, AnnouncementLevel, MESSAGE_CHARS_MAX, Message,
 };
 pub use data::{EventData, ExecutionEventData, TaskDeletedData, TaskEventData};
-pub use envelope::Envelope;
+pub use envelope::{Envelope, encode};
 pub use id::{Epoch, EventId};
 pub use meta::{EventMeta, Facets, TaskMeta};
 

@@ -17,7 +17,7 @@ use super::clock::Timestamp;
 use super::error::Invalid;
 use super::id::TaskId;
 use super::schema::word_enum;
-use super::text::{Artifact, Assignee, Description, Script, Tag, Title};
+use super::text::{Artifact, Assignee, Description, Script, Tag, Title, must_be_one_line, must_be_seen};
 
 /// Most tags a task can carry.
 pub const TAGS_MAX: usize = 50;
@@ -153,8 +153,9 @@ impl Task {
     /// A task at version 1.
     ///
     /// # Errors
-    /// [`Invalid`] when a list is too long.
+    /// [`Invalid`] when a list is too long, or a title or name cannot be seen.
     pub fn create(id: TaskId, new: TaskDraft, now: Timestamp) -> Result<Self, Invalid> {
+        check_words(Some(&new.title), new.assignee.as_ref(), &new.tags)?;
         Ok(Self {
             id,
             title: new.title,
@@ -174,13 +175,19 @@ impl Task {
     /// The next version and the names of the fields that differ, or `None` when nothing would change.
     ///
     /// # Errors
-    /// [`Invalid`] when a list is too long, or a field that every task has would be cleared.
+    /// [`Invalid`] when a list is too long, a title or name cannot be seen, or a field that every task has would be
+    /// cleared.
     pub fn patched(
         &self,
         patch: TaskPatch,
         now: Timestamp,
     ) -> Result<Option<(Self, Vec<TaskField>)>, Invalid> {
         let patch = patch.checked()?;
+        check_words(
+            patch.title.value(),
+            patch.assignee.value(),
+            patch.tags.value().map_or(&[], Vec::as_slice),
+        )?;
         let mut next = self.clone();
         set(patch.title, &mut next.title);
         set(patch.status, &mut next.status);
@@ -238,6 +245,20 @@ impl Task {
         .filter_map(|(field, differs)| differs.then_some(field))
         .collect()
     }
+}
+
+/// What is asked of the words that somebody sends; see [`must_be_seen`].
+fn check_words(title: Option<&Title>, assignee: Option<&Assignee>, tags: &[Tag]) -> Result<(), Invalid> {
+    if let Some(title) = title {
+        must_be_seen(title.as_str()).map_err(|message| Invalid::new("title", message))?;
+    }
+    if let Some(assignee) = assignee {
+        must_be_one_line(assignee.as_str()).map_err(|message| Invalid::new("assignee", message))?;
+    }
+    for (index, tag) in tags.iter().enumerate() {
+        must_be_one_line(tag.as_str()).map_err(|message| Invalid::new(format!("tags[{index}]"), message))?;
+    }
+    Ok(())
 }
 
 fn set<T>(change: MaybeUndefined<T>, slot: &mut T) {

@@ -55,7 +55,7 @@ impl Shard {
                 let (shape, epoch) = (group.shape.clone(), self.around.feed.epoch());
                 let parcel = match shape.filter.is_empty() {
                     true => Parcel::of(stretch, epoch, &shape),
-                    false => Parcel::of_events(stretch, epoch, shape.format, events.into_iter()),
+                    false => Parcel::of_events(stretch, epoch, &shape, events.into_iter()),
                 };
                 self.send_to_crowd(id, &parcel, parcel.published.filter(|_| is_live));
             }

@@ -158,7 +158,7 @@ mod tests {
     use crate::events::frame::Format;
 
     fn shape(filter: EventFilter) -> Arc<Shape> {
-        Arc::new(Shape { filter, format: Format::Sse })
+        Arc::new(Shape::new(filter, Format::Sse))
     }
 
     fn of_assignees(names: &[&str]) -> EventFilter {

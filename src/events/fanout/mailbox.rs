@@ -21,8 +21,8 @@ pub enum Letter {
     Adopt(Box<Member>),
     /// A page of the store, for one client or for the crowd.
     Page(Option<Key>, Result<Page, StoreError>),
-    /// A keepalive is due.
-    Tick,
+    /// A keepalive is due to those who want one every so many seconds, or to those who have not said.
+    Tick(Option<u64>),
     /// Somebody is no longer let in.
     Expel,
     /// Everybody is to be sent away.

@@ -26,7 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -87,8 +87,7 @@ impl Fanout {
             })?;
             threads.push(ended);
         }
-        let ticks = around.ticks.clone();
-        let supervision = self.clone().supervise(threads, ticks, around.draining.clone(), cut_off);
+        let supervision = self.clone().supervise(threads, around.draining.clone(), cut_off);
         vitals.spawn(tasks, "the supervision of the fan-out threads", supervision);
         Ok(())
     }
@@ -100,6 +99,11 @@ impl Fanout {
 
     fn wake(&self) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
+    }
+
+    /// A keepalive is due to those who want one every so many seconds, or to those who have not said.
+    pub fn tick(&self, seconds: Option<u64>) {
+        self.post(|| Letter::Tick(seconds));
     }
 
     /// Has those sent away who are no longer let in.
@@ -128,7 +132,6 @@ impl Fanout {
     async fn supervise(
         self,
         threads: Vec<oneshot::Receiver<()>>,
-        mut ticks: watch::Receiver<u64>,
         draining: CancellationToken,
         cut_off: CancellationToken,
     ) {
@@ -138,7 +141,6 @@ impl Fanout {
             // All are cancel safe.
             tokio::select! {
                 () = draining.cancelled() => break,
-                Ok(()) = ticks.changed() => fanout.post(|| Letter::Tick),
                 () = fanout.can_wait.notified() => {
                     tokio::time::sleep(COMPANY_TIME).await;
                     fanout.wake();

@@ -177,10 +177,12 @@ impl Shard {
         self.tasks.spawn_on(tending, &self.runtime);
     }
 
-    /// A keepalive is due, now or when the client can be sent one.
-    pub(super) fn tick(&mut self, key: Key) {
+    /// A keepalive is due every so many `seconds`, now or when the client can be sent one.
+    pub(super) fn tick(&mut self, key: Key, seconds: Option<u64>) {
         let position = self.position;
-        if let Some(member) = self.table.get(key) {
+        if let Some(member) = self.table.get(key)
+            && member.wish.shape.keepalive_seconds == seconds
+        {
             match member.state {
                 State::Crowd => drop(self.beat(key, position)),
                 _ => member.is_due = true,

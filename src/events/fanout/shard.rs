@@ -73,8 +73,8 @@ pub struct Shard {
     pub(super) tails: HashMap<Key, Bytes>,
     /// Clients that have sent more than was read at once.
     talkers: Vec<Key>,
-    /// How far a tick has come, while there is one.
-    tick: Option<usize>,
+    /// How far each tick has come, while there are any, and whom it is for.
+    ticks: Vec<(Option<u64>, usize)>,
     /// How far the search for those has come who are no longer let in, while there is one.
     expulsion: Option<usize>,
     /// How far the farewells have come, while they are said.
@@ -116,7 +116,7 @@ impl Shard {
             ahead: Vec::new(),
             tails: HashMap::new(),
             talkers: Vec::new(),
-            tick: None,
+            ticks: Vec::new(),
             expulsion: None,
             farewell: None,
             is_draining: false,
@@ -155,7 +155,8 @@ impl Shard {
             Letter::Adopt(member) => self.adopt(*member),
             Letter::Page(Some(key), page) => self.take_page(key, page),
             Letter::Page(None, page) => self.take_page_for_crowd(page),
-            Letter::Tick => self.tick = self.tick.or(Some(0)),
+            Letter::Tick(seconds) if self.ticks.iter().any(|(of, _)| *of == seconds) => {}
+            Letter::Tick(seconds) => self.ticks.push((seconds, 0)),
             Letter::Expel => self.expulsion = Some(0),
             Letter::Drain => {
                 self.is_draining = true;
@@ -234,8 +235,10 @@ impl Shard {
 
     /// One round of a tick, or of the farewells; whether there is more.
     fn sweep(&mut self) -> bool {
-        if let Some(from) = self.tick {
-            self.tick = self.sweep_from(from, Self::tick);
+        for (seconds, from) in std::mem::take(&mut self.ticks) {
+            if let Some(to) = self.sweep_from(from, |shard, key| shard.tick(key, seconds)) {
+                self.ticks.push((seconds, to));
+            }
         }
         if let Some(from) = self.expulsion {
             self.expulsion = self.sweep_from(from, Self::expel);
@@ -243,7 +246,7 @@ impl Shard {
         if let Some(from) = self.farewell {
             self.farewell = self.sweep_from(from, Self::drain);
         }
-        [self.tick, self.expulsion, self.farewell].iter().any(Option::is_some)
+        !self.ticks.is_empty() || self.expulsion.is_some() || self.farewell.is_some()
     }
 
     fn sweep_from(&mut self, from: usize, mut each: impl FnMut(&mut Self, Key)) -> Option<usize> {

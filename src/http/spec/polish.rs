@@ -140,7 +140,10 @@ fn header_name(name: &str) -> String {
     }
 }
 
-/// What a client sends may hold nothing else; what the hub sends holds everything, always.
+/// What is there only for those who have asked for less (`max_bytes`).
+const OPTIONAL: &str = "omitted";
+
+/// What a client sends may hold nothing else; what the hub sends holds everything, always, but for [`OPTIONAL`].
 fn close_or_complete(schema: &mut Value, requested: bool) {
     let Some(object) = schema.as_object_mut() else {
         return;
@@ -151,7 +154,7 @@ fn close_or_complete(schema: &mut Value, requested: bool) {
     if requested {
         object.insert("additionalProperties".to_owned(), json!(false));
     } else {
-        let all: Vec<_> = properties.keys().cloned().collect();
+        let all: Vec<_> = properties.keys().filter(|name| *name != OPTIONAL).cloned().collect();
         object.insert("required".to_owned(), json!(all));
     }
 }

@@ -1,0 +1,114 @@
+//! When streams are told that they live: one ticker for all that want it equally often, since a timer each would be ten
+//! thousand timers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// The tickers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Keepalives {
+    /// Seconds between two ticks for those who ask for nothing else.
+    usual: u64,
+    /// By the period in seconds that was asked for. A ticker stays: there are no more than periods that may be asked for.
+    tickers: Arc<Mutex<BTreeMap<Option<u64>, Ticker>>>,
+    /// Told of a new one.
+    added: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Ticker {
+    due: Instant,
+    ticks: watch::Sender<()>,
+}
+
+impl Keepalives {
+    pub fn new(usual: u64) -> Self {
+        Self { usual, tickers: Arc::default(), added: Arc::default() }
+    }
+
+    pub fn usual(&self) -> u64 {
+        self.usual
+    }
+
+    /// Changes at each tick of that period; of the usual one without it.
+    pub fn ticks(&self, seconds: Option<u64>) -> watch::Receiver<()> {
+        let mut tickers = self.tickers();
+        let ticker = tickers.entry(seconds).or_insert_with(|| {
+            self.added.notify_one();
+            Ticker { due: self.due(seconds, Instant::now()), ticks: watch::Sender::new(()) }
+        });
+        ticker.ticks.subscribe()
+    }
+
+    /// Ticks, and has every period told that has just ticked, until the streams drain.
+    pub async fn run(self, draining: CancellationToken, tell: impl Fn(Option<u64>)) {
+        loop {
+            let due = self.tick(Instant::now(), &tell);
+            let sleep = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // All are cancel safe.
+            tokio::select! {
+                () = sleep => {}
+                () = self.added.notified() => {}
+                () = draining.cancelled() => return,
+            }
+        }
+    }
+
+    /// Ticks what is due; answers when the next one will be.
+    fn tick(&self, now: Instant, tell: impl Fn(Option<u64>)) -> Option<Instant> {
+        let mut next = None;
+        for (&seconds, ticker) in self.tickers().iter_mut() {
+            if ticker.due <= now {
+                // From now on: what a suspended machine has missed is not made up for.
+                ticker.due = self.due(seconds, now);
+                ticker.ticks.send_modify(|()| {});
+                tell(seconds);
+            }
+            next = next.into_iter().chain([ticker.due]).min();
+        }
+        next
+    }
+
+    fn due(&self, seconds: Option<u64>, now: Instant) -> Instant {
+        now + Duration::from_secs(seconds.unwrap_or(self.usual))
+    }
+
+    fn tickers(&self) -> MutexGuard<'_, BTreeMap<Option<u64>, Ticker>> {
+        self.tickers.lock().unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_period_ticks_by_itself() {
+        let keepalives = Keepalives::new(30);
+        let (usual, often) = (keepalives.ticks(None), keepalives.ticks(Some(5)));
+        let start = Instant::now();
+        let told = Mutex::new(Vec::new());
+        let mut at = start;
+        while at < start + Duration::from_secs(31) {
+            at = keepalives
+                .tick(at, |seconds| told.lock().expect("no panic").push(seconds))
+                .expect("two tickers");
+        }
+        keepalives.tick(at, |_| {});
+        assert_eq!(
+            *told.lock().expect("no panic"),
+            [Some(5), Some(5), Some(5), Some(5), Some(5), None, Some(5)]
+        );
+        assert!(usual.has_changed().expect("it lives") && often.has_changed().expect("it lives"));
+    }
+}
