@@ -64,6 +64,11 @@ impl Problem {
         self
     }
 
+    /// The same words with the status of a hub that cannot serve.
+    pub fn unavailable(self) -> Self {
+        Self { code: Code::Unavailable, ..self }
+    }
+
     /// Names the methods that the path does have. RFC 9110, section 15.5.6.
     pub fn with_allow(mut self, methods: String) -> Self {
         self.header = Some((header::ALLOW, methods));

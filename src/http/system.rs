@@ -65,7 +65,8 @@ impl SystemApi {
             let detail = format!("{part} has ended by a fault; the hub is ending, to be started again");
             return Err(Problem::new(Code::Unavailable, detail).into());
         }
-        service.ping().await?;
+        // One status for whatever keeps it from serving, as those who send traffic expect it.
+        service.ping().await.map_err(|error| Problem::from(error).unavailable())?;
         Ok(HealthReply::Ok(Body(alive())))
     }
 

@@ -29,6 +29,7 @@ mod integrity;
 mod open;
 mod private;
 mod reader;
+mod reserve;
 mod search;
 mod tasks;
 mod tokens;

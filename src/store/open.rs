@@ -16,6 +16,7 @@ use crate::domain::token::Actor;
 use super::identity::{FileId, Presence};
 use super::integrity::Check;
 use super::reader::{Reader, Shared, View};
+use super::reserve::{self, Reserve};
 use super::writer::{BUSY_MS, Files, Writer, WriterThread};
 use super::{Store, StoreError, identity, private};
 
@@ -120,6 +121,24 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
 }
 
 pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError> {
+    let mut reserve = Reserve::of(dir);
+    match open_with(dir, config, &mut reserve) {
+        Err(OpenError::Directory { .. } | OpenError::Database { .. } | OpenError::Migration { .. })
+            if is_full(dir) && reserve.give_up() =>
+        {
+            tracing::error!("the disk is full: changes are refused until there is room");
+            open_with(dir, config, &mut reserve)
+        }
+        opened => opened,
+    }
+}
+
+/// Whether there is less room than a start takes.
+fn is_full(dir: &Path) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < reserve::BYTES)
+}
+
+fn open_with(dir: &Path, config: &StoreConfig, reserve: &mut Reserve) -> Result<Opened, OpenError> {
     let (conn, locks) = prepare(dir)?;
     let path = database_file(dir);
     let database = |source: StoreError| match &source {
@@ -137,7 +156,11 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     let log_reader = Reader::new(shared.clone(), config.readers);
     let token_reader = Reader::new(shared.clone(), 1);
     let presence = Presence::of([path.clone(), shared.wal_path.clone()]);
-    let files = Files { _locks: locks, mark, presence, check: Check::start(path.clone()) };
+    if !reserve.is_missing() {
+        reserve.take();
+    }
+    let reserve = std::mem::replace(reserve, Reserve::of(dir));
+    let files = Files { _locks: locks, mark, presence, check: Check::start(path.clone()), reserve };
     let (writer, thread) = Writer::new(conn, files, shared, config);
     let store = Store { reader, log_reader, token_reader, writer, actor: Actor::default() };
     let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };

@@ -21,6 +21,7 @@ use super::identity::{HighWaterMark, Presence};
 use super::integrity::Check;
 use super::open::Locks;
 use super::reader::{Shared, View};
+use super::reserve::Reserve;
 
 /// The write-ahead log is emptied when it has grown beyond this; SQLite itself does so whenever nobody reads.
 const WAL_BYTES_MAX: u64 = 16 << 20;
@@ -134,6 +135,7 @@ pub(super) struct Files {
     pub mark: HighWaterMark,
     pub presence: Presence,
     pub check: Check,
+    pub reserve: Reserve,
 }
 
 impl Files {
@@ -141,6 +143,9 @@ impl Files {
     fn refusal(&mut self) -> Option<StoreError> {
         if self.presence.is_gone() {
             return Some(StoreError::Gone);
+        }
+        if self.reserve.is_missing() {
+            return Some(StoreError::Full);
         }
         self.check.damage().map(|words| StoreError::Damaged(words.to_owned()))
     }

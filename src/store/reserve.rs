@@ -1,0 +1,113 @@
+//! Room that is kept for a start on a full disk.
+//!
+//! SQLite cannot open a database, not even to read it, without a few pages for the index of its write-ahead log. So the hub
+//! keeps a file of [`BYTES`] that nobody reads. A hub that finds the disk full removes it, opens the database in the room
+//! that this leaves, and serves readers; it writes nothing until there is room for the file again.
+//!
+//! Rejected: SQLite's `unix-excl`, which keeps that index in memory, but locks out who makes a backup; and a database
+//! opened as immutable, which does not show what is in the write-ahead log.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FallocateFlags, fallocate};
+
+use super::private;
+
+const FILE: &str = "taskhub.reserve";
+/// What a start takes, twice over: 32 KiB of index, and some pages of the log.
+pub(super) const BYTES: u64 = 128 << 10;
+/// How often it is tried to have the room again.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Reserve {
+    path: PathBuf,
+    /// When it was last tried to have the room again, which was given up.
+    given_up: Option<Instant>,
+}
+
+impl Reserve {
+    pub fn of(dir: &Path) -> Self {
+        Self { path: dir.join(FILE), given_up: None }
+    }
+
+    /// Gives the room up; whether there was any.
+    pub fn give_up(&mut self) -> bool {
+        let given_up = std::fs::remove_file(&self.path).is_ok();
+        if given_up {
+            self.given_up = Some(Instant::now());
+        }
+        given_up
+    }
+
+    /// Takes the room, unless it is taken already. A disk that has none to give is none of the hub's worries before it is
+    /// full.
+    pub fn take(&mut self) {
+        if let Err(error) = allocate(&self.path) {
+            tracing::warn!(error = %error, "there is no room to keep for a start on a full disk");
+        }
+    }
+
+    /// Whether nothing may be written: the room was given up, and there is none to have again.
+    pub fn is_missing(&mut self) -> bool {
+        let Some(tried) = self.given_up else {
+            return false;
+        };
+        if tried.elapsed() >= RETRY_EVERY {
+            self.given_up = match allocate(&self.path) {
+                Ok(()) => {
+                    tracing::info!("there is room on the disk again: changes are taken");
+                    None
+                }
+                Err(_) => Some(Instant::now()),
+            };
+        }
+        self.given_up.is_some()
+    }
+}
+
+fn allocate(path: &Path) -> io::Result<()> {
+    let file = private::open(path)?;
+    if file.metadata()?.len() == BYTES {
+        return Ok(());
+    }
+    let allocated = match fallocate(&file, FallocateFlags::empty(), 0, BYTES) {
+        // A file system that knows no such call.
+        Err(rustix::io::Errno::OPNOTSUPP) => write(&file),
+        allocated => allocated.map_err(io::Error::from),
+    };
+    if allocated.is_err() {
+        // What there was of the room is of use to others.
+        let _ = std::fs::remove_file(path);
+    }
+    allocated
+}
+
+fn write(file: &File) -> io::Result<()> {
+    file.write_all_at(&vec![0; BYTES as usize], 0)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_is_missing_until_it_is_there_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut reserve = Reserve::of(directory.path());
+        assert!(!reserve.give_up(), "there was none");
+        reserve.take();
+        reserve.take();
+        assert_eq!(std::fs::metadata(directory.path().join(FILE)).expect("there").len(), BYTES);
+        assert!(!reserve.is_missing());
+        assert!(reserve.give_up() && reserve.is_missing(), "it is not tried at once");
+        reserve.given_up = Instant::now().checked_sub(RETRY_EVERY);
+        assert!(!reserve.is_missing());
+        assert_eq!(std::fs::metadata(directory.path().join(FILE)).expect("there").len(), BYTES);
+    }
+}
