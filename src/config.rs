@@ -84,6 +84,10 @@ pub struct ServerConfig {
     #[arg(long, env = "TASKHUB_BODIES_BYTES_MAX", default_value_t = 67_108_864, value_name = "BYTES",
           value_parser = clap::value_parser!(u32).range(1024..=1_073_741_824))]
     pub bodies_bytes_max: u32,
+    /// Largest sum of all answers that were asked for and are not read yet; each client may have a quarter of it
+    #[arg(long, env = "TASKHUB_ANSWERS_BYTES_MAX", default_value_t = 268_435_456, value_name = "BYTES",
+          value_parser = clap::value_parser!(u32).range(65_536..=1_073_741_824))]
+    pub answers_bytes_max: u32,
     /// Requests that each token, or each address where no token is asked for, may send in a second (default: any number)
     #[arg(long, env = "TASKHUB_RATE_LIMIT", value_name = "COUNT")]
     pub rate_limit: Option<NonZeroU32>,

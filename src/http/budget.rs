@@ -26,6 +26,7 @@ type Shares<K> = Arc<Mutex<HashMap<K, Arc<Semaphore>>>>;
 pub struct Held<K: Eq + Hash> {
     all: Arc<Semaphore>,
     own: Arc<Semaphore>,
+    each_max: u32,
     permits: Vec<OwnedSemaphorePermit>,
     place: (K, Shares<K>),
 }
@@ -46,7 +47,8 @@ impl<K: Eq + Hash + Clone> Budget<K> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let full = || Arc::new(Semaphore::new(self.each_max as usize));
         let own = shares.entry(client.clone()).or_insert_with(full).clone();
-        Held { all: self.all.clone(), own, permits: Vec::new(), place: (client, self.shares.clone()) }
+        let place = (client, self.shares.clone());
+        Held { all: self.all.clone(), own, each_max: self.each_max, permits: Vec::new(), place }
     }
 }
 
@@ -58,6 +60,18 @@ impl<K: Eq + Hash> Held<K> {
             let more = from.clone().acquire_many_owned(bytes).await;
             self.permits.push(more.expect("the budget is never closed"));
         }
+    }
+
+    /// Takes so many bytes more, if they can be had at once; what is larger than a share takes all of it.
+    pub fn try_add(&mut self, bytes: u64) -> bool {
+        let bytes = bytes.min(self.each_max.into()) as u32;
+        let more: Result<Vec<_>, _> = [&self.own, &self.all]
+            .into_iter()
+            .map(|from| from.clone().try_acquire_many_owned(bytes))
+            .collect();
+        let is_there = more.is_ok();
+        self.permits.extend(more.into_iter().flatten());
+        is_there
     }
 }
 
@@ -91,6 +105,12 @@ mod tests {
         drop(greedy);
         assert!(second.add(1).now_or_never().is_some());
         drop((second, modest));
+        let [mut first, mut second] = ["greedy", "greedy"].map(|client| budget.of(client));
+        assert!(first.try_add(1_000), "one large answer always fits");
+        assert!(!second.try_add(1) && budget.of("modest").try_add(25));
+        drop(first);
+        assert!(second.try_add(25), "what was refused holds nothing");
+        drop(second);
         assert!(budget.shares.lock().expect("no panic").is_empty());
     }
 }

@@ -11,6 +11,7 @@ use poem::http::{HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Route};
 
 use crate::config::ServerConfig;
+use crate::domain::token::Caller;
 
 use super::access::{Access, HeadOnly};
 use super::budget::Budget;
@@ -23,12 +24,15 @@ use super::pace::Pace;
 use super::problem::Problem;
 use super::{
     Rooms, classic, compat, cors, guard, intake, operation, pages, parameters, path, precondition, spec,
+    unsent,
 };
 
 pub struct Front {
     allowed: Allowed,
     access: Access,
     limits: BodyLimits,
+    /// For answers that are not taken yet.
+    unsent: Budget<Caller>,
     rooms: Arc<Rooms>,
     pages: Route,
     api: BoxEndpoint<'static>,
@@ -46,6 +50,7 @@ impl Front {
                 bodies: Budget::new(config.bodies_bytes_max, config.body_bytes_max),
                 time_max: Duration::from_secs(config.request_seconds_max),
             },
+            unsent: Budget::new(config.answers_bytes_max, 1),
             rooms: Arc::new(rooms),
             pages: pages::add_to(Route::new()),
             api: spec::service().into_endpoint(),
@@ -76,9 +81,10 @@ impl Front {
         let path = request.uri().path().to_owned();
         let template = operation::at(&path);
         let operation = template.and_then(|template| template.operation(request.method()));
-        if let Err(problem) = self.admit(&mut request, operation).await {
-            return problem.into_response();
-        }
+        let caller = match self.admit(&mut request, operation).await {
+            Ok(caller) => caller,
+            Err(problem) => return problem.into_response(),
+        };
         if request.method() == Method::HEAD {
             request.extensions_mut().insert(HeadOnly);
         }
@@ -96,18 +102,23 @@ impl Front {
             Some(classic) => classic.adapt(answer).await,
             None => answer,
         };
-        match known {
+        let answer = match known {
             Some(known) => precondition::spare(&known, answer),
+            None => answer,
+        };
+        match template {
+            Some(_) => unsent::hold(answer, caller, &self.unsent).await,
+            // Pages are in memory once, whoever reads them.
             None => answer,
         }
     }
 
     /// Makes a request one that a handler may see.
-    async fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<(), Problem> {
+    async fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<Caller, Problem> {
         let caller = self.access.admit(request, operation)?;
         match operation {
             Some(operation) if operation.takes_body => {
-                intake::read_body(request, caller, &self.limits).await?;
+                intake::read_body(request, caller.clone(), &self.limits).await?;
             }
             // A page and what is not there take none either.
             _ => intake::pass_over_body(request)?,
@@ -115,7 +126,7 @@ impl Front {
         parameters::check(request, operation)?;
         compat::adapt(request).await?;
         request.extensions_mut().insert(self.rooms.clone());
-        Ok(())
+        Ok(caller)
     }
 }
 

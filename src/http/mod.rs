@@ -36,6 +36,7 @@ mod standing;
 mod stream;
 mod system;
 mod tasks;
+mod unsent;
 
 pub use pages::paths as page_paths;
 
