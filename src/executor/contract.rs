@@ -1,7 +1,8 @@
-//! What the hub tells a shim (`spec.json`), and what the shim tells any hub that asks later (`exit.json`).
+//! What the hub tells a shim (`spec.json`), what it leaves for a later hub (`terms.json`), and what the shim tells any hub
+//! that asks later (`exit.json`).
 //!
 //! The reader may be another version of the program than the writer: fields are only ever added, with a
-//! default, and unknown ones are ignored.
+//! default, and unknown ones are ignored. What cannot be done so raises [`PROTOCOL`].
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::clock::Timestamp;
 use crate::domain::execution::{End, Outcome};
 use crate::domain::id::{ExecutionId, TaskId};
+
+/// How hub and shim deal with each other: by the lock, `pid`, `stop` and `exit.json` of the execution's directory. A hub takes
+/// over the shims of every protocol up to its own; those of the hubs that had no number count as the first.
+pub(super) const PROTOCOL: u32 = 1;
 
 /// Tells a script, and whoever looks for its processes, which execution it belongs to.
 pub(super) const EXECUTION_ID_VARIABLE: &str = "TASKHUB_EXECUTION_ID";
@@ -72,6 +77,14 @@ pub(super) struct Spec {
     /// The data directory that the execution belongs to.
     #[serde(default)]
     pub data: Option<DataId>,
+}
+
+/// What a hub must know that finds a shim of an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Terms {
+    pub protocol: u32,
+    /// What the shim gives its script.
+    pub timeout_seconds: u32,
 }
 
 /// How it ended, as far as a shim can tell: `lost` is the hub's word for a shim that said nothing.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
-use super::contract::{Exit, Spec};
+use super::contract::{Exit, PROTOCOL, Spec, Terms};
 use super::plain_file;
 
 const WORK: &str = "work";
@@ -110,8 +110,16 @@ impl Directory {
             create(&self.stdin(), 0o600)?.write_all(stdin)?;
         }
         create(&self.artifacts(), 0o600)?;
+        let terms = Terms { protocol: PROTOCOL, timeout_seconds: spec.timeout_seconds };
+        create(&self.0.join("terms.json"), 0o600)?.write_all(&serde_json::to_vec(&terms)?)?;
         let json = serde_json::to_vec(spec)?;
         create(&self.0.join("spec.json"), 0o600)?.write_all(&json)
+    }
+
+    /// What the shim was started on; `None` when its hub has left nothing, or the script has meddled with it.
+    pub fn terms(&self) -> Option<Terms> {
+        let (json, _) = plain_file::read(&self.0.join("terms.json"), SMALL_BYTES_MAX).ok()?;
+        serde_json::from_slice(&json).ok()
     }
 
     /// Moves what lies here, and is no execution's directory, out of the way.

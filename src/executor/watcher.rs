@@ -19,7 +19,7 @@ use crate::domain::execution::{End, Execution, NamedArtifacts, Outcome};
 use crate::domain::id::ExecutionId;
 use crate::service::{Claimed, ServiceError};
 
-use super::contract::Spec;
+use super::contract::{PROTOCOL, Spec, Terms};
 use super::directory::Directory;
 use super::processes::Mark;
 use super::session::{Ended, Session};
@@ -105,12 +105,21 @@ impl Watcher {
     /// Finds an execution again that an earlier hub started, or was about to.
     pub async fn recover(self) {
         tracing::info!(execution.id = %self.id, execution.number = self.number, "execution found running");
-        // Nothing that can be trusted tells how long it has run, so the time that it asked for is counted anew: its shim was
-        // given that at most. When it asked for none, the shim has the default of an earlier hub, which may have been longer
-        // than this one's: then a stop alone ends a shim that does nothing any more.
-        if let Ok(request) = self.context.service.execution_request(self.id).await
-            && let Some(seconds) = request.timeout_seconds
+        let terms = self.directory.terms();
+        if let Some(Terms { protocol, .. }) = terms
+            && protocol > PROTOCOL
         {
+            tracing::warn!(execution.id = %self.id, protocol, "its shim is of a later version: only its end is waited for");
+        }
+        // Nothing that can be trusted tells how long it has run, so its time is counted anew. An earlier hub without terms may
+        // have had a longer default than this one: then a stop alone ends a shim that does nothing any more.
+        let seconds = match terms {
+            Some(terms) => Some(terms.timeout_seconds),
+            None => {
+                self.context.service.execution_request(self.id).await.ok().and_then(|it| it.timeout_seconds)
+            }
+        };
+        if let Some(seconds) = seconds {
             self.expect_end(seconds);
         }
         self.conclude(Ended::Unseen).await;

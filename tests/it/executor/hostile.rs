@@ -122,14 +122,17 @@ fn a_shim_that_does_nothing_any_more_is_ended_by_the_hub() {
 
 #[test]
 fn a_shim_that_does_nothing_any_more_is_ended_by_a_later_hub_too() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let hub = Hub::start(directory.path());
-    let task = hub.request("echo $$ >main; kill -STOP $PPID; sleep 1000", r#"{"timeout_seconds":1}"#);
-    let main = hub.note(task, "main");
-    hub.stop();
-    let hub = Hub::start(directory.path());
-    assert_eq!(hub.ends(task).0, Lost);
-    assert!(!is_alive(&main));
+    // Asked for, or the default of the hub that has started it.
+    for (request, timeout_seconds) in [(r#"{"timeout_seconds":1}"#, 3600), ("{}", 1)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let hub = Hub::with(directory.path(), &ExecutorConfig { timeout_seconds, ..config() });
+        let task = hub.request("echo $$ >main; kill -STOP $PPID; sleep 1000", request);
+        let main = hub.note(task, "main");
+        hub.stop();
+        let hub = Hub::start(directory.path());
+        assert_eq!(hub.ends(task).0, Lost, "{request}");
+        assert!(!is_alive(&main));
+    }
 }
 
 #[test]
