@@ -1,7 +1,6 @@
 //! The composition root: builds the rooms in order, and takes them down in the opposite one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::auth::{Asking, Auth};
 use crate::config::{Config, ServerConfig};
+use crate::data_dir::DataDir;
 use crate::domain::clock::{Clock, ConfirmedClock};
 use crate::events::Events;
 use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions, ShimProgram};
@@ -35,7 +35,7 @@ pub struct App {
     addresses: Vec<SocketAddr>,
     /// Where people and scripts find it.
     url: String,
-    data_dir: PathBuf,
+    data_dir: DataDir,
     auth: Auth,
     store: Store,
     writer: JoinHandle<()>,
@@ -79,8 +79,8 @@ impl App {
         let listeners = server::bind(&config.server, asks)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         let url = addresses.first().map(|address| base_url(address, &config.server)).unwrap_or_default();
-        let Opened { store, writer, epoch: _, end } = Store::open(&config.data_dir, &config.store)?;
-        let data_dir = config.data_dir.canonicalize().context("cannot resolve the data directory")?;
+        let Opened { store, writer, epoch: _, end, directory: data_dir } =
+            Store::open(&config.data_dir, &config.store)?;
 
         let (log, drain) = (store.log_reader().clone(), shutdown.soft.clone());
         let metrics = Metrics::new();
@@ -178,7 +178,7 @@ impl App {
             api = format!("{base}/api"),
             docs = format!("{base}/docs"),
             stream = format!("{base}/api/events/stream"),
-            data = %self.data_dir.display(),
+            data = %self.data_dir.real().unwrap_or_default().display(),
             tokens = if self.auth.asks() { "asked for" } else { "not asked for" },
             "TaskHub is ready"
         );

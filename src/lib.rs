@@ -15,14 +15,15 @@
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`], [`places`], [`process`], [`telemetry`] and
-//! [`vitals`] are leaves that everybody may use.
+//! [`config`], [`data_dir`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`], [`places`], [`process`],
+//! [`telemetry`] and [`vitals`] are leaves that everybody may use.
 
 pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod data_dir;
 pub mod domain;
 pub mod events;
 pub mod exec_root;

@@ -25,7 +25,6 @@ pub use ring::{Ring, Shape};
 pub use subscriber::{BrokenOff, Subscriber};
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -37,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::EventsConfig;
+use crate::data_dir::DataDir;
 use crate::domain::event::{EventId, LogEnd, StoredEvent};
 use crate::domain::filter::EventFilter;
 use crate::metrics::Latency;
@@ -97,7 +97,7 @@ impl Events {
     pub fn new(
         reader: Reader,
         end: LogEnd,
-        directory: PathBuf,
+        directory: DataDir,
         config: &EventsConfig,
         latency: Arc<Latency>,
         draining: CancellationToken,

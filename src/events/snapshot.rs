@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use tempfile::{SpooledData, SpooledTempFile, spooled_tempfile_in};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::data_dir::DataDir;
 use crate::domain::event::EventId;
 use crate::domain::task::Task;
 use crate::store::{Reader, StoreError};
@@ -51,7 +51,7 @@ pub enum SnapshotError {
 pub struct Snapshots {
     reader: Reader,
     /// Where those that are too large for memory are written.
-    directory: PathBuf,
+    directory: DataDir,
     turns: Arc<Semaphore>,
     files: Arc<Semaphore>,
 }
@@ -76,7 +76,7 @@ enum Messages {
 }
 
 impl Snapshots {
-    pub fn new(reader: Reader, directory: PathBuf) -> Self {
+    pub fn new(reader: Reader, directory: DataDir) -> Self {
         let (turns, files) = (Arc::new(Semaphore::new(READING_MAX)), Arc::new(Semaphore::new(FILES_MAX)));
         Self { reader, directory, turns, files }
     }

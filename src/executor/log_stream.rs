@@ -18,7 +18,6 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -27,6 +26,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::data_dir::DataDir;
 use crate::domain::execution::Execution;
 use crate::domain::id::ExecutionId;
 use crate::domain::log::{LogCursor, LogEndData, LogOutputData, LogResetData};
@@ -71,7 +71,7 @@ pub struct Admission {
 #[derive(Debug, Clone)]
 pub struct LogStreams {
     tailers: Tailers,
-    data_dir: PathBuf,
+    data_dir: DataDir,
     events: Events,
     draining: CancellationToken,
     watchers: Arc<AtomicU64>,
@@ -86,7 +86,7 @@ pub struct LogTotals {
 
 impl LogStreams {
     /// Its tailers run on `tasks`. All its streams end when those of `events` do.
-    pub fn new(service: Service, data_dir: PathBuf, events: &Events, tasks: TaskTracker) -> Self {
+    pub fn new(service: Service, data_dir: DataDir, events: &Events, tasks: TaskTracker) -> Self {
         let draining = events.draining().clone();
         Self {
             tailers: Tailers::new(service, data_dir.clone(), draining.clone(), tasks),

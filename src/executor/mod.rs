@@ -51,6 +51,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{ExecutorConfig, SessionKind};
+use crate::data_dir::DataDir;
 use crate::open_files;
 use crate::service::Service;
 use crate::vitals::Vitals;
@@ -64,8 +65,7 @@ use supervisor::Supervisor;
 /// What the executor must know about the hub it belongs to.
 #[derive(Debug, Clone)]
 pub struct ExecutorSettings {
-    /// Absolute, since a shim has a working directory of its own.
-    pub data_dir: PathBuf,
+    pub data_dir: DataDir,
     /// A program that runs [`shim::run`] when called with `shim DIR`.
     pub shim_program: ShimProgram,
     /// Handed to scripts as `TASKHUB_URL`.
@@ -81,8 +81,6 @@ pub struct ExecutorSettings {
 pub enum ExecutorError {
     #[error("cannot use the directory {}: {source}", path.display())]
     Directory { path: PathBuf, source: std::io::Error },
-    #[error("the data directory {} is not an absolute path", .0.display())]
-    Relative(PathBuf),
     #[error("cannot use --sessions tmux: {0}")]
     Tmux(String),
 }
@@ -115,17 +113,14 @@ impl Executor {
         shutdown: CancellationToken,
         tracker: &TaskTracker,
     ) -> Result<(), ExecutorError> {
-        if !settings.data_dir.is_absolute() {
-            return Err(ExecutorError::Relative(settings.data_dir));
-        }
         open_files::keep_to_itself();
+        let unusable = |source| ExecutorError::Directory { path: settings.data_dir.to_path_buf(), source };
         if config.sessions == SessionKind::Tmux {
-            tmux::check(&settings.data_dir).map_err(ExecutorError::Tmux)?;
+            tmux::check(&settings.data_dir.real().map_err(unusable)?).map_err(ExecutorError::Tmux)?;
         }
         make(&logs::all(&settings.data_dir))?;
         make(&directory::all(&settings.data_dir))?;
-        let data = DataId::of(&settings.data_dir)
-            .map_err(|source| ExecutorError::Directory { path: settings.data_dir.clone(), source })?;
+        let data = DataId::of(&settings.data_dir).map_err(unusable)?;
         if config.adopts_orphans {
             orphans::adopt(shutdown.clone(), tracker);
         }

@@ -10,7 +10,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::config::SessionKind;
+use crate::data_dir::DataDir;
 use crate::domain::execution::{Execution, ExecutionStatus};
 
 use super::directory::Directory;
@@ -191,7 +192,7 @@ pub(super) async fn gone(directory: &Directory) -> io::Result<Option<File>> {
 /// The sessions of executions, for those who want to look into one.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    data_dir: PathBuf,
+    data_dir: DataDir,
     kind: SessionKind,
 }
 
@@ -209,8 +210,7 @@ pub enum NotAttachable {
 }
 
 impl Sessions {
-    /// `data_dir` is absolute: what is answered can be typed anywhere.
-    pub fn new(data_dir: PathBuf, kind: SessionKind) -> Self {
+    pub fn new(data_dir: DataDir, kind: SessionKind) -> Self {
         Self { data_dir, kind }
     }
 
@@ -228,7 +228,8 @@ impl Sessions {
         let directory = Directory::of(&self.data_dir, execution.number);
         let name = execution.session_name.clone();
         let found = blocking(move || {
-            let command = tmux::attach_command(&directory, &name);
+            // What is answered can be typed anywhere.
+            let command = directory.absolute().ok().and_then(|place| tmux::attach_command(&place, &name));
             // Who has left its number holds the lock until its end: looking at it keeps nobody from taking it.
             let runs = directory.pid().is_some() && directory.lock()?.is_none();
             Ok((command, runs))

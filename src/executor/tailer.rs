@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::data_dir::DataDir;
 use crate::domain::execution::{Execution, ExecutionStatus};
 use crate::domain::id::ExecutionId;
 use crate::service::Service;
@@ -49,14 +50,14 @@ pub(super) struct Tailers(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     service: Service,
-    data_dir: PathBuf,
+    data_dir: DataDir,
     draining: CancellationToken,
     tasks: TaskTracker,
     tailed: Mutex<HashMap<ExecutionId, watch::Sender<LogState>>>,
 }
 
 impl Tailers {
-    pub fn new(service: Service, data_dir: PathBuf, draining: CancellationToken, tasks: TaskTracker) -> Self {
+    pub fn new(service: Service, data_dir: DataDir, draining: CancellationToken, tasks: TaskTracker) -> Self {
         Self(Arc::new(Shared { service, data_dir, draining, tasks, tailed: Mutex::default() }))
     }
 

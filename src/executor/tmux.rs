@@ -87,7 +87,9 @@ pub(super) async fn begin(
 
 /// Ends what is left of a session whose execution has ended: a person may have opened more windows in it.
 pub(super) async fn end(directory: &Directory) {
-    let socket = directory.tmux_socket();
+    let Ok(socket) = directory.absolute().map(|place| place.tmux_socket()) else {
+        return;
+    };
     if socket.exists() {
         let mut command = tmux(&socket);
         command.arg("kill-server");

@@ -139,7 +139,7 @@ impl Watcher {
             env: request.env,
             cwd: request.cwd,
             roots: config.exec_root.clone(),
-            log: self.context.settings.data_dir.join(&execution.log_file),
+            log: self.context.settings.data_dir.real()?.join(&execution.log_file),
             log_bytes_max: config.log_bytes_max,
             timeout_seconds,
             grace_ms: config.grace_ms,

@@ -40,13 +40,12 @@ mod unsent;
 
 pub use pages::paths as page_paths;
 
-use std::path::PathBuf;
-
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response};
 
 use crate::auth::Auth;
 use crate::config::ServerConfig;
+use crate::data_dir::DataDir;
 use crate::domain::token::Caller;
 use crate::events::Events;
 use crate::executor::{LogStreams, Sessions};
@@ -85,7 +84,7 @@ pub struct Rooms {
     /// Of those who read a log and keep its file open meanwhile.
     pub log_places: Places<Caller>,
     /// Where the logs of executions are.
-    pub data_dir: PathBuf,
+    pub data_dir: DataDir,
     pub vitals: Vitals,
 }
 

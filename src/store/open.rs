@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
 use crate::config::StoreConfig;
+use crate::data_dir::DataDir;
 use crate::domain::event::{Epoch, LogEnd};
 use crate::domain::token::Actor;
 
@@ -73,6 +74,7 @@ pub struct Opened {
     pub epoch: Epoch,
     /// Where the log ends.
     pub end: LogEnd,
+    pub directory: DataDir,
 }
 
 /// Where the database of a data directory is.
@@ -151,11 +153,13 @@ fn open_with(dir: &Path, config: &StoreConfig, reserve: &mut Reserve) -> Result<
         .map_err(|e| database(e.into()))?;
     let oldest = View::new(&conn, epoch).oldest().map_err(database)?;
 
-    let shared = Arc::new(Shared::new(path.clone(), epoch, oldest));
+    let directory =
+        DataDir::open(dir).map_err(|source| OpenError::Directory { path: dir.to_owned(), source })?;
+    let shared = Arc::new(Shared::new(directory.clone(), epoch, oldest));
     let reader = Reader::new(shared.clone(), config.readers);
     let log_reader = Reader::new(shared.clone(), config.readers);
     let token_reader = Reader::new(shared.clone(), 1);
-    let presence = Presence::of([path.clone(), shared.wal_path.clone()]);
+    let presence = Presence::of([shared.path.clone(), shared.wal_path.clone()]);
     if !reserve.is_missing() {
         reserve.take();
     }
@@ -164,7 +168,7 @@ fn open_with(dir: &Path, config: &StoreConfig, reserve: &mut Reserve) -> Result<
     let (writer, thread) = Writer::new(conn, files, shared, config);
     let store = Store { reader, log_reader, token_reader, writer, actor: Actor::default() };
     let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };
-    Ok(Opened { store, writer: thread, epoch, end })
+    Ok(Opened { store, writer: thread, epoch, end, directory })
 }
 
 /// Takes from others what a version before, or somebody, has let them do with the directory and what lies beside the

@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex, RwLock};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+use crate::data_dir::DataDir;
 use crate::domain::event::{Epoch, EventId};
 
+use super::open::database_file;
 use super::{StoreError, search};
 
 /// The read half of the store. Cheap to clone; clones share their connections.
@@ -32,8 +34,10 @@ struct Pool {
 /// What readers and the writer must agree on.
 #[derive(Debug)]
 pub(super) struct Shared {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) wal_path: PathBuf,
+    /// What both paths lead through.
+    _directory: DataDir,
     pub(super) epoch: Epoch,
     /// The seq of the oldest event held, so that opening a stream need not ask the database.
     pub(super) oldest: AtomicU64,
@@ -49,11 +53,12 @@ pub struct View<'a> {
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf, epoch: Epoch, oldest: u64) -> Self {
+    pub(super) fn new(directory: DataDir, epoch: Epoch, oldest: u64) -> Self {
+        let path = database_file(&directory);
         let mut wal_path = path.clone().into_os_string();
         wal_path.push("-wal");
         let (oldest, gate) = (AtomicU64::new(oldest), RwLock::new(()));
-        Self { path, wal_path: wal_path.into(), epoch, oldest, gate }
+        Self { path, wal_path: wal_path.into(), _directory: directory, epoch, oldest, gate }
     }
 }
 

@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("vitals", &[]),
     ("config", &[]),
+    ("data_dir", &[]),
     ("exec_root", &[]),
     ("handoff", &[]),
     ("metrics", &[]),
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Leaves: everybody may use them.
 const LEAVES: &[&str] = &[
     "config",
+    "data_dir",
     "exec_root",
     "handoff",
     "metrics",

@@ -223,3 +223,45 @@ async fn a_damaged_page_is_found_at_the_start_and_nothing_is_written_any_more() 
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(hub.client.get("/health").await.status, StatusCode::OK);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_moved_under_a_running_hub_is_still_its_own() {
+    for sessions in ["process", "tmux"] {
+        let place = tempfile::tempdir().expect("a directory");
+        let [before, after] = ["before", "after"].map(|name| place.path().join(name));
+        let hub = HubProcess::start(&before, &["--sessions", sessions]).await;
+        let client = &hub.client;
+        let script = "echo first; while [ ! -e go ]; do sleep 0.05; done; echo made >>../artifacts; \
+                      echo last; exit 7";
+        let started = client.create(json!({ "title": "started before", "script": script })).await;
+        assert_eq!(client.post(&format!("/api/exec/{started}"), json!({})).await.status, StatusCode::OK);
+        client.wait_for_text(&format!("/api/exec/{started}/logs/raw"), |log| log.contains("first")).await;
+        let mut stream = Stream::open(client, "?events=task_created").await;
+        fs::rename(&before, &after).expect("moved");
+        // Whatever lies there now is none of the hub's.
+        fs::create_dir(&before).expect("made");
+
+        assert_eq!(client.get("/ready").await.status, StatusCode::OK);
+        let later = client.create(json!({ "title": "started after", "script": "pwd; exit 3" })).await;
+        assert_eq!(stream.next().await["data"]["task_id"], json!(later));
+        assert_eq!(client.post(&format!("/api/exec/{later}"), json!({})).await.status, StatusCode::OK);
+        let ended = |code: i64| move |it: &serde_json::Value| it["exit_code"] == json!(code);
+        client.wait_for(&format!("/api/exec/{later}"), ended(3)).await;
+        let log = client.get(&format!("/api/exec/{later}/logs/raw")).await;
+        let told = String::from_utf8(log.bytes.to_vec()).expect("UTF-8");
+        assert!(told.contains("/after/executions/"), "{told}");
+
+        fs::write(after.join("executions/1/work/go"), "").expect("written");
+        client.wait_for(&format!("/api/exec/{started}"), ended(7)).await;
+        let log = client.get(&format!("/api/exec/{started}/logs/raw")).await;
+        assert_eq!(&log.bytes[..], b"first\nlast\n");
+        assert_eq!(client.get(&format!("/api/tasks/{started}")).await.body["artifacts"], json!(["made"]));
+        let last = head(&hub).await;
+        assert_eq!(hub.terminate().await, Some(0));
+        assert_eq!(fs::read_dir(&before).expect("there").count(), 0);
+
+        let hub = HubProcess::start(&after, &["--sessions", sessions]).await;
+        assert_resumed(&hub, &last).await;
+        assert_eq!(hub.client.get(&format!("/api/tasks/{later}")).await.status, StatusCode::OK);
+    }
+}

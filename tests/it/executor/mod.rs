@@ -105,7 +105,7 @@ impl Hub {
         opened.writer.start(|_, _| {}).expect("a thread");
         let service = Service::new(opened.store, config);
         let mut settings = ExecutorSettings {
-            data_dir: data_dir.to_owned(),
+            data_dir: taskhub::data_dir::DataDir::open(data_dir).expect("it is there"),
             shim_program: env!("CARGO_BIN_EXE_taskhub").into(),
             hub_url: "http://localhost:8000".into(),
             open_files_max: Some(256),

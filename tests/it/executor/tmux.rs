@@ -3,6 +3,7 @@
 
 use std::process::{Command, Stdio};
 
+use taskhub::data_dir::DataDir;
 use taskhub::executor::Sessions;
 
 use super::*;
@@ -53,7 +54,7 @@ fn who_attaches_sees_the_output_and_can_answer_and_interrupt() {
 #[test]
 fn the_command_to_attach_is_known_while_it_runs() {
     let (directory, hub) = hub();
-    let sessions = Sessions::new(directory.path().to_owned(), SessionKind::Tmux);
+    let sessions = Sessions::new(DataDir::open(directory.path()).expect("it is there"), SessionKind::Tmux);
     let asked = |task| hub.runtime.block_on(sessions.attach_command(&hub.execution(task)));
     let task = hub.run("echo on; sleep 1000");
     wait_for("output", || (hub.log(task) == b"on\n").then_some(()));

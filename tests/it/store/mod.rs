@@ -58,7 +58,7 @@ impl Running {
 
     fn configured(directory: &TempDir, config: &StoreConfig) -> Self {
         let opened = Store::open(directory.path(), config);
-        let Opened { store, writer, epoch, end } = opened.expect("the store opens");
+        let Opened { store, writer, epoch, end, directory: _ } = opened.expect("the store opens");
         let sunk = Arc::new(Mutex::new(Vec::new()));
         let sink = sunk.clone();
         let writer = writer.start(move |events, _| sink.lock().expect("no panic inside").extend(events));
