@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod token;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Serve(Box<Config>),
     /// Print the OpenAPI specification
     Openapi,
+    /// Read the whole database, and say whether it is what was written
+    Check(check::CheckArgs),
     /// Make, list and revoke the tokens that a hub asks for
     Token(token::TokenArgs),
     /// Run a task on a running hub
@@ -55,6 +58,7 @@ impl Cli {
             Some(Command::Openapi) => {
                 return client::print(http::spec::json().as_bytes()).map_err(Into::into);
             }
+            Some(Command::Check(args)) => return check::run(&args),
             Some(Command::Token(args)) => return token::run(args),
             Some(Command::Exec(args)) => return talk(client::exec(args)),
             Some(Command::Logs(args)) => return talk(client::logs(args)),

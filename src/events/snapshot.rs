@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::data_dir::DataDir;
 use crate::domain::event::EventId;
 use crate::domain::task::Task;
-use crate::store::{Reader, StoreError};
+use crate::store::{OfStore, Reader, StoreError};
 
 use super::control::{OmittedFields, SnapshotData};
 use super::fit;
@@ -44,6 +44,15 @@ pub enum SnapshotError {
     Spool(#[from] io::Error),
     #[error("nobody waits for it any more")]
     Abandoned,
+}
+
+impl OfStore for SnapshotError {
+    fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// Takes snapshots. Cheap to clone.

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::domain::error::Invalid;
 use crate::domain::execution::{ExecutionStatus, WrongState};
 use crate::domain::id::{ExecutionId, TaskId};
-use crate::store::StoreError;
+use crate::store::{OfStore, StoreError};
 
 #[derive(Debug, Error)]
 pub enum ServiceError {
@@ -39,5 +39,14 @@ pub enum ServiceError {
 impl From<WrongState> for ServiceError {
     fn from(WrongState(status): WrongState) -> Self {
         Self::Ended(status)
+    }
+}
+
+impl OfStore for ServiceError {
+    fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
     }
 }

@@ -6,10 +6,10 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventId, EventMark, EventMeta, Facets, LogEnd, NewEvent, StoredEvent, TaskMeta};
 use crate::domain::id::TaskId;
 
-use super::StoreError;
 use super::reader::View;
 use super::tasks::{from_json, parsed};
 use super::writer::Tx;
+use super::{StoreError, checksum};
 
 /// Which events are too old.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,11 @@ pub struct Age {
     /// What the time is.
     pub now: Timestamp,
 }
+
+/// The columns that have a checksum.
+pub(super) const COLUMNS: &str = "seq, at, kind, task_id, facets, body, bytes_before";
+/// How many these are.
+const COLUMNS_COUNT: usize = 7;
 
 impl Tx<'_> {
     /// Appends an event, signed by whoever acts and encoded here and never again.
@@ -37,8 +42,8 @@ impl Tx<'_> {
             });
         self.conn
             .prepare_cached(
-                "INSERT INTO events (seq, at, kind, task_id, facets, body, bytes_before)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO events (seq, at, kind, task_id, facets, body, bytes_before, sum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))",
             )?
             .execute(params![
                 id.seq as i64,
@@ -147,7 +152,7 @@ impl View<'_> {
         bytes_max: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT seq, at, kind, task_id, facets, body, bytes_before FROM events WHERE seq > ?1 ORDER BY seq
+            "SELECT seq, at, kind, task_id, facets, body, bytes_before, sum FROM events WHERE seq > ?1 ORDER BY seq
              LIMIT ?2",
         )?;
         let mut rows = statement.query((seq as i64, limit as i64))?;
@@ -204,6 +209,7 @@ impl View<'_> {
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
+    checksum::check(row, COLUMNS_COUNT, "events")?;
     let task = match row.get::<_, Option<uuid::Uuid>>(3)? {
         None => None,
         Some(id) => {

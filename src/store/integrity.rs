@@ -5,7 +5,8 @@
 //! `/ready`, and nothing is written any more: a write may make more of the damage, and a backup is of use only while
 //! little is missing from it.
 //!
-//! A change that leaves a page well-formed, such as another letter in a title, is not found.
+//! A change that leaves a page well-formed, such as another letter in a title, is found by the row's checksum. What a query
+//! comes by meanwhile counts as well.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,15 +16,40 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, InterruptHandle};
 
-use super::reader;
+use super::checksum::{self, ROW_SUM};
+use super::{OfStore, StoreError, reader};
 
 /// Between two attempts to stop a check, which may just be about to begin.
 const STOP_PAUSE: Duration = Duration::from_millis(5);
 
+/// What is wrong with the database, once somebody has come by it. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Damage(Arc<OnceLock<String>>);
+
+impl Damage {
+    pub fn note(&self, words: &str) {
+        if self.0.set(words.to_owned()).is_ok() {
+            tracing::error!(damage = words, "the database is damaged; restore a backup");
+        }
+    }
+
+    /// Notes what a failed query says of it.
+    pub fn note_of<T, E: OfStore>(&self, result: &Result<T, E>) {
+        if let Err(error) = result
+            && let Some(StoreError::Damaged(words)) = error.of_store()
+        {
+            self.note(words);
+        }
+    }
+
+    pub fn words(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
 /// A check that runs, or has run. To be stopped before the database is closed.
 #[derive(Debug, Default)]
 pub(super) struct Check {
-    damage: Arc<OnceLock<String>>,
     running: Option<Running>,
 }
 
@@ -41,20 +67,16 @@ impl std::fmt::Debug for Running {
 
 impl Check {
     /// Starts to look. When the system has no connection or no thread to give, nothing is looked at.
-    pub fn start(path: PathBuf) -> Self {
-        let damage = Arc::new(OnceLock::new());
+    pub fn start(path: PathBuf, damage: &Damage) -> Self {
         let begin = || -> Option<Running> {
             let conn = reader::connect(&path).ok()?;
             let (interrupt, stop) = (conn.get_interrupt_handle(), Arc::new(AtomicBool::new(false)));
             let (found, stopped) = (damage.clone(), stop.clone());
             let look = move || {
                 let started = Instant::now();
-                let seen = if stopped.load(Relaxed) { return } else { quick_check(&conn) };
+                let seen = if stopped.load(Relaxed) { return } else { look(&conn) };
                 match seen {
-                    Some(words) if !stopped.load(Relaxed) => {
-                        tracing::error!(damage = words, "the database is damaged; restore a backup");
-                        let _ = found.set(words);
-                    }
+                    Some(words) if !stopped.load(Relaxed) => found.note(&words),
                     _ => tracing::debug!(
                         duration_ms = started.elapsed().as_millis() as u64,
                         "the database is whole"
@@ -68,12 +90,7 @@ impl Check {
         if running.is_none() {
             tracing::warn!("the database is not checked: there is no connection or no thread for it");
         }
-        Self { damage, running }
-    }
-
-    /// What is wrong, as far as it has been found.
-    pub fn damage(&self) -> Option<&str> {
-        self.damage.get().map(String::as_str)
+        Self { running }
     }
 
     /// Ends it, whether it is done or not.
@@ -91,13 +108,34 @@ impl Check {
 }
 
 /// The first thing that is wrong. `None` also when the database could not be read for another reason.
-fn quick_check(conn: &Connection) -> Option<String> {
-    match conn.query_row("PRAGMA quick_check(1)", (), |row| row.get::<_, String>(0)) {
-        Ok(words) => (words != "ok").then_some(words),
-        Err(error) if super::open::is_damage(&error) => Some(error.to_string()),
+fn look(conn: &Connection) -> Option<String> {
+    match examine(conn) {
+        Ok(found) => found,
         Err(error) => {
-            tracing::debug!(%error, "the check of the database has ended early");
-            None
+            let words = checksum::damage(&error);
+            if words.is_none() {
+                tracing::debug!(%error, "the check of the database has ended early");
+            }
+            words
         }
     }
+}
+
+/// Reads every page, and every row that has a checksum; answers the first thing that is wrong.
+///
+/// # Errors
+/// Of SQLite; [`checksum::damage`] tells whether the data are to blame.
+pub(super) fn examine(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let words: String = conn.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    if words != "ok" {
+        return Ok(Some(words));
+    }
+    for (table, columns) in [("tasks", super::tasks::COLUMNS), ("events", super::events::COLUMNS)] {
+        let sql =
+            format!("SELECT 1 FROM {table} WHERE sum IS NOT NULL AND sum <> {ROW_SUM}({columns}) LIMIT 1");
+        if conn.prepare(&sql)?.exists(())? {
+            return Ok(Some(format!("a row of {table} is not what was written")));
+        }
+    }
+    Ok(None)
 }

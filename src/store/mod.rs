@@ -21,6 +21,7 @@
 //! ten times slower here, and the batch would still have to be built by hand.
 
 mod audit;
+mod checksum;
 mod events;
 mod executions;
 mod idempotency;
@@ -75,8 +76,22 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+/// An error of those who use the store, with one of the store's own in it perhaps.
+pub trait OfStore: From<StoreError> {
+    fn of_store(&self) -> Option<&StoreError>;
+}
+
+impl OfStore for StoreError {
+    fn of_store(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if let Some(words) = checksum::damage(&error) {
+            return Self::Damaged(words);
+        }
         use rusqlite::ErrorCode;
         use rusqlite::ffi::{
             SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE,
@@ -122,6 +137,15 @@ impl Store {
         open::open(dir, config)
     }
 
+    /// The first thing that is wrong with the database of `dir`, found out without touching anything there; also while a hub
+    /// runs on it.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be read.
+    pub fn examine(dir: &std::path::Path) -> Result<Option<String>, OpenError> {
+        open::examine(dir)
+    }
+
     /// Whether the hub of `dir` asks for tokens, found out without touching anything there.
     pub fn has_tokens(dir: &std::path::Path) -> bool {
         tokens::has_tokens(dir)
@@ -147,12 +171,17 @@ impl Store {
         &self.token_reader
     }
 
-    /// Passes once everything that was written before is durable, and so shows that the writer is alive.
+    /// Passes once everything that was written before is durable, and so shows that the writer is alive and that there is
+    /// room for a change.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.write(|_| Ok(())).await
+        self.write::<_, StoreError, _>(|_| Ok(())).await?;
+        match self.reader.is_on_full_disk() {
+            true => Err(StoreError::Full),
+            false => Ok(()),
+        }
     }
 
     /// Runs `operation` in a transaction and answers once it is durable.
@@ -165,7 +194,7 @@ impl Store {
     pub async fn write<T, E, F>(&self, operation: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: OfStore + Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         let actor = self.actor.clone();
@@ -183,7 +212,7 @@ impl Store {
     pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: OfStore + Send + 'static,
         F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         self.reader.read(query).await

@@ -19,7 +19,7 @@ use super::integrity::Check;
 use super::reader::{Reader, Shared, View};
 use super::reserve::{self, Reserve};
 use super::writer::{BUSY_MS, Files, Writer, WriterThread};
-use super::{Store, StoreError, identity, private};
+use super::{Store, StoreError, checksum, identity, integrity, private};
 
 mod migrations {
     refinery::embed_migrations!("src/store/migrations");
@@ -82,6 +82,26 @@ pub(super) fn database_file(dir: &Path) -> PathBuf {
     dir.join(DATABASE_FILE)
 }
 
+/// See [`Store::examine`].
+pub(super) fn examine(dir: &Path) -> Result<Option<String>, OpenError> {
+    let path = database_file(dir);
+    match inspect(&path) {
+        Ok(Some(version)) if version == known_schema() => {}
+        Ok(_) => return Err(OpenError::OtherVersion(dir.to_owned())),
+        Err(OpenError::Damaged(_)) => return Ok(Some("it cannot be opened".to_owned())),
+        Err(error) => return Err(error),
+    }
+    let look = || -> rusqlite::Result<Option<String>> {
+        let conn = open_to_look(&path)?;
+        checksum::register(&conn)?;
+        integrity::examine(&conn)
+    };
+    look().or_else(|error| match checksum::damage(&error) {
+        Some(words) => Ok(Some(words)),
+        None => Err(OpenError::Database { path: path.clone(), source: error.into() }),
+    })
+}
+
 /// A connection for writing beside a hub that holds the lock.
 pub(super) fn beside_a_hub(dir: &Path) -> Result<Connection, OpenError> {
     let path = database_file(dir);
@@ -126,18 +146,13 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, OpenError
     let mut reserve = Reserve::of(dir);
     match open_with(dir, config, &mut reserve) {
         Err(OpenError::Directory { .. } | OpenError::Database { .. } | OpenError::Migration { .. })
-            if is_full(dir) && reserve.give_up() =>
+            if reserve::is_needed(dir) && reserve.give_up() =>
         {
             tracing::error!("the disk is full: changes are refused until there is room");
             open_with(dir, config, &mut reserve)
         }
         opened => opened,
     }
-}
-
-/// Whether there is less room than a start takes.
-fn is_full(dir: &Path) -> bool {
-    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < reserve::BYTES)
 }
 
 fn open_with(dir: &Path, config: &StoreConfig, reserve: &mut Reserve) -> Result<Opened, OpenError> {
@@ -164,7 +179,9 @@ fn open_with(dir: &Path, config: &StoreConfig, reserve: &mut Reserve) -> Result<
         reserve.take();
     }
     let reserve = std::mem::replace(reserve, Reserve::of(dir));
-    let files = Files { _locks: locks, mark, presence, check: Check::start(path.clone()), reserve };
+    let damage = shared.damage.clone();
+    let check = Check::start(path.clone(), &damage);
+    let files = Files { _locks: locks, mark, presence, check, damage, reserve };
     let (writer, thread) = Writer::new(conn, files, shared, config);
     let store = Store { reader, log_reader, token_reader, writer, actor: Actor::default() };
     let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };
@@ -296,6 +313,7 @@ pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
+    checksum::register(conn)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit is on disk before it is acknowledged. With group commit it costs almost nothing.

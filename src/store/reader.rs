@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 use crate::data_dir::DataDir;
 use crate::domain::event::{Epoch, EventId};
 
+use super::integrity::Damage;
 use super::open::database_file;
-use super::{StoreError, search};
+use super::{OfStore, StoreError, checksum, reserve, search};
 
 /// The read half of the store. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -36,8 +37,9 @@ struct Pool {
 pub(super) struct Shared {
     pub(super) path: PathBuf,
     pub(super) wal_path: PathBuf,
+    pub(super) damage: Damage,
     /// What both paths lead through.
-    _directory: DataDir,
+    directory: DataDir,
     pub(super) epoch: Epoch,
     /// The seq of the oldest event held, so that opening a stream need not ask the database.
     pub(super) oldest: AtomicU64,
@@ -58,7 +60,7 @@ impl Shared {
         let mut wal_path = path.clone().into_os_string();
         wal_path.push("-wal");
         let (oldest, gate) = (AtomicU64::new(oldest), RwLock::new(()));
-        Self { path, wal_path: wal_path.into(), _directory: directory, epoch, oldest, gate }
+        Self { path, wal_path: wal_path.into(), damage: Damage::default(), directory, epoch, oldest, gate }
     }
 }
 
@@ -82,6 +84,11 @@ impl Reader {
         self.shared.oldest.fetch_max(seq, AcqRel);
     }
 
+    /// Whether there is hardly any room beside the database.
+    pub(super) fn is_on_full_disk(&self) -> bool {
+        reserve::is_needed(&self.shared.directory)
+    }
+
     /// Runs `query` over one committed state, on a thread that may block.
     ///
     /// # Errors
@@ -89,7 +96,7 @@ impl Reader {
     pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: OfStore + Send + 'static,
         F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         self.run(query, true).await
@@ -102,7 +109,7 @@ impl Reader {
     pub async fn read_at_length<T, E, F>(&self, query: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: OfStore + Send + 'static,
         F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         self.run(query, false).await
@@ -111,7 +118,7 @@ impl Reader {
     async fn run<T, E, F>(&self, query: F, holds_gate: bool) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: OfStore + Send + 'static,
         F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         let permit = self.pool.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
@@ -133,7 +140,7 @@ impl Reader {
 }
 
 impl Pool {
-    fn run<T, E: From<StoreError>>(
+    fn run<T, E: OfStore>(
         &self,
         shared: &Shared,
         query: impl FnOnce(&View<'_>) -> Result<T, E>,
@@ -145,6 +152,7 @@ impl Pool {
         };
         let tx = conn.transaction().map_err(StoreError::from)?;
         let result = query(&View::new(&tx, shared.epoch));
+        shared.damage.note_of(&result);
         tx.finish().map_err(StoreError::from)?;
         self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).push(conn);
         result
@@ -156,6 +164,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(path, flags)?;
     conn.pragma_update(None, "busy_timeout", 5000)?;
     search::register(&conn)?;
+    checksum::register(&conn)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }

@@ -19,9 +19,14 @@ use super::private;
 
 const FILE: &str = "taskhub.reserve";
 /// What a start takes, twice over: 32 KiB of index, and some pages of the log.
-pub(super) const BYTES: u64 = 128 << 10;
+const BYTES: u64 = 128 << 10;
 /// How often it is tried to have the room again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Whether there is less room than a start takes.
+pub(super) fn is_needed(dir: &Path) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < BYTES)
+}
 
 #[derive(Debug)]
 pub(super) struct Reserve {

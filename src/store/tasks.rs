@@ -9,22 +9,24 @@ use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use crate::domain::task::{Priority, Task};
 
-use super::StoreError;
 use super::reader::View;
 use super::search::{self, CONTAINS};
 use super::writer::Tx;
+use super::{StoreError, checksum};
 
 /// Bytes of tasks after which a page is full: a list must fit in memory many times over.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
-const COLUMNS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
-                       version, created_at, updated_at";
+pub(super) const COLUMNS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
+                                  version, created_at, updated_at";
+/// How many these are.
+const COLUMNS_COUNT: usize = 12;
 
 impl View<'_> {
     /// # Errors
     /// [`StoreError`]
     pub fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM tasks WHERE id = ?1");
+        let sql = format!("SELECT {COLUMNS}, sum FROM tasks WHERE id = ?1");
         Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], task).optional()?)
     }
 
@@ -67,7 +69,7 @@ impl View<'_> {
     ) -> Result<(), E> {
         let mut conditions = Conditions::of(filter);
         conditions.one_of("id", ids.iter().map(|id| Value::Blob(id.uuid().as_bytes().to_vec())).collect());
-        let sql = format!("SELECT {COLUMNS} FROM tasks {} ORDER BY created_at, id", conditions.clause());
+        let sql = format!("SELECT {COLUMNS}, sum FROM tasks {} ORDER BY created_at, id", conditions.clause());
         let mut statement = self.conn.prepare_cached(&sql).map_err(StoreError::from)?;
         let mut rows = statement.query(params_from_iter(conditions.values)).map_err(StoreError::from)?;
         while let Some(row) = rows.next().map_err(StoreError::from)? {
@@ -83,8 +85,9 @@ impl Tx<'_> {
     pub fn insert_task(&mut self, task: &Task) -> Result<(), StoreError> {
         self.write_task(
             "INSERT INTO tasks (id, title, description, status, status_rank, priority, priority_rank,
-                assignee, tags, artifacts, script, version, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                assignee, tags, artifacts, script, version, created_at, updated_at, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+                row_sum(?1, ?2, ?3, ?4, ?6, ?8, ?9, ?10, ?11, ?12, ?13, ?14))",
             task,
         )
     }
@@ -95,7 +98,8 @@ impl Tx<'_> {
         self.write_task(
             "UPDATE tasks SET title = ?2, description = ?3, status = ?4, status_rank = ?5, priority = ?6,
                 priority_rank = ?7, assignee = ?8, tags = ?9, artifacts = ?10, script = ?11, version = ?12,
-                created_at = ?13, updated_at = ?14
+                created_at = ?13, updated_at = ?14,
+                sum = row_sum(?1, ?2, ?3, ?4, ?6, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              WHERE id = ?1",
             task,
         )
@@ -200,7 +204,7 @@ fn select(query: &TaskQuery) -> (String, Vec<Value>) {
         conditions.add(&format!("({column}, id) {after} (?, ?)"), [Value::Integer(key.key), id]);
     }
     let sql = format!(
-        "SELECT {COLUMNS} FROM tasks {} ORDER BY {column} {direction}, id {direction} LIMIT ?",
+        "SELECT {COLUMNS}, sum FROM tasks {} ORDER BY {column} {direction}, id {direction} LIMIT ?",
         conditions.clause()
     );
     conditions.values.push(Value::Integer(query.limit as i64 + 1));
@@ -220,6 +224,7 @@ fn json<T: serde::Serialize>(values: &[T]) -> String {
 }
 
 fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
+    checksum::check(row, COLUMNS_COUNT, "tasks")?;
     Ok(Task {
         id: TaskId::from_uuid(row.get(0)?),
         title: parsed(row, 1)?,

@@ -16,12 +16,12 @@ use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::event::{EventId, LogEnd, StoredEvent};
 use crate::domain::token::Actor;
 
-use super::StoreError;
 use super::identity::{HighWaterMark, Presence};
-use super::integrity::Check;
+use super::integrity::{Check, Damage};
 use super::open::Locks;
 use super::reader::{Shared, View};
 use super::reserve::Reserve;
+use super::{OfStore, StoreError};
 
 /// The write-ahead log is emptied when it has grown beyond this; SQLite itself does so whenever nobody reads.
 const WAL_BYTES_MAX: u64 = 16 << 20;
@@ -57,7 +57,7 @@ struct Pending<T, E, F> {
 impl<T, E, F> Operation for Pending<T, E, F>
 where
     T: Send,
-    E: From<StoreError> + Send,
+    E: OfStore + Send,
     F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
@@ -65,6 +65,7 @@ where
             return false;
         };
         let result = operation(tx);
+        tx.damage.note_of(&result);
         let accepted = result.is_ok();
         self.result = Some(result);
         accepted
@@ -106,7 +107,7 @@ impl Writer {
     pub(super) async fn write<T, E, F>(&self, operation: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: OfStore + Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
@@ -135,6 +136,7 @@ pub(super) struct Files {
     pub mark: HighWaterMark,
     pub presence: Presence,
     pub check: Check,
+    pub damage: Damage,
     pub reserve: Reserve,
 }
 
@@ -147,7 +149,7 @@ impl Files {
         if self.reserve.is_missing() {
             return Some(StoreError::Full);
         }
-        self.check.damage().map(|words| StoreError::Damaged(words.to_owned()))
+        self.damage.words().map(|words| StoreError::Damaged(words.to_owned()))
     }
 }
 
@@ -240,6 +242,7 @@ impl WriterThread {
                 None
             }
             Err(error) => {
+                self.files.damage.note_of::<(), _>(&Err(error.clone()));
                 tracing::error!(error = %error, operations = batch.len(), "a batch of writes was not committed");
                 if !self.conn.is_autocommit() {
                     // Should this fail too, the next BEGIN will say so.
@@ -292,6 +295,7 @@ impl WriterThread {
             })?;
         let mut tx = Tx {
             view: View::new(conn, self.shared.epoch),
+            damage: &self.files.damage,
             end,
             last_at: Timestamp::from_ms(last_at),
             now: Timestamp::from_ms(last_at),
@@ -343,6 +347,7 @@ struct Committed {
 #[derive(Debug)]
 pub struct Tx<'a> {
     view: View<'a>,
+    damage: &'a Damage,
     /// With what was appended so far.
     pub(super) end: LogEnd,
     /// The time of the last event so far.

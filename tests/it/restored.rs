@@ -222,6 +222,57 @@ async fn a_damaged_page_is_found_at_the_start_and_nothing_is_written_any_more() 
     let refused = hub.client.post("/api/tasks", json!({ "title": "t" })).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(hub.client.get("/health").await.status, StatusCode::OK);
+    assert_eq!(check(&data).0, Some(1));
+}
+
+/// The exit code of `taskhub check`, and what it says.
+fn check(data: &Path) -> (Option<i32>, String) {
+    let output = Command::new(BINARY).args(["check", "--data-dir"]).arg(data).output().expect("it runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Runs SQL on a database behind its hub's back.
+fn sql(data: &Path, statement: &str) {
+    let program = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute(sys.argv[2]); d.commit()";
+    let mut command = Command::new("python3");
+    let done = command.args(["-c", program]).arg(data.join("taskhub.db")).arg(statement).status();
+    assert!(done.expect("python3 runs").success(), "{statement}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_not_what_was_written_is_found_by_whoever_reads_it() {
+    let changes = [
+        ("UPDATE tasks SET title = 'othet' WHERE title = 'other'", "/api/tasks"),
+        (
+            "UPDATE events SET body = CAST(replace(CAST(body AS TEXT), 'other', 'othet') AS BLOB)",
+            "/api/events",
+        ),
+    ];
+    for (change, path) in changes {
+        let directory = tempfile::tempdir().expect("a directory");
+        let data = directory.path().join("data");
+        let hub = HubProcess::start(&data, &["--ring-events-max", "1"]).await;
+        let client = &hub.client;
+        for title in ["other", "one"] {
+            client.create(json!({ "title": title })).await;
+        }
+        assert_eq!(check(&data), (Some(0), "taskhub: the database is whole\n".into()), "beside its hub");
+        sql(&data, change);
+        assert_eq!(client.get("/ready").await.status, StatusCode::OK, "nobody has come by it");
+        assert_eq!(client.get(path).await.status, StatusCode::SERVICE_UNAVAILABLE);
+        let ready = client.get("/ready").await;
+        assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(ready.body["detail"].as_str().is_some_and(|words| words.contains("backup")), "{ready:?}");
+        let refused = client.post("/api/tasks", json!({ "title": "t" })).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        hub.terminate().await;
+        let (code, words) = check(&data);
+        assert!(code == Some(1) && words.contains("is not what was written"), "{words}");
+
+        let hub = HubProcess::start(&data, &[]).await;
+        let found = async { while hub.client.get("/ready").await.status == StatusCode::OK {} };
+        tokio::time::timeout(crate::harness::DEADLINE, found).await.expect("it is found after the start");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

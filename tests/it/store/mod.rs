@@ -17,7 +17,9 @@ use taskhub::domain::id::{ExecutionId, TaskId};
 use taskhub::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use taskhub::domain::task::{Priority, Status, Task};
 use taskhub::domain::text::DESCRIPTION_CHARS_MAX;
-use taskhub::store::{Age, ExecutionQuery, OpenError, Opened, Repetition, Store, StoreError, Tx, View};
+use taskhub::store::{
+    Age, ExecutionQuery, OfStore, OpenError, Opened, Repetition, Store, StoreError, Tx, View,
+};
 use tempfile::TempDir;
 
 use crate::harness::config;
@@ -39,6 +41,15 @@ enum Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl OfStore for Failure {
+    fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Refused => None,
+            Self::Store(error) => Some(error),
+        }
     }
 }
 

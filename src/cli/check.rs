@@ -1,0 +1,33 @@
+//! `taskhub check`: is the database whole?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::store::Store;
+use crate::telemetry::say;
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The hub's data directory
+    #[arg(long, env = "TASKHUB_DATA_DIR", default_value = "taskhub-data", value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// Reads the whole database, whether a hub runs or not. 0: it is whole; 1: it is not, and what was found first is said.
+///
+/// # Errors
+/// With a message for the operator, when it cannot be read.
+pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    match Store::examine(&args.data_dir)? {
+        None => {
+            say(&"the database is whole");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(words) => {
+            say(&format_args!("the database is damaged: {words}; restore a backup"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
