@@ -17,7 +17,7 @@ use super::body::Body;
 use super::list::List;
 use super::problem::Problems;
 use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, UNPROCESSABLE};
-use super::{Rooms, Tags};
+use super::{Rooms, Tags, precondition};
 
 #[derive(Debug)]
 pub struct ExecutionApi;
@@ -41,6 +41,18 @@ pub enum ExecutionReply {
 }
 
 #[derive(Debug, ApiResponse)]
+pub enum ExecutionFoundReply {
+    /// The execution as it stands now.
+    #[oai(status = 200)]
+    Ok(
+        Body<Execution>,
+        /// Names this state of the execution; with it in `If-None-Match` the same state is answered 304.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
+#[derive(Debug, ApiResponse)]
 pub enum ExecutionAttachmentReply {
     /// How to attach.
     #[oai(status = 200)]
@@ -59,6 +71,9 @@ pub enum ExecutionListReply {
         /// The `cursor` of the next page; absent on the last one.
         #[oai(header = "Taskhub-Next-Page")]
         Option<u64>,
+        /// Names this page as it is; with it in `If-None-Match` the same page is answered 304.
+        #[oai(header = "ETag")]
+        String,
     ),
 }
 
@@ -112,8 +127,10 @@ impl ExecutionApi {
         service: Data<&Service>,
         /// The id of the task.
         task_id: Path<TaskId>,
-    ) -> Result<ExecutionReply, Problems<NOT_FOUND>> {
-        Ok(ExecutionReply::Ok(Body(service.latest_execution(task_id.0).await?)))
+    ) -> Result<ExecutionFoundReply, Problems<NOT_FOUND>> {
+        let execution = service.latest_execution(task_id.0).await?;
+        let etag = precondition::tag_of_json(&execution);
+        Ok(ExecutionFoundReply::Ok(Body(execution), etag))
     }
 
     /// Stop a task's execution
@@ -191,7 +208,9 @@ impl ExecutionApi {
             pairs.push(("cursor", number.to_string()));
             super::next_link("/api/executions", &pairs)
         });
-        Ok(ExecutionListReply::Ok(Body(executions), link, next.map(i64::cast_unsigned)))
+        // Of what is in it: retention takes executions away without an event that could name the page.
+        let etag = precondition::tag_of_json(&(&executions, next));
+        Ok(ExecutionListReply::Ok(Body(executions), link, next.map(i64::cast_unsigned), etag))
     }
 }
 

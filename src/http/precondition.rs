@@ -117,6 +117,12 @@ pub fn spare(if_none_match: &str, mut response: Response) -> Response {
     response
 }
 
+/// A strong tag that names exactly this value.
+pub fn tag_of_json(value: &impl serde::Serialize) -> String {
+    let json = serde_json::to_vec(value).expect("what is answered is always JSON");
+    tag_of(&json).to_str().expect("a tag is ASCII").to_owned()
+}
+
 /// A strong tag that names exactly these bytes.
 pub fn tag_of(bytes: &[u8]) -> HeaderValue {
     use sha2::{Digest, Sha256};

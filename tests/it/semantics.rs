@@ -23,8 +23,14 @@ async fn status(client: &Client, method: Method, path: &str, headers: &[(&str, &
 async fn what_a_client_has_is_not_sent_again() {
     let hub = Hub::start().await;
     let id = hub.client.create(json!({ "title": "t" })).await;
+    let executed = hub.client.create(json!({ "title": "e", "script": "true" })).await;
+    let execution = format!("/api/exec/{executed}");
+    assert_eq!(hub.client.post(&execution, json!({})).await.status, 200);
+    hub.client.wait_for(&execution, |it| it["status"] == "completed").await;
     let (task, list) = (format!("/api/tasks/{id}"), "/api/tasks?status=todo".to_owned());
-    for path in ["/", "/docs", "/test_sse.html", "/assets/board.js", "/openapi.json", &task, &list] {
+    let executions = "/api/executions?limit=1";
+    let pages = ["/", "/docs", "/test_sse.html", "/assets/board.js", "/openapi.json"];
+    for path in pages.into_iter().chain([&task, &list, &execution, executions]) {
         let first = hub.client.get(path).await;
         let tag = first.header("etag").to_owned();
         let weak = format!("W/{}", tag.trim_start_matches("W/"));
@@ -47,6 +53,12 @@ async fn what_a_client_has_is_not_sent_again() {
     let tag = hub.client.get(&list).await.header("etag").to_owned();
     hub.client.set_status(&id, "done").await;
     assert_eq!(status(&hub.client, Method::GET, &list, &[("if-none-match", &tag)]).await, 200, "a task left");
+    let tags = [hub.client.get(&execution).await, hub.client.get(executions).await]
+        .map(|it| it.header("etag").to_owned());
+    assert_eq!(hub.client.post(&execution, json!({})).await.status, 200);
+    for (path, tag) in [&execution[..], executions].into_iter().zip(tags) {
+        assert_eq!(status(&hub.client, Method::GET, path, &[("if-none-match", &tag)]).await, 200, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
