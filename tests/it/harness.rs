@@ -130,13 +130,26 @@ impl HubProcess {
         Self::spawn_noting(command, |_| {}).await
     }
 
+    /// The same, with a log that nobody reads from then on: its pipe is closed.
+    pub async fn spawn_unheard(command: Command) -> Self {
+        Self::spawn_reading(command, |_| {}, false).await
+    }
+
     /// The same, with its whole log in a file.
     pub async fn spawn_with_log(command: Command, log: &Path) -> Self {
         let mut log = std::fs::File::create(log).expect("a file");
         Self::spawn_noting(command, move |line| writeln!(log, "{line}").expect("written")).await
     }
 
-    async fn spawn_noting(mut command: Command, mut note: impl FnMut(&str) + Send + 'static) -> Self {
+    async fn spawn_noting(command: Command, note: impl FnMut(&str) + Send + 'static) -> Self {
+        Self::spawn_reading(command, note, true).await
+    }
+
+    async fn spawn_reading(
+        mut command: Command,
+        mut note: impl FnMut(&str) + Send + 'static,
+        reads_on: bool,
+    ) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let ready = tokio::task::spawn_blocking(move || {
@@ -146,8 +159,9 @@ impl HubProcess {
                 let line: Value = serde_json::from_str(&line).ok()?;
                 (line["message"] == "TaskHub is ready").then_some(line)
             });
-            // Read on, or the hub would block on a full pipe.
-            std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note(&line)));
+            if reads_on {
+                std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note(&line)));
+            }
             ready.expect("the hub says that it is ready")
         });
         let ready = tokio::time::timeout(DEADLINE, ready).await.expect("in time").expect("no panic");

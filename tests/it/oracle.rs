@@ -14,6 +14,9 @@
 //! TASKHUB_ORACLE_SCHEDULES=500 cargo test --test it oracle::real_process -- --nocapture
 //! ```
 //!
+//! `restores.rs` has schedules of its own, with simpler clients, of what befalls the files between two lives of the hub:
+//! backups that are put back, a lost tail, moved and copied directories. `oracle::restored` runs them.
+//!
 //! That it bites was tried by breaking the hub: publishing before the commit, acknowledging before it, going on
 //! with the ring where the store was due, resuming one too late or too early, filtering by the task after a
 //! change alone, a snapshot's cursor one too high or too low. Each fails many schedules.
@@ -41,6 +44,7 @@ mod campaign;
 mod conductor;
 mod filter;
 mod fold;
+mod restores;
 mod totals;
 mod truth;
 mod verdict;
@@ -58,4 +62,9 @@ async fn in_process_schedules() {
 async fn real_process_schedules() {
     let test = "oracle::real_process_schedules";
     Campaign { place: Place::Binary, schedules: 40, at_once: 6, test }.run().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_schedules() {
+    restores::run(24).await;
 }

@@ -106,12 +106,12 @@ struct Verdict {
     passed: bool,
 }
 
-fn from_environment(name: &str) -> Option<u64> {
+pub fn from_environment(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is a number, not {value:?}")))
 }
 
 /// Others in each run, and short enough to be typed.
-fn any_seed() -> u64 {
+pub fn any_seed() -> u64 {
     u64::from(getrandom::u32().expect("randomness"))
 }
