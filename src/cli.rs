@@ -78,6 +78,35 @@ fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> anyhow:
     Ok(done?)
 }
 
+/// Waits for the end of a hub, by a signal or by a fault of its own, and ends it.
+///
+/// # Errors
+/// When it has to be started again, or was cut short.
+async fn attend(app: App, signals: &mut Signals) -> anyhow::Result<()> {
+    // Both only wait.
+    let failure = tokio::select! {
+        signal = signals.first() => {
+            tracing::info!(signal, "TaskHub is ending; a second signal cuts it short");
+            None
+        }
+        part = app.vitals().failed() => {
+            // Clients that ask for `/ready` learn the reason before the process ends.
+            tokio::time::sleep(FAILURE_SHOWN).await;
+            Some(part.to_owned())
+        }
+    };
+    // Both only wait. Cutting short loses nothing that was acknowledged: the process just ends.
+    tokio::select! {
+        () = app.stop() => {}
+        second = signals.second() => anyhow::bail!("cut short by {second}"),
+    }
+    if let Some(part) = failure {
+        anyhow::bail!("{part} has ended by a fault; start the hub again");
+    }
+    tracing::info!("TaskHub has ended");
+    Ok(())
+}
+
 fn serve(mut config: Config) -> anyhow::Result<()> {
     config.executor.adopts_orphans = true;
     telemetry::init(&config.telemetry)?;
@@ -88,30 +117,29 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         let mut signals = Signals::catch()?;
         let app = App::start(config).await?;
         app.announce();
-        // Both only wait.
-        let failure = tokio::select! {
-            signal = signals.first() => {
-                tracing::info!(signal, "TaskHub is ending; a second signal cuts it short");
-                None
-            }
-            part = app.vitals().failed() => {
-                // Clients that ask for `/ready` learn the reason before the process ends.
-                tokio::time::sleep(FAILURE_SHOWN).await;
-                Some(part.to_owned())
-            }
-        };
-        // Both only wait. Cutting short loses nothing that was acknowledged: the process just ends.
-        tokio::select! {
-            () = app.stop() => {}
-            second = signals.second() => anyhow::bail!("cut short by {second}"),
-        }
-        if let Some(part) = failure {
-            anyhow::bail!("{part} has ended by a fault; start the hub again");
-        }
-        tracing::info!("TaskHub has ended");
-        Ok(())
+        attend(app, &mut signals).await
     });
     // A query that nobody waits for any more is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_hub_that_has_lost_a_part_ends_with_an_error_so_that_it_is_started_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let data_dir = directory.path().to_str().expect("a path");
+        let cli = Cli::parse_from(["taskhub", "--listen", "127.0.0.1:0", "--data-dir", data_dir]);
+        let app = App::start(cli.config).await.expect("it starts");
+        let mut signals = Signals::catch().expect("signals");
+        // Dropped without a word, as by a panic.
+        drop(app.vitals().hold("the test's part"));
+        let ended =
+            tokio::time::timeout(FAILURE_SHOWN * 10, attend(app, &mut signals)).await.expect("in time");
+        let words = ended.expect_err("an error is an exit code other than 0").to_string();
+        assert_eq!(words, "the test's part has ended by a fault; start the hub again");
+    }
 }

@@ -75,3 +75,37 @@ fn an_execution_that_was_claimed_and_never_started_is_lost_and_never_started_aga
     hub.stop_task(blocker);
     assert_eq!(hub.ends(blocker).0, Stopped);
 }
+
+/// `shim DIR`, as a hub without a number for its protocol spoke with it: no `terms.json`, and an end without a duration.
+const SHIM_OF_BEFORE: &str = r#"#!/bin/sh
+cd "$2" || exit 1
+exec 9>>lock
+flock 9
+log=$(sed -n 's/.*"log":"\([^"]*\)".*/\1/p' spec.json)
+rm spec.json terms.json
+printf %s $$ >pid
+(cd work && exec sh ../script 9>&-) >>"$log" 2>&1
+code=$?
+printf '{"end":"failed","exit_code":%d,"signal":null,"reason":"exit code %d","ended_at_ms":%s000}' \
+  $code $code "$(date +%s)" >exit.json.new
+mv exit.json.new exit.json
+"#;
+
+#[test]
+fn a_shim_of_the_version_before_is_taken_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let shim = directory.path().join("shim");
+    fs::write(&shim, SHIM_OF_BEFORE).expect("written");
+    fs::set_permissions(&shim, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("executable");
+    let data = directory.path().join("data");
+    fs::create_dir(&data).expect("made");
+    let hub = Hub::tuned(&data, &config(), |settings| settings.shim_program = shim.into());
+    let task =
+        hub.run("echo first; echo $$ >main; while [ ! -e go ]; do sleep 0.05; done; echo last; exit 7");
+    hub.note(task, "main");
+    hub.crash();
+    let hub = Hub::start(&data);
+    fs::write(data.join("executions/1/work/go"), "").expect("written");
+    assert_eq!(hub.ends(task), (Failed, Some(7), "exit code 7".into()));
+    assert_eq!(hub.log(task), b"first\nlast\n");
+}
