@@ -26,12 +26,16 @@ class Client:
     path: str = "/api/events/stream"
     format: str = "sse"  # as the hub calls it; None without a stream
     is_event_source: bool = False  # and so can say its readyState
+    also_from_snapshot: bool = True  # of all, that would be more than two cores can do in time
 
 
 CLIENTS = [
     Client("Chromium EventSource", ["node", "chromium.mjs"], is_event_source=True),
     Client("Chromium EventSource, named", ["node", "chromium.mjs"], "/api/events/stream?named=true", "named_sse", True),
     Client("Node eventsource", ["node", "node.mjs"], is_event_source=True),
+    Client("Node undici", ["node", "undici.mjs"], is_event_source=True, also_from_snapshot=False),
+    Client("Node event-source-polyfill", ["node", "polyfill.mjs"], is_event_source=True, also_from_snapshot=False),
+    Client("Node fetch-event-source", ["node", "fetch_event_source.mjs"], also_from_snapshot=False),
     Client("Python httpx-sse", [sys.executable, "httpx_sse_client.py"]),
     Client("Python aiohttp", [sys.executable, "aiohttp_client.py"]),
     Client("curl", ["bash", "curl.sh"]),
@@ -45,7 +49,7 @@ def from_snapshot(client):
     return replace(client, name=f"{client.name}, from a snapshot", path=path)
 
 
-SNAPSHOT_CLIENTS = [from_snapshot(client) for client in CLIENTS if client.format]
+SNAPSHOT_CLIENTS = [from_snapshot(client) for client in CLIENTS if client.format and client.also_from_snapshot]
 
 
 @dataclass
