@@ -25,7 +25,9 @@ pub(super) struct Mismatch {
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_scalar_function(ROW_SUM, -1, flags, |context| {
-        Ok(sum((0..context.len()).map(|index| context.get_raw(index))))
+        let mut sum = Sum::default();
+        (0..context.len()).for_each(|index| sum.add(context.get_raw(index)));
+        Ok(sum.finish())
     })
 }
 
@@ -37,11 +39,11 @@ pub(super) fn check(row: &Row<'_>, columns: usize, table: &'static str) -> rusql
     let Some(stored) = row.get::<_, Option<i64>>(columns)? else {
         return Ok(());
     };
-    let mut values = Vec::with_capacity(columns);
+    let mut sum = Sum::default();
     for index in 0..columns {
-        values.push(row.get_ref(index)?);
+        sum.add(row.get_ref(index)?);
     }
-    match sum(values.into_iter()) == stored {
+    match sum.finish() == stored {
         true => Ok(()),
         false => Err(rusqlite::Error::UserFunctionError(Box::new(Mismatch { table }))),
     }
@@ -58,28 +60,30 @@ pub(super) fn damage(error: &rusqlite::Error) -> Option<String> {
     }
 }
 
-fn sum<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> i64 {
-    let mut hasher = Hasher::new();
-    for value in values {
-        let integer;
-        let (kind, bytes) = match value {
-            ValueRef::Null => (0, &[][..]),
-            ValueRef::Integer(number) => {
-                integer = number.to_le_bytes();
-                (1, &integer[..])
-            }
-            ValueRef::Real(number) => {
-                integer = number.to_le_bytes();
-                (2, &integer[..])
-            }
-            ValueRef::Text(bytes) => (3, bytes),
-            ValueRef::Blob(bytes) => (4, bytes),
-        };
-        hasher.update(&[kind]);
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
+/// The checksum of the columns so far.
+#[derive(Default)]
+struct Sum(Hasher);
+
+impl Sum {
+    fn add(&mut self, value: ValueRef<'_>) {
+        match value {
+            ValueRef::Null => self.add_bytes(0, &[]),
+            ValueRef::Integer(number) => self.add_bytes(1, &number.to_le_bytes()),
+            ValueRef::Real(number) => self.add_bytes(2, &number.to_le_bytes()),
+            ValueRef::Text(bytes) => self.add_bytes(3, bytes),
+            ValueRef::Blob(bytes) => self.add_bytes(4, bytes),
+        }
     }
-    hasher.finalize().into()
+
+    fn add_bytes(&mut self, kind: u8, bytes: &[u8]) {
+        let [a, b, c, d, e, f, g, h] = (bytes.len() as u64).to_le_bytes();
+        self.0.update(&[kind, a, b, c, d, e, f, g, h]);
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> i64 {
+        self.0.finalize().into()
+    }
 }
 
 #[cfg(test)]

@@ -242,7 +242,9 @@ impl WriterThread {
                 None
             }
             Err(error) => {
-                self.files.damage.note_of::<(), _>(&Err(error.clone()));
+                if let StoreError::Damaged(words) = &error {
+                    self.files.damage.note(words);
+                }
                 tracing::error!(error = %error, operations = batch.len(), "a batch of writes was not committed");
                 if !self.conn.is_autocommit() {
                     // Should this fail too, the next BEGIN will say so.
