@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs what README.md shows, word for word, against a running hub.
+"""Runs what README.md and docs/ show, word for word, against a running hub.
 
     python tests/readme.py http://localhost:PORT PATH_TO_TASKHUB
 
 A block behind `<!-- run: NAME -->` is run as it stands; only `localhost:8000` becomes the hub's
 own address, so that the port need not be free. The JavaScript block is run by tests/browser. For what
-the README says of TLS a hub of its own is started.
+they say of TLS a hub of its own is started.
 """
 
 import json
@@ -25,7 +25,7 @@ SECONDS = 20
 
 
 def blocks():
-    text = (ROOT / "README.md").read_text()
+    text = "".join(page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
     found = re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", text, re.S)
     return dict(found)
 

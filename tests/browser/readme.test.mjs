@@ -1,15 +1,15 @@
-// Runs the JavaScript that README.md shows, word for word, on a page of the hub.
+// Runs the JavaScript that docs/stream.md shows, word for word, on a page of the hub.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { BASE, createTask, uniqueTitle, useBrowser, WAIT_MS } from "./harness.mjs";
 
-describe("README.md", () => {
+describe("docs/stream.md", () => {
   const openPage = useBrowser();
 
   it("shows JavaScript that prints every event", async (test) => {
-    const text = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+    const text = await readFile(new URL("../../docs/stream.md", import.meta.url), "utf8");
     const [, shown] = text.match(/<!-- run: javascript -->\n```javascript\n(.*?)```/s);
     const { page } = await openPage(test, "/test_sse.html");
     const seen = [];

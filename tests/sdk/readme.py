@@ -1,4 +1,4 @@
-"""What README.md shows under "Use it from your language", word for word: generated, compiled, and followed across restarts.
+"""What docs/clients.md shows, word for word: generated, compiled, and followed across restarts.
 
 Only `localhost:8000` becomes the address of a hub of our own, so that the port need not be free.
 """
@@ -51,12 +51,12 @@ SNIPPETS = [
 
 
 def blocks(address):
-    text = (ROOT / "README.md").read_text().replace("http://localhost:8000", address)
+    text = (ROOT / "docs/clients.md").read_text().replace("http://localhost:8000", address)
     return dict(re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", text, re.S))
 
 
 async def prepare(snippet, folder, shown):
-    """The folder as somebody has it who has done what README.md says."""
+    """The folder as somebody has it who has done what the page says."""
     folder.mkdir()
     if snippet.name == "typescript":
         (folder / "node_modules").symlink_to(HERE / "node_modules")
@@ -123,7 +123,7 @@ async def wait_until(followers, holds, what, seconds):
     while late := [it for it in followers if not holds(it)]:
         if time.monotonic() > deadline or any(it.process.returncode is not None for it in late):
             told = (f"{it.snippet.name} ({(it.folder / 'errors.log').read_text()[-1000:]})" for it in late)
-            raise Failed(f"README: {what} did not come to {', '.join(told)}")
+            raise Failed(f"docs/clients.md: {what} did not come to {', '.join(told)}")
         await asyncio.sleep(0.05)
 
 
@@ -153,10 +153,10 @@ async def check(stack, binary, directory, turns, report):
                 problem = None
             except (Failed, KeyError) as error:
                 problem = repr(error)
-            report.add(f"README, {snippet.name}: is generated and compiled", problem)
+            report.add(f"docs/clients.md, {snippet.name}: is generated and compiled", problem)
 
     await asyncio.gather(*map(make, SNIPPETS))
-    report.note("what README.md shows is compiled")
+    report.note("what docs/clients.md shows is compiled")
     async with contextlib.AsyncExitStack() as running:
         followers = [await running.enter_async_context(it) for it in ready]
         await wait_until(followers, Follower.is_connected, "`connected`", CONNECT_SECONDS)
@@ -172,7 +172,7 @@ async def check(stack, binary, directory, turns, report):
             await wait_until(followers, lambda it: it.has(last), f"what was missed at {how.name}", CATCH_UP_SECONDS)
         log = [event["id"] for event in await hub.events()]
         for follower in followers:
-            name = f"README, {follower.snippet.name}"
+            name = f"docs/clients.md, {follower.snippet.name}"
             report.add(f"{name}: misses nothing over two restarts", follower.problem(log, first))
             told = any(kind == "task_updated" and "Here again" in rest for _, kind, rest in follower.printed)
             report.add(f"{name}: reads the data of an update", None if told else f"has printed {follower.printed}")
@@ -191,4 +191,4 @@ async def narrows(folder, shown, report):
         else:
             problem = error
     (folder / "follow.ts").write_text(shown["follow_typescript"])
-    report.add("README, typescript: knows the data of a kind by its name", problem)
+    report.add("docs/clients.md, typescript: knows the data of a kind by its name", problem)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Generated clients, compiled and driven against a hub, and what README.md shows in their languages.
+"""Generated clients, compiled and driven against a hub, and what docs/clients.md shows in their languages.
 
     tests/sdk/.venv/bin/python tests/sdk/run.py [--binary target/release/taskhub] [CLIENT…]
 
