@@ -28,7 +28,7 @@ struct Arguments {
 /// Fills an empty directory with a log of `count` updates of tasks, and answers the place before the first.
 pub fn prepare(directory: &Path, count: u64) -> anyhow::Result<EventId> {
     let config = Arguments::parse_from(["taskhub"]).store;
-    let Opened { store, writer, epoch, end: _ } = Store::open(directory, &config)?;
+    let Opened { store, writer, epoch, .. } = Store::open(directory, &config)?;
     let writer = writer.start(|_, _| {})?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let filled = runtime.block_on(fill(&store, count));

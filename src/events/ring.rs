@@ -31,7 +31,7 @@ pub const SCAN_MAX: usize = 2048;
 pub struct Shape {
     pub filter: EventFilter,
     pub format: Format,
-    /// Longest line that it takes, in bytes; see [`fit`](super::fit).
+    /// Longest line that it takes, in bytes; what is longer loses its lists (`fit.rs`).
     pub line_bytes_max: Option<usize>,
     /// How often it is told that its stream lives; without it as often as everybody.
     pub keepalive_seconds: Option<u64>,
