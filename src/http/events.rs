@@ -224,7 +224,7 @@ impl EventApi {
         keepalive_seconds: Query<Option<u64>>,
         /// The longest line that you take, in bytes. The lists of a longer event, and the long fields of a task in a
         /// snapshot, come empty, and `omitted` names them.
-        #[oai(validator(minimum(value = "16384")))]
+        #[oai(validator(minimum(value = "16384"), maximum(value = "16777216")))]
         max_bytes: Query<Option<u32>>,
     ) -> Result<StreamReply<Event>, Problems<NONE>> {
         let format = match (wants_ndjson(request), named.0) {

@@ -150,8 +150,10 @@ async fn whoever_takes_no_long_lines_gets_none_and_is_told_what_is_missing() {
             assert_eq!(task, listed);
         }
         assert_eq!((&tasks[1]["script"], &tasks[1]["description"]), (&json!("true"), &json!("")));
-        let refused = hub.client.get("/api/events/stream?max_bytes=16383").await;
-        assert_eq!((refused.status.as_u16(), refused.body["field"].as_str()), (400, Some("max_bytes")));
+        for bytes in ["16383", "16777217", "2147483648", "x"] {
+            let refused = hub.client.get(&format!("/api/events/stream?max_bytes={bytes}")).await;
+            assert_eq!((refused.status.as_u16(), refused.body["field"].as_str()), (400, Some("max_bytes")));
+        }
     }
 }
 
