@@ -31,20 +31,25 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// Compares the columns of a row with the checksum that follows them.
+/// The columns of a row, once they were compared with the checksum that follows them.
 ///
 /// # Errors
 /// [`Mismatch`], inside of an error of SQLite.
-pub(super) fn check(row: &Row<'_>, columns: usize, table: &'static str) -> rusqlite::Result<()> {
-    let Some(stored) = row.get::<_, Option<i64>>(columns)? else {
-        return Ok(());
+pub(super) fn checked<'a, const COLUMNS: usize>(
+    row: &'a Row<'_>,
+    table: &'static str,
+) -> rusqlite::Result<[ValueRef<'a>; COLUMNS]> {
+    let mut columns = [ValueRef::Null; COLUMNS];
+    for (index, column) in columns.iter_mut().enumerate() {
+        *column = row.get_ref(index)?;
+    }
+    let Some(stored) = row.get_ref(COLUMNS)?.as_i64_or_null()? else {
+        return Ok(columns);
     };
     let mut sum = Sum::default();
-    for index in 0..columns {
-        sum.add(row.get_ref(index)?);
-    }
+    columns.iter().for_each(|column| sum.add(*column));
     match sum.finish() == stored {
-        true => Ok(()),
+        true => Ok(columns),
         false => Err(rusqlite::Error::UserFunctionError(Box::new(Mismatch { table }))),
     }
 }
@@ -145,7 +150,8 @@ mod tests {
              INSERT INTO t VALUES ('text', 7, x'00ff', row_sum('text', 7, x'00ff'));",
         )
         .expect("made");
-        let read = || conn.query_row("SELECT a, b, c, sum FROM t", (), |row| check(row, 3, "t"));
+        let read =
+            || conn.query_row("SELECT a, b, c, sum FROM t", (), |row| checked::<3>(row, "t").map(drop));
         assert!(read().is_ok());
         for change in
             ["a = 'tExt'", "a = 'tex'", "a = NULL", "b = 6", "b = NULL", "c = x'00fe'", "sum = sum + 1"]

@@ -22,8 +22,6 @@ pub struct Age {
 
 /// The columns that have a checksum.
 pub(super) const COLUMNS: &str = "seq, at, kind, task_id, facets, body, bytes_before";
-/// How many these are.
-const COLUMNS_COUNT: usize = 7;
 
 impl Tx<'_> {
     /// Appends an event, signed by whoever acts and encoded here and never again.
@@ -209,7 +207,7 @@ impl View<'_> {
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
-    checksum::check(row, COLUMNS_COUNT, "events")?;
+    checksum::checked::<7>(row, "events")?;
     let task = match row.get::<_, Option<uuid::Uuid>>(3)? {
         None => None,
         Some(id) => {

@@ -1,7 +1,8 @@
 //! Rows of tasks.
 
-use rusqlite::types::{FromSqlError, Type as SqlType, Value};
+use rusqlite::types::{FromSql, FromSqlError, Type as SqlType, Value, ValueRef};
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
+use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::filter::{FacetFilter, NOBODY};
@@ -19,8 +20,6 @@ const PAGE_BYTES_MAX: usize = 4 << 20;
 
 pub(super) const COLUMNS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
                                   version, created_at, updated_at";
-/// How many these are.
-const COLUMNS_COUNT: usize = 12;
 
 impl View<'_> {
     /// # Errors
@@ -224,20 +223,20 @@ fn json<T: serde::Serialize>(values: &[T]) -> String {
 }
 
 fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
-    checksum::check(row, COLUMNS_COUNT, "tasks")?;
+    let columns = checksum::checked::<12>(row, "tasks")?;
     Ok(Task {
-        id: TaskId::from_uuid(row.get(0)?),
-        title: parsed(row, 1)?,
-        description: parsed(row, 2)?,
-        status: parsed(row, 3)?,
-        priority: parsed_option(row, 4)?,
-        assignee: parsed_option(row, 5)?,
-        tags: from_json(row, 6)?,
-        artifacts: from_json(row, 7)?,
-        script: parsed_option(row, 8)?,
-        version: row.get(9)?,
-        created_at: Timestamp::from_ms(row.get(10)?),
-        updated_at: Timestamp::from_ms(row.get(11)?),
+        id: TaskId::from_uuid(Uuid::column_result(columns[0])?),
+        title: parsed_text(columns[1], 1)?,
+        description: parsed_text(columns[2], 2)?,
+        status: parsed_text(columns[3], 3)?,
+        priority: parsed_text_option(columns[4], 4)?,
+        assignee: parsed_text_option(columns[5], 5)?,
+        tags: json_list(columns[6], 6)?,
+        artifacts: json_list(columns[7], 7)?,
+        script: parsed_text_option(columns[8], 8)?,
+        version: columns[9].as_i64()?,
+        created_at: Timestamp::from_ms(columns[10].as_i64()?),
+        updated_at: Timestamp::from_ms(columns[11].as_i64()?),
     })
 }
 
@@ -246,21 +245,30 @@ pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr<Err = String>,
 {
-    let text = row.get_ref(column)?.as_str()?;
-    text.parse().map_err(|message| unreadable(column, message))
+    parsed_text(row.get_ref(column)?, column)
 }
 
-pub(super) fn parsed_option<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
-where
-    T: std::str::FromStr<Err = String>,
-{
-    let text = row.get_ref(column)?.as_str_or_null()?;
+fn parsed_text<T: std::str::FromStr<Err = String>>(
+    value: ValueRef<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
+    value.as_str()?.parse().map_err(|message| unreadable(column, message))
+}
+
+fn parsed_text_option<T: std::str::FromStr<Err = String>>(
+    value: ValueRef<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    let text = value.as_str_or_null()?;
     text.map(|text| text.parse().map_err(|message| unreadable(column, message))).transpose()
 }
 
 pub(super) fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| unreadable(column, error.to_string()))
+    json_list(row.get_ref(column)?, column)
+}
+
+fn json_list<T: serde::de::DeserializeOwned>(value: ValueRef<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(value.as_str()?).map_err(|error| unreadable(column, error.to_string()))
 }
 
 fn unreadable(column: usize, message: String) -> rusqlite::Error {
