@@ -173,7 +173,7 @@ impl EventApi {
     /// them. When the stream resumes there is no snapshot; when it cannot, a new one follows the `reset`.
     ///
     /// **Long lines.** An event takes at most 450,000 bytes, most of them its artifacts; a part of a snapshot, which may
-    /// hold a task with a long description and script, 4,000,000. Whoever takes only shorter lines, as many libraries
+    /// hold a task with a long description and script, 9,000,000. A client that takes only shorter lines, as many libraries
     /// do, says `max_bytes`: what does not fit is left out, and `omitted` names it.
     ///
     /// **Parameters** that are not listed here are passed over, and of a single value that is given several times the last

@@ -108,7 +108,7 @@ impl Front {
         };
         match template {
             Some(_) => unsent::hold(answer, caller, &self.unsent).await,
-            // Pages are in memory once, whoever reads them.
+            // Pages are in memory once for all who read them.
             None => answer,
         }
     }

@@ -1,8 +1,8 @@
 //! What was answered and is not taken yet: so much for all clients, and a part of it at most for each. A client that asks
 //! for large lists and reads none of them is refused the next one, before it holds the hub's memory.
 //!
-//! Streams have bounds of their own, and the file of a log is read piece by piece. Whoever builds an answer holds no more
-//! than its thread does; an answer counts from when it is built to when its connection has taken it.
+//! Streams have bounds of their own, and the file of a log is read piece by piece. A thread holds the one answer that it
+//! builds. An answer counts from when it is built to when its connection has taken it.
 
 use std::convert::Infallible;
 use std::pin::Pin;

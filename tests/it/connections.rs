@@ -114,7 +114,7 @@ async fn a_hub_whose_places_are_all_taken_says_how_it_stands_and_nothing_else() 
             assert_eq!(stream.next().await["data"]["title"], "for those who are there");
         }
         drop((streams, clients));
-        // Whoever comes so often may find the reserve taken as well, and be cut off without a word.
+        // A client that comes so often may find the reserve taken as well, and be cut off without a word.
         let free_again = async {
             loop {
                 let client = late();

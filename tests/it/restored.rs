@@ -240,7 +240,7 @@ fn sql(data: &Path, statement: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_not_what_was_written_is_found_by_whoever_reads_it() {
+async fn a_row_that_is_not_what_was_written_is_found_when_it_is_read() {
     let changes = [
         ("UPDATE tasks SET title = 'othet' WHERE title = 'other'", "/api/tasks"),
         (

@@ -95,7 +95,7 @@ async fn a_large_event_and_a_large_answer_arrive_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_takes_no_long_lines_gets_none_and_is_told_what_is_missing() {
+async fn a_client_that_takes_no_long_lines_gets_none_and_is_told_what_is_missing() {
     const LINE_BYTES_MAX: usize = 16 << 10;
     for wire in Wire::ALL {
         let hub = wire.hub(&["--ring-events-max", "4"]).await;

@@ -1,5 +1,5 @@
 //! Schedules of what befalls a hub's files between its lives: a backup is put back, the end of the log is lost, the directory
-//! is moved or copied, the reader of its own log dies. Whatever it was, whoever folds the stream has the tasks in the end:
+//! is moved or copied, the reader of its own log dies. Whatever it was, a client that folds the stream has the tasks in the end:
 //! a client that is not told of a break in the history keeps what is no more, or misses what is.
 
 use std::collections::BTreeMap;
