@@ -18,12 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::peer::{Ending, Patience};
+use crate::peer::Patience;
 
 use super::Serving;
 use super::exchange::Exchange;
 use super::frame_budget::FrameBudget;
-use super::pulse::{Pulse, State, Watch};
+use super::pulse::{self, Pulse, State, Watch};
 
 /// Requests of one connection at once: what it may hold is so many times what one may. A browser's tabs share one.
 const STREAMS_MAX: u32 = 128;
@@ -54,7 +54,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Serving { head_time_max: idle_time_max, shutdown, .. } = serving;
-    let (fate, is_on_reserve) = (exchange.fate.clone(), exchange.is_on_reserve());
+    let is_on_reserve = exchange.is_on_reserve();
     let pulse = Pulse::default();
     let service = {
         let pulse = pulse.clone();
@@ -114,7 +114,8 @@ where
                     continue;
                 }
                 if state == State::Stalled {
-                    return fate.note(Ending::TimedOut);
+                    pulse.give_up(since);
+                    continue;
                 }
                 if told.is_some() {
                     return;
@@ -126,12 +127,13 @@ where
     }
 }
 
-/// Has the requests of a connection run as tasks that are waited for at the end.
+/// Has the requests of a connection run as tasks that are waited for at the end, and that end when their answers are given
+/// up: then the library resets their streams.
 #[derive(Clone)]
 struct Tracked(TaskTracker);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tracked {
     fn execute(&self, request: F) {
-        self.0.spawn(request);
+        self.0.spawn(pulse::until_given_up(request));
     }
 }

@@ -3,9 +3,12 @@
 //! Answers are handed over in small pieces, so that little is left of one when the last piece has been asked for.
 //!
 //! A peer of HTTP/2 that takes no bytes of its answers can be told from one that has gone only here: its socket is
-//! well, it answers pings, and it has closed the windows of its streams.
+//! well, it answers pings, and it has closed the windows of its streams. An answer that it does not take is given up alone:
+//! the others on its connection go on. (A tab of a browser that reads one answer no further shares its connection with
+//! all other tabs.)
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
@@ -13,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::peer::{Ending, Fate};
 
@@ -20,6 +24,18 @@ use super::exchange;
 
 /// What is handed over at once, and so what nobody here knows to be on its way at the end of an answer. A frame.
 const PIECE_BYTES: usize = 16 << 10;
+
+tokio::task_local! {
+    /// Cancelled when the answer that this task sends is given up.
+    static GIVEN_UP: CancellationToken;
+}
+
+/// Has a request answered, until the answer is [given up](Pulse::give_up).
+pub(super) async fn until_given_up<F: Future<Output = ()>>(request: F) {
+    let given_up = CancellationToken::new();
+    let request = given_up.clone().run_until_cancelled_owned(request);
+    GIVEN_UP.scope(given_up, request).await;
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -39,14 +55,22 @@ pub(super) struct Pulse(Arc<Mutex<Beats>>);
 struct Beats {
     /// Requests that have come and are not over.
     open: u32,
-    /// When those of their answers which were not asked for more have last been given something, in that order.
-    waiting: BTreeMap<u64, Instant>,
+    /// Those of their answers which were not asked for more, in the order in which they have last been given something.
+    waiting: BTreeMap<u64, Waiting>,
     /// Counts how often that was.
     given: u64,
     /// Whether there ever was one.
     has_begun: bool,
     /// When the number of requests last changed.
     since: Instant,
+}
+
+/// An answer that waits for its client to take what it was given.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    request: Fate,
+    given_up: Option<CancellationToken>,
 }
 
 impl Default for Pulse {
@@ -62,8 +86,20 @@ impl Pulse {
         let beats = self.beats();
         match beats.waiting.first_key_value() {
             _ if beats.open == 0 => (State::Idle, beats.since),
-            Some((_, longest)) => (State::Stalled, *longest),
+            Some((_, longest)) => (State::Stalled, longest.since),
             None => (State::Busy, beats.since),
+        }
+    }
+
+    /// Gives the answers up that have waited since `then` or longer.
+    pub fn give_up(&self, then: Instant) {
+        let mut beats = self.beats();
+        while let Some(longest) = beats.waiting.first_entry().filter(|it| it.get().since <= then) {
+            let Waiting { request, given_up, .. } = longest.remove();
+            request.note(Ending::TimedOut);
+            if let Some(given_up) = given_up {
+                given_up.cancel();
+            }
         }
     }
 
@@ -115,7 +151,13 @@ impl Watch {
         let mut beats = self.pulse.beats();
         beats.given += 1;
         let number = beats.given;
-        beats.waiting.insert(number, Instant::now());
+        let waiting = Waiting {
+            since: Instant::now(),
+            request: self.request.clone(),
+            given_up: GIVEN_UP.try_with(CancellationToken::clone).ok(),
+        };
+        beats.waiting.insert(number, waiting);
+        drop(beats);
         self.waits = Some(number);
     }
 }
@@ -200,6 +242,16 @@ mod tests {
         stuck.was_given_something();
         drop(stuck);
         assert_eq!(pulse.state().0, State::Busy);
+
+        let mut stuck = Watch::new(&pulse, &Fate::default());
+        stuck.was_given_something();
+        let (stuck_since, fate) = (pulse.state().1, stuck.fate());
+        lively.was_given_something();
+        pulse.give_up(stuck_since);
+        assert_eq!(fate.ending(), Ending::TimedOut);
+        lively.was_asked();
+        assert_eq!(pulse.state().0, State::Busy, "the lively one is not given up");
+        drop(stuck);
         drop(lively);
         assert_eq!(pulse.state().0, State::Idle);
     }

@@ -246,16 +246,28 @@ async fn a_closed_window_holds_up_nobody_and_the_stream_goes_on_in_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_keeps_its_windows_closed_is_gone_within_a_minute() {
+async fn an_answer_that_is_not_read_is_gone_within_a_minute_and_takes_no_other_along() {
     let hub = Wire::H2c.hub(&[]).await;
     let mut connection = Connection::open(&hub).await;
     write_bulk(&hub.client, 5).await;
+    let mut beside = Events::new(connection.get(&hub, "/api/events/stream").await);
+    assert_eq!(beside.next().await.expect("a message")["event"], "connected");
     let started = std::time::Instant::now();
-    let _stalled = connection.get(&hub, "/api/events/stream?since=earliest").await;
-    let ended = tokio::time::timeout(Duration::from_secs(75), connection.ended).await;
+    let mut stalled = connection.get(&hub, "/api/events/stream?since=earliest").await.into_body();
+    let ended = async {
+        loop {
+            // Nothing of it is released: its window stays closed.
+            if let Err(error) = stalled.data().await.expect("it does not end by itself") {
+                return error;
+            }
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(75), ended).await.expect("in time");
     let time = started.elapsed();
     println!("gone after {time:?}: {ended:?}");
-    assert!(ended.is_ok() && time > Duration::from_secs(40), "a stall is given time to pass: {time:?}");
-    let status = hub.client.wait_for("/api/events/status", |it| it["connected_clients"] == 0).await;
+    assert!(ended.is_reset() && time > Duration::from_secs(40), "a stall is given time to pass: {time:?}");
+    let status = hub.client.wait_for("/api/events/status", |it| it["connected_clients"] == 1).await;
     assert_eq!(status["disconnects"]["timed_out"], 1);
+    hub.client.create(json!({ "title": "t" })).await;
+    assert_eq!(seq(&beside.next().await.expect("it goes on")["id"]), 7);
 }
