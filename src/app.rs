@@ -265,8 +265,11 @@ async fn forget(service: Service, events: Events, config: Config, shutdown: Shut
         }
         let (events_max, days_max) = (config.store.retain_events_max, config.store.retain_days_max);
         let now = clock.now();
+        let half_sent_time_max = Duration::from_millis(config.store.half_sent_ms_max);
         loop {
-            match service.forget(events_max, days_max, now, events.ring_oldest()).await {
+            let events = events.clone();
+            let floor = move || events.oldest_in_use(half_sent_time_max);
+            match service.forget(events_max, days_max, now, floor).await {
                 Ok(more) if more && !shutdown.soft.is_cancelled() => {}
                 Ok(_) => break,
                 Err(error) => {

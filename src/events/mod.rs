@@ -273,9 +273,11 @@ impl Events {
         self.feed.id(seq)
     }
 
-    /// The oldest event that the ring holds: the store keeps everything from here on.
-    pub fn ring_oldest(&self) -> u64 {
-        self.feed.ring.oldest()
+    /// The oldest event that the ring holds, or that a client was half sent no longer ago than `half_sent_time_max`: the
+    /// store keeps everything from here on. A client that takes longer for one event is broken off when that goes.
+    pub fn oldest_in_use(&self, half_sent_time_max: Duration) -> u64 {
+        let half_sent = self.registry.oldest_half_sent(half_sent_time_max);
+        half_sent.unwrap_or(u64::MAX).min(self.feed.ring.oldest())
     }
 
     pub fn standing(&self) -> Standing {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +66,16 @@ pub struct Client {
     crowd: OnceLock<Crowd>,
     bytes: AtomicU64,
     events: AtomicU64,
+    /// When it was sent a part of the event behind its cursor, in milliseconds since [`START`]; 0 between events.
+    half_sent_at: AtomicU64,
+}
+
+/// What times within this process are counted from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn ms_since_start() -> u64 {
+    // Never 0, which says something else.
+    START.elapsed().as_millis() as u64 + 1
 }
 
 /// The cursor that all share who are up to date: a step of the crowd touches none of them.
@@ -135,11 +146,20 @@ pub struct Registration {
     shape: Arc<Shape>,
     /// Set when it is the hub that ends the stream.
     reason: Option<DisconnectReason>,
+    /// The cursor in front of the event that the client was sent a part of, if it was.
+    half_sent_after: Option<u64>,
 }
 
 impl Registry {
     pub fn register(self: &Arc<Self>, peer: Peer, shape: Arc<Shape>) -> Registration {
-        Registration { registry: self.clone(), client: None, peer, shape, reason: None }
+        Registration {
+            registry: self.clone(),
+            client: None,
+            peer,
+            shape,
+            reason: None,
+            half_sent_after: None,
+        }
     }
 
     /// The open streams, oldest first.
@@ -147,6 +167,15 @@ impl Registry {
         let mut clients: Vec<_> = self.state().clients.values().cloned().collect();
         clients.sort_by_key(|client| client.id);
         clients
+    }
+
+    /// The oldest event of which some client was sent a part, no longer ago than `time_max`.
+    pub fn oldest_half_sent(&self, time_max: Duration) -> Option<u64> {
+        let now = ms_since_start();
+        let is_young = |at: u64| at > 0 && u128::from(now.saturating_sub(at)) < time_max.as_millis();
+        let state = self.state();
+        let clients = state.clients.values().filter(|client| is_young(client.half_sent_at.load(Relaxed)));
+        clients.map(|client| client.cursor().saturating_add(1)).min()
     }
 
     /// The last streams that have ended, latest first.
@@ -186,6 +215,14 @@ impl Registration {
         add(&client.bytes, bytes as u64);
     }
 
+    /// Notes that the client has a part of the event behind this cursor, and is to be sent the rest; `None` between events.
+    pub fn note_half_sent(&mut self, after: Option<u64>) {
+        if std::mem::replace(&mut self.half_sent_after, after) != after {
+            let at = if after.is_some() { ms_since_start() } else { 0 };
+            self.client().half_sent_at.store(at, Relaxed);
+        }
+    }
+
     /// Has the client's cursor go with that of a crowd, always the same one, until it stands still again.
     pub fn join(&mut self, crowd: &Crowd) {
         let client = self.client();
@@ -222,6 +259,7 @@ impl Registration {
             crowd: OnceLock::new(),
             bytes: AtomicU64::default(),
             events: AtomicU64::default(),
+            half_sent_at: AtomicU64::default(),
         });
         state.clients.insert(client.id, client.clone());
         client

@@ -329,6 +329,7 @@ impl Subscriber {
         let rest = taken.bytes.slice(self.handed..);
         if rest.len() > PAGE_BYTES {
             self.handed += PAGE_BYTES;
+            self.registration.note_half_sent(Some(self.cursor));
             return self.sent(0, Bytes::copy_from_slice(&rest[..PAGE_BYTES]));
         }
         let bytes = match std::mem::take(&mut self.handed) {
@@ -337,7 +338,9 @@ impl Subscriber {
         };
         self.cursor = taken.cursor;
         self.told = taken.last.unwrap_or(self.told);
-        self.sent(taken.events, bytes)
+        let bytes = self.sent(taken.events, bytes);
+        self.registration.note_half_sent(None);
+        bytes
     }
 
     /// A stream whose client is no longer let in ends without another word: a farewell would ask it back.

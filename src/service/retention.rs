@@ -48,8 +48,8 @@ impl Service {
             .await
     }
 
-    /// Removes some of what is past its time; events from seq `floor` on are kept whatever their age. Without `now`, which
-    /// is a time that the clock has confirmed, nothing goes by its age. Answers whether there may be more to remove.
+    /// Removes some of what is past its time; events from seq `floor` on are kept whatever their age. It is asked for at the
+    /// last moment: a client may be sent a part of an event meanwhile. Without `now`, which is a time that the clock has confirmed, nothing goes by its age. Answers whether there may be more to remove.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
@@ -58,13 +58,13 @@ impl Service {
         events_max: u64,
         days_max: u32,
         now: Option<Timestamp>,
-        floor: u64,
+        floor: impl FnOnce() -> u64 + Send + 'static,
     ) -> Result<bool, ServiceError> {
         self.store
             .write(move |tx| {
                 let ago = |now: Timestamp, ms: i64| Timestamp::from_ms(now.ms() - ms);
                 let age = now.map(|now| Age { before: ago(now, i64::from(days_max) * DAY_MS), now });
-                let events = tx.expire_events(events_max, age, floor, ROWS_MAX)?;
+                let events = tx.expire_events(events_max, age, floor(), ROWS_MAX)?;
                 let Some(age) = age else {
                     return Ok(events >= ROWS_MAX);
                 };

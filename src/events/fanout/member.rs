@@ -100,6 +100,7 @@ impl Member {
         self.wish.told = parcel.last(from + sent).unwrap_or(self.wish.told);
         let events = parcel.events(from + sent) - parcel.events(from);
         self.wish.registration.delivered(events, sent);
+        self.wish.registration.note_half_sent((self.place.offset > 0).then_some(self.place.cursor));
         if sent == bytes.len() { Sent::Whole } else { Sent::Part }
     }
 

@@ -28,6 +28,7 @@ pub struct HubPlan {
     pub ring_bytes_max: Option<u64>,
     pub retain_events_max: Option<u64>,
     pub retention_period_ms: u64,
+    pub half_sent_ms_max: u64,
     /// With none, all streams go the way that is otherwise for the unusual ones.
     pub fanout_threads: u64,
     /// The seed of a disk that takes its time over the write-ahead log.
@@ -130,6 +131,7 @@ impl HubPlan {
             ring_bytes_max: random.chance(30).then(|| random.between(2_000..=60_000)),
             retain_events_max,
             retention_period_ms: random.between(2..=20),
+            half_sent_ms_max: *random.pick(&[0, 60_000]),
             fanout_threads: *random.pick(&[0, 0, 1, 1, 2]),
             slow_disk: (place == Place::Binary && random.chance(70)).then(|| random.next()),
         }
