@@ -126,13 +126,18 @@ pub(super) fn settle(
         })
         .optional()?;
     let own = FileId::at(database).map_err(unreadable)?;
-    let change = recorded.and_then(|recorded| match HighWaterMark::read(dir) {
-        _ if recorded != own && !may_be_copied => Some("it is another file than it was: restored, or copied"),
-        None => Some("its taskhub.mark is gone"),
-        Some(mark) if mark.epoch != epoch => Some("its taskhub.mark is that of another log"),
-        Some(mark) if mark.seq > head => Some("the end of its log is lost"),
-        Some(_) => None,
-    });
+    let change = match (recorded, HighWaterMark::read(dir)) {
+        // A new database, or one of a version before.
+        (None, None) => None,
+        (None, Some(_)) => Some("it has a taskhub.mark, and does not know which file it is"),
+        (Some(recorded), _) if recorded != own && !may_be_copied => {
+            Some("it is another file than it was: restored, or copied")
+        }
+        (Some(_), None) => Some("its taskhub.mark is gone"),
+        (Some(_), Some(mark)) if mark.epoch != epoch => Some("its taskhub.mark is that of another log"),
+        (Some(_), Some(mark)) if mark.seq > head => Some("the end of its log is lost"),
+        (Some(_), Some(_)) => None,
+    };
     if let Some(reason) = change {
         epoch = renew(conn, dir, epoch)?;
         tracing::warn!(reason, epoch = %epoch, "the database is not what it was: the log begins anew, and clients are told");

@@ -139,6 +139,7 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
     migrations::migrations::runner()
         .run(&mut conn)
         .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
+    use_wal(&conn).map_err(|e| database(e.into()))?;
     Ok((conn, locks))
 }
 
@@ -315,14 +316,19 @@ pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
 fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     checksum::register(conn)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-    conn.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit is on disk before it is acknowledged. With group commit it costs almost nothing.
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "busy_timeout", BUSY_MS)?;
     // What an execution was asked to run may hold secrets: forgotten means overwritten, where that costs no page more.
     conn.pragma_update(None, "secure_delete", "FAST")?;
-    // Copied into the database every 4 MiB; the writer sees to it that the file starts over.
-    conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// After the migrations: those of a new database would fill a write-ahead log with pages that the next one changes again,
+/// which a small disk has no room for.
+fn use_wal(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // Copied into the database every 4 MiB; the writer sees to it that the file starts over.
+    conn.pragma_update(None, "wal_autocheckpoint", 1000)
 }

@@ -25,7 +25,12 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether there is less room than a start takes.
 pub(super) fn is_needed(dir: &Path) -> bool {
-    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < BYTES)
+    room(dir).is_some_and(|room| room < BYTES)
+}
+
+/// The bytes that are free on the disk on which something lies; `None` when the system does not say.
+pub(super) fn room(path: &Path) -> Option<u64> {
+    rustix::fs::statvfs(path).ok().map(|disk| disk.f_bavail * disk.f_frsize)
 }
 
 #[derive(Debug)]

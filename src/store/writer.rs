@@ -20,11 +20,14 @@ use super::identity::{HighWaterMark, Presence};
 use super::integrity::{Check, Damage};
 use super::open::Locks;
 use super::reader::{Shared, View};
-use super::reserve::Reserve;
+use super::reserve::{self, Reserve};
 use super::{OfStore, StoreError};
 
 /// The write-ahead log is emptied when it has grown beyond this; SQLite itself does so whenever nobody reads.
 const WAL_BYTES_MAX: u64 = 16 << 20;
+
+/// On a small disk the log is emptied sooner: when it is larger than the room that is left, but not below this.
+const WAL_BYTES_MIN: u64 = 256 << 10;
 
 /// How long SQLite waits for a lock. Nobody else writes; a backup by other means may hold one for a moment.
 pub(super) const BUSY_MS: u32 = 5000;
@@ -264,7 +267,8 @@ impl WriterThread {
     /// A long query is not waited for: the WAL grows by as much again before the next attempt.
     fn shorten_wal(&mut self) {
         let size = std::fs::metadata(&self.shared.wal_path).map_or(0, |file| file.len());
-        if size < self.wal_bytes_max {
+        let is_crowded = || reserve::room(&self.shared.wal_path).is_some_and(|room| size > room);
+        if size < self.wal_bytes_max && !(size >= WAL_BYTES_MIN && is_crowded()) {
             return;
         }
         let _nobody_reads = self.shared.gate.write().unwrap_or_else(|poison| poison.into_inner());
