@@ -64,6 +64,12 @@ pub(super) enum Ended {
 }
 
 impl Session {
+    /// Whether it could not be started since the machine had nothing to give. A later attempt may be made: should a shim of
+    /// this one come all the same, only one of them gets the lock, and what is to be run.
+    pub fn lacked_something(&self) -> bool {
+        matches!(self, Self::Tmux { shim: Err(error), .. } if tmux::is_shortage(error))
+    }
+
     /// Waits for as much of its end as can be seen from here; the rest shows in the lock.
     pub async fn ended(self) -> Ended {
         match self {

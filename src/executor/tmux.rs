@@ -33,6 +33,17 @@ const SOCKET_BYTES_MAX: usize = 107;
 const NUMBER_MAX: i64 = 9_999_999_999;
 /// A tmux that does not answer in this time must not hold up the execution's end.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+/// What comes before the words of tmux.
+const SPEAKER: &str = "tmux: ";
+/// How tmux says that the machine had no process, memory or file to give. The last two, and a client that says nothing,
+/// stand for a server that could not begin.
+const SHORTAGES: [&str; 5] = [
+    "Resource temporarily unavailable",
+    "Cannot allocate memory",
+    "Too many open files",
+    "server exited unexpectedly",
+    "lost server",
+];
 /// The size of a terminal that nobody looks at yet; it takes that of whoever attaches.
 const SIZE: [&str; 4] = ["-x", "120", "-y", "40"];
 
@@ -85,6 +96,13 @@ pub(super) async fn begin(
     Ok(said.trim().parse().ok().and_then(Pid::from_raw))
 }
 
+/// Whether an error says that the machine had nothing to give, be it to the client of tmux or to its server.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    let said = error.to_string();
+    let says_nothing = said.strip_prefix(SPEAKER).is_some_and(|words| words.trim().is_empty());
+    shim::is_shortage(error) || says_nothing || SHORTAGES.iter().any(|words| said.contains(words))
+}
+
 /// Ends what is left of a session whose execution has ended: a person may have opened more windows in it.
 pub(super) async fn end(directory: &Directory) {
     let Ok(socket) = directory.absolute().map(|place| place.tmux_socket()) else {
@@ -123,7 +141,7 @@ async fn answer(mut command: Command) -> io::Result<String> {
     let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
     match output.status.success() {
         true => Ok(text(&output.stdout)),
-        false => Err(io::Error::other(format!("tmux: {}", text(&output.stderr)))),
+        false => Err(io::Error::other(format!("{SPEAKER}{}", text(&output.stderr)))),
     }
 }
 
@@ -157,6 +175,15 @@ mod tests {
         let output = std::process::Command::new("sh").args(["-c", &script]).output().expect("ran");
         let expected = format!("tmux|-S|{}|attach-session|-t|=taskhub-7|", directory.tmux_socket().display());
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    }
+
+    #[test]
+    fn a_shortage_is_told_from_other_faults() {
+        let of_tmux = |words: &str| io::Error::other(format!("{SPEAKER}{words}"));
+        assert!(is_shortage(&of_tmux("")));
+        assert!(is_shortage(&of_tmux("create window failed: fork failed: Resource temporarily unavailable")));
+        assert!(is_shortage(&rustix::io::Errno::AGAIN.into()));
+        assert!(!is_shortage(&of_tmux("duplicate session: taskhub-7")));
     }
 
     #[test]

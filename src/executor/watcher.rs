@@ -164,16 +164,20 @@ impl Watcher {
         loop {
             let started =
                 session::start(config.sessions, program, self.directory.clone(), &name, &self.mark()).await;
-            match started {
-                // The machine has no process or file to give: others will end.
-                Err(error) if shim::is_shortage(&error) && attempt < SHORTAGE_ATTEMPTS_MAX => {
-                    if !self.pause(SHORTAGE_PAUSE).await || self.stop.is_cancelled() {
-                        return Err(error);
-                    }
-                    attempt += 1;
-                }
-                started => return started,
+            let is_shortage = match &started {
+                Ok(session) => session.lacked_something(),
+                Err(error) => shim::is_shortage(error),
+            };
+            // The machine has no process or file to give: others will end.
+            if !is_shortage
+                || attempt == SHORTAGE_ATTEMPTS_MAX
+                || !self.pause(SHORTAGE_PAUSE).await
+                || self.stop.is_cancelled()
+            {
+                return started;
             }
+            tmux::end(&self.directory).await;
+            attempt += 1;
         }
     }
 
