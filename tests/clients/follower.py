@@ -38,6 +38,8 @@ CLIENTS = [
     Client("Node fetch-event-source", ["node", "fetch_event_source.mjs"], also_from_snapshot=False),
     Client("Go r3labs sse", ["go/build/r3labs"], also_from_snapshot=False),
     Client("Go tmaxmax go-sse", ["go/build/tmaxmax"], also_from_snapshot=False),
+    Client("Rust eventsource-client", ["rust/build/eventsource_client"], also_from_snapshot=False),
+    Client("Rust reqwest-eventsource", ["rust/build/reqwest_eventsource"], also_from_snapshot=False),
     Client("Java OkHttp", ["java", "-Dstdout.encoding=UTF-8", "-cp", "okhttp/build:okhttp/build/*", "Program"], also_from_snapshot=False),
     Client("Python httpx-sse", [sys.executable, "httpx_sse_client.py"]),
     Client("Python aiohttp", [sys.executable, "aiohttp_client.py"]),
