@@ -111,6 +111,9 @@ pub(super) struct Exit {
     /// not measured it.
     #[serde(default)]
     pub duration_ms: Option<i64>,
+    /// Bytes of the output that are not in the log. A shim of a version before has not said.
+    #[serde(default)]
+    pub log_bytes_left_out: Option<i64>,
 }
 
 impl Exit {
@@ -132,6 +135,7 @@ impl Exit {
             reason: self.reason,
             ended_at: Some(Timestamp::from_ms(self.ended_at_ms)),
             duration_ms: self.duration_ms,
+            log_bytes_left_out: self.log_bytes_left_out,
         }
     }
 }

@@ -422,6 +422,7 @@ mod tests {
             reason: None,
             ended_at_ms: 5,
             duration_ms: None,
+            log_bytes_left_out: None,
         };
         directory.write_exit(&exit).expect("written");
         assert_eq!(fs::read_to_string(elsewhere.join("dear")).expect("there"), "to me");
@@ -457,6 +458,7 @@ mod tests {
             reason: Some("slow".into()),
             ended_at_ms: 5,
             duration_ms: None,
+            log_bytes_left_out: None,
         };
         directory.write_exit(&exit).expect("written");
         assert_eq!(directory.read_exit().expect("there"), exit);

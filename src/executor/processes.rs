@@ -84,6 +84,15 @@ pub(super) fn shims(mark: &Mark) -> io::Result<Vec<Process>> {
     with_environment(|environ| mark.is_of_shim(environ))
 }
 
+/// Everything that descends from the shims of this execution. Empty when none lives.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(super) fn family(mark: &Mark) -> io::Result<Vec<Process>> {
+    let below = shims(mark)?.into_iter().map(|shim| descendants(shim.pid));
+    Ok(below.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
 /// Everything that is left of an execution whose shim is gone: what has its id in the environment, and what is in the
 /// session that its shim led.
 ///
@@ -156,6 +165,11 @@ impl Process {
         if self.is_current() {
             let _ = pidfd_send_signal(handle, signal);
         }
+    }
+
+    /// Whether it is still there and has not ended.
+    pub fn is_running(&self) -> bool {
+        read(self.pid).is_some_and(|now| now.started == self.started && !now.is_zombie)
     }
 
     fn is_current(&self) -> bool {

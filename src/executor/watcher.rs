@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -21,7 +21,7 @@ use crate::service::{Claimed, ServiceError};
 
 use super::contract::{PROTOCOL, Spec, Terms};
 use super::directory::Directory;
-use super::processes::Mark;
+use super::processes::{Mark, Process};
 use super::session::{Ended, Session};
 use super::{Context, artifacts, blocking, logs, processes, session, shim, tmux};
 
@@ -39,6 +39,8 @@ const KILL_PAUSE: Duration = Duration::from_millis(20);
 const SHIM_MARGIN: Duration = Duration::from_secs(15);
 /// Between two looks for a shim whose lock is gone.
 const SHIM_PAUSE: Duration = Duration::from_millis(200);
+/// Between two looks at the processes of an execution whose shim is no child of this hub.
+const FAMILY_PAUSE: Duration = Duration::from_secs(1);
 /// A machine that has nothing to give is asked again for ten minutes.
 const SHORTAGE_ATTEMPTS_MAX: u32 = 1200;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(500);
@@ -54,6 +56,9 @@ pub(super) struct Watcher {
     overdue: OnceLock<Instant>,
     /// Whether the shim did not do its work, and was killed for it.
     has_hung: AtomicBool,
+    /// The processes of an execution that was found running, as they last were. When its shim is killed, what has neither a
+    /// mark nor its session gets a parent that is not this hub.
+    family: Mutex<Vec<Process>>,
 }
 
 impl Watcher {
@@ -66,6 +71,7 @@ impl Watcher {
             stop,
             overdue: OnceLock::new(),
             has_hung: AtomicBool::new(false),
+            family: Mutex::default(),
         }
     }
 
@@ -242,6 +248,22 @@ impl Watcher {
         }
     }
 
+    /// Keeps in mind which processes the execution has.
+    async fn note_family(&self) -> Infallible {
+        loop {
+            let mark = self.mark();
+            match blocking(move || processes::family(&mark)).await {
+                // Its shim has gone: what is known counts.
+                Ok(family) if family.is_empty() => {}
+                Ok(family) => *self.family.lock().unwrap_or_else(PoisonError::into_inner) = family,
+                Err(error) => {
+                    tracing::warn!(execution.id = %self.id, %error, "could not look at its processes");
+                }
+            }
+            sleep(FAMILY_PAUSE).await;
+        }
+    }
+
     /// Waits until no shim of this execution lives, though its lock is free: somebody may have removed that. What lives is
     /// never lost.
     async fn shimless(&self) -> io::Result<()> {
@@ -258,7 +280,14 @@ impl Watcher {
 
     /// Waits until its shim is gone, finds out what became of the execution, and settles it.
     async fn conclude(&self, ended: Ended) {
-        let Some(lock) = self.wait(session::gone(&self.directory)).await else {
+        let gone = async {
+            // Both only look.
+            tokio::select! {
+                gone = session::gone(&self.directory) => gone,
+                never = self.note_family(), if !matches!(ended, Ended::Process(_)) => match never {},
+            }
+        };
+        let Some(lock) = self.wait(gone).await else {
             return;
         };
         let lock = match lock {
@@ -274,11 +303,12 @@ impl Watcher {
         let (directory, id, mark) = (self.directory.clone(), self.id, self.mark());
         let ended = if self.has_hung.load(Relaxed) { Ended::Hung } else { ended };
         let adopts = self.context.config.adopts_orphans;
+        let family = std::mem::take(&mut *self.family.lock().unwrap_or_else(PoisonError::into_inner));
         // Held until all is settled and clean: a shim that comes late must not start anything.
         let judged = match lock {
             Ok(lock) => {
                 blocking(move || {
-                    Ok((verdict(&directory, &mark, ended, adopts)?, named(&directory, id), lock))
+                    Ok((verdict(&directory, &mark, ended, adopts, &family)?, named(&directory, id), lock))
                 })
                 .await
             }
@@ -338,7 +368,13 @@ impl Watcher {
 }
 
 /// What became of an execution whose shim is gone. Without a result, whatever is left of it is killed.
-fn verdict(directory: &Directory, mark: &Mark, ended: Ended, adopts: bool) -> io::Result<Outcome> {
+fn verdict(
+    directory: &Directory,
+    mark: &Mark,
+    ended: Ended,
+    adopts: bool,
+    family: &[Process],
+) -> io::Result<Outcome> {
     let id = mark.execution;
     match directory.read_exit() {
         Ok(exit) => return Ok(exit.outcome()),
@@ -357,7 +393,7 @@ fn verdict(directory: &Directory, mark: &Mark, ended: Ended, adopts: bool) -> io
             Ended::Unseen | Ended::Hung => {}
         }
     }
-    kill_rest(mark, directory.pid(), adopts)?;
+    kill_rest(mark, directory.pid(), adopts, family)?;
     Ok(lost(match ended {
         Ended::Process(status) => format!("the process that watched over it ended with {status}"),
         Ended::Tmux(_) => "the process that watched over it ended without a result".into(),
@@ -378,9 +414,10 @@ fn named(directory: &Directory, id: ExecutionId) -> NamedArtifacts {
     }
 }
 
-fn kill_rest(mark: &Mark, shim: Option<Pid>, adopts: bool) -> io::Result<()> {
+fn kill_rest(mark: &Mark, shim: Option<Pid>, adopts: bool, family: &[Process]) -> io::Result<()> {
     for _ in 0..KILL_ROUNDS_MAX {
         let mut rest = processes::rest(mark, shim)?;
+        rest.extend(family.iter().copied().filter(Process::is_running));
         if adopts {
             rest.extend(processes::orphans()?);
         }
@@ -396,15 +433,9 @@ fn kill_rest(mark: &Mark, shim: Option<Pid>, adopts: bool) -> io::Result<()> {
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Outcome {
-    Outcome {
-        end: End::Failed,
-        exit_code: None,
-        reason: Some(format!("could not start: {error}")),
-        ended_at: None,
-        duration_ms: None,
-    }
+    Outcome { reason: Some(format!("could not start: {error}")), ..Outcome::of(End::Failed) }
 }
 
 fn lost(reason: String) -> Outcome {
-    Outcome { end: End::Lost, exit_code: None, reason: Some(reason), ended_at: None, duration_ms: None }
+    Outcome { reason: Some(reason), ..Outcome::of(End::Lost) }
 }

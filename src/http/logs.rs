@@ -52,7 +52,7 @@ pub struct ExecutionLog {
     /// Whether the execution has ended and `text` reaches the end of its log.
     pub complete: bool,
     /// Whether somebody has removed the log of an execution that has started. The log of one that still runs is put back
-    /// when it ends.
+    /// within a few seconds.
     pub log_lost: bool,
 }
 

@@ -130,11 +130,8 @@ impl Service {
                 }
                 if execution.status == ExecutionStatus::Queued {
                     let outcome = Outcome {
-                        end: End::Stopped,
-                        exit_code: None,
                         reason: Some("stopped before it started".into()),
-                        ended_at: None,
-                        duration_ms: None,
+                        ..Outcome::of(End::Stopped)
                     };
                     return Ok((settle(tx, execution, outcome)?, is_new));
                 }
@@ -355,13 +352,7 @@ fn has_gone(view: &View<'_>, actor: &Actor) -> Result<bool, ServiceError> {
 
 fn settle_of_departed(tx: &mut Tx<'_>, execution: Execution) -> Result<Execution, ServiceError> {
     let reason = "the token that had asked for it was revoked or has expired".to_owned();
-    let outcome = Outcome {
-        end: End::Stopped,
-        exit_code: None,
-        reason: Some(reason),
-        ended_at: None,
-        duration_ms: None,
-    };
+    let outcome = Outcome { reason: Some(reason), ..Outcome::of(End::Stopped) };
     settle(tx, execution, outcome)
 }
 

@@ -15,7 +15,7 @@ use super::tasks::parsed;
 use super::writer::Tx;
 
 const COLUMNS: &str = "id, number, task_id, status, exit_code, reason, attempt, stop_requested, \
-                       created_at, started_at, ended_at, attempts_max, not_before";
+                       created_at, started_at, ended_at, attempts_max, not_before, log_bytes_left_out";
 
 /// Said together with what is asked for, so that the index of the live ones is used.
 const LIVE: &str = "status IN ('queued', 'running')";
@@ -266,7 +266,7 @@ impl Tx<'_> {
         self.conn
             .prepare_cached(
                 "UPDATE executions SET status = ?2, exit_code = ?3, reason = ?4, attempt = ?5,
-                    stop_requested = ?6, started_at = ?7, ended_at = ?8,
+                    stop_requested = ?6, started_at = ?7, ended_at = ?8, log_bytes_left_out = ?9,
                     request = CASE WHEN ?8 IS NULL THEN request END
                  WHERE id = ?1",
             )?
@@ -279,6 +279,7 @@ impl Tx<'_> {
                 execution.stop_requested,
                 execution.started_at.map(Timestamp::ms),
                 execution.ended_at.map(Timestamp::ms),
+                execution.log_bytes_left_out,
             ])?;
         Ok(())
     }
@@ -296,6 +297,7 @@ fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
         ended_at: row.get::<_, Option<i64>>(10)?.map(Timestamp::from_ms),
         attempts_max: row.get(11)?,
         not_before: row.get::<_, Option<i64>>(12)?.map(Timestamp::from_ms),
+        log_bytes_left_out: row.get(13)?,
         ..Execution::queued(
             ExecutionId::from_uuid(row.get(0)?),
             number,

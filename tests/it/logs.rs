@@ -468,9 +468,9 @@ async fn what_lies_in_the_place_of_a_log_is_neither_overwritten_nor_shown() {
     assert_eq!(client.get(&format!("/api/exec/{task}/logs")).await.body["text"], "mine\n");
     assert_eq!(std::fs::read_to_string(&dear).expect("there"), "a secret");
 
-    // A script puts a link in the place of its own log.
+    // A script puts a link in the place of its own log. What watches over it would soon put the log back.
     let script = format!(
-        "rm {0}/task-2.log; ln -s {1} {0}/task-2.log; echo mine; {WAIT}",
+        "kill -STOP $PPID; rm {0}/task-2.log; ln -s {1} {0}/task-2.log; echo mine; {WAIT} kill -CONT $PPID",
         logs.display(),
         dear.display()
     );

@@ -113,6 +113,10 @@ pub struct Execution {
     /// When it ended; null before.
     #[oai(nullable)]
     pub ended_at: Option<Timestamp>,
+    /// Bytes of its output that its log does not hold: the log had reached its limit, or the disk was full. Null before the
+    /// end, and when nobody has counted them.
+    #[oai(nullable, validator(minimum(value = "0")))]
+    pub log_bytes_left_out: Option<i64>,
 }
 
 /// How an execution ended.
@@ -125,9 +129,23 @@ pub struct Outcome {
     pub ended_at: Option<Timestamp>,
     /// How long it took by a clock that nobody sets, if that was measured; then that counts.
     pub duration_ms: Option<i64>,
+    /// Bytes of its output that its log does not hold, as far as that is known.
+    pub log_bytes_left_out: Option<i64>,
 }
 
 impl Outcome {
+    /// An end of which nothing else is known.
+    pub fn of(end: End) -> Self {
+        Self {
+            end,
+            exit_code: None,
+            reason: None,
+            ended_at: None,
+            duration_ms: None,
+            log_bytes_left_out: None,
+        }
+    }
+
     /// Says how many artifacts of the script could not be added to its task, if any.
     pub fn remarked(self, left_out: usize) -> Self {
         if left_out == 0 {
@@ -207,6 +225,7 @@ impl Execution {
             created_at: now,
             started_at: None,
             ended_at: None,
+            log_bytes_left_out: None,
         }
     }
 
@@ -256,6 +275,7 @@ impl Execution {
             status: outcome.end.status(),
             exit_code: outcome.exit_code,
             reason: outcome.reason,
+            log_bytes_left_out: outcome.log_bytes_left_out,
             ended_at: Some(match (outcome.duration_ms, self.started_at) {
                 (Some(duration_ms), Some(started_at)) => Timestamp::from_ms(started_at.ms() + duration_ms),
                 _ => outcome.ended_at.unwrap_or(now).min(now).max(self.started_at.unwrap_or(self.created_at)),
@@ -298,7 +318,7 @@ mod tests {
     }
 
     fn completed() -> Outcome {
-        Outcome { end: End::Completed, exit_code: Some(0), reason: None, ended_at: None, duration_ms: None }
+        Outcome { exit_code: Some(0), ..Outcome::of(End::Completed) }
     }
 
     #[test]

@@ -142,10 +142,12 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Opti
         }
     };
     let exit = match Script::start(directory, spec) {
-        Ok(script) => watch::watch(script, directory, spec, signals, &mut log, terminal),
+        Ok(script) => watch::watch(script, directory, spec, signals, (&mut log, &path), terminal),
         Err(error) => ended(ExitEnd::Failed, &format!("could not start: {error}")),
     };
-    match log.finish(&path) {
+    let (left_out, finished) = log.finish(&path);
+    let exit = Exit { log_bytes_left_out: i64::try_from(left_out).ok(), ..exit };
+    match finished {
         Ok(()) => exit,
         // On a disk that is still full the log itself cannot say so.
         Err(error) => exit.remarked(&format!("its log is not complete: {error}")),
@@ -166,6 +168,7 @@ fn ended(end: ExitEnd, reason: &str) -> Exit {
         reason: Some(reason.to_owned()),
         ended_at_ms: Timestamp::now().ms(),
         duration_ms: None,
+        log_bytes_left_out: None,
     }
 }
 

@@ -56,7 +56,7 @@ impl CappedLog {
     }
 
     /// Puts the log back when somebody has removed it, or put something else in its place: what is open can still be
-    /// read.
+    /// read. The log is written to the new file from then on.
     ///
     /// # Errors
     /// Whatever the disk said.
@@ -67,21 +67,21 @@ impl CappedLog {
         if let Some(place) = path.parent() {
             directory::make_private(place)?;
         }
-        let mut copy = plain_file::create(path, 0o600)?;
+        drop(plain_file::create(path, 0o600)?);
+        let mut copy = plain_file::open_with(OpenOptions::new().read(true).append(true), path)?;
         self.file.seek(SeekFrom::Start(0))?;
         io::copy(&mut self.file, &mut copy)?;
-        copy.sync_all()
+        copy.sync_all()?;
+        self.file = copy;
+        Ok(())
     }
 
-    /// Completes the log and sees it onto the disk.
-    ///
-    /// # Errors
-    /// The last refusal of the disk.
-    pub fn finish(mut self, path: &Path) -> io::Result<()> {
+    /// Completes the log and sees it onto the disk. Answers how many bytes of the output it does not hold, and the last
+    /// refusal of the disk.
+    pub fn finish(mut self, path: &Path) -> (u64, io::Result<()>) {
         self.complete();
-        self.file.sync_all()?;
-        self.put_back(path)?;
-        self.refusal.map_or(Ok(()), Err)
+        let kept = self.file.sync_all().and_then(|()| self.put_back(path));
+        (self.left_out + self.refused, kept.and(self.refusal.map_or(Ok(()), Err)))
     }
 }
 

@@ -10,6 +10,7 @@
 //! background process may hold the pipe for ever, and a script may close its side at once.
 
 use std::io::{ErrorKind, PipeReader, Read};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -38,13 +39,16 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// Most time for the rest of the pipe, in case a process from elsewhere was handed it and writes on.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Between two looks whether the log is still where readers look for it.
+const LOG_PAUSE: Duration = Duration::from_secs(2);
+
 /// Runs until nothing of the script is left, and says how it ended.
 pub(super) fn watch(
     script: Script,
     directory: &Directory,
     spec: &Spec,
     signals: &Signals,
-    log: &mut CappedLog,
+    (log, log_path): (&mut CappedLog, &Path),
     terminal: Option<Terminal>,
 ) -> Exit {
     if let Some(terminal) = &terminal
@@ -60,6 +64,8 @@ pub(super) fn watch(
         chunk: vec![0; CHUNK_BYTES],
         signals,
         log,
+        log_path,
+        log_looked_at: started,
         terminal,
     };
     let cause = watch.until_something_happens(deadline);
@@ -91,6 +97,7 @@ pub(super) fn watch(
         reason,
         ended_at_ms: Timestamp::now().ms(),
         duration_ms: i64::try_from(started.elapsed().as_millis()).ok(),
+        log_bytes_left_out: None,
     };
     match is_clean {
         true => exit,
@@ -112,6 +119,8 @@ struct Watch<'a> {
     chunk: Vec<u8>,
     signals: &'a Signals,
     log: &'a mut CappedLog,
+    log_path: &'a Path,
+    log_looked_at: Instant,
     /// Where somebody may look on.
     terminal: Option<Terminal>,
 }
@@ -178,6 +187,8 @@ impl Watch<'_> {
 
     /// Waits for output or a signal, takes it, and says whether it was a signal.
     fn pump(&mut self, wait: Duration) -> bool {
+        self.look_after_log();
+        let wait = wait.min(LOG_PAUSE);
         let timeout = Timespec {
             tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: wait.subsec_nanos().into(),
@@ -208,6 +219,17 @@ impl Watch<'_> {
             self.signals.clear();
         }
         signalled
+    }
+
+    /// Puts the log back when it is gone. What fails is tried again: in the end it is a part of the result.
+    fn look_after_log(&mut self) {
+        if self.log_looked_at.elapsed() < LOG_PAUSE {
+            return;
+        }
+        if let Err(error) = self.log.put_back(self.log_path) {
+            complain(&format_args!("cannot put the log back yet: {error}"));
+        }
+        self.log_looked_at = Instant::now();
     }
 
     /// One read; `false` when there was nothing to be had.

@@ -91,6 +91,18 @@ fn a_log_that_is_removed_while_it_is_written_is_put_back() {
         }
         fs::remove_dir_all(directory.path().join("logs")).expect("there");
         assert_eq!(hub.ends(hub.run("true")).0, Completed);
+
+        // Also long before the end, and again: of a script that says nothing, too.
+        let task = hub.run("echo first; echo $$ >main; while [ ! -e go ]; do sleep 0.05; done; echo last");
+        hub.note(task, "main");
+        let log = directory.path().join("logs/task-5.log");
+        for _ in 0..2 {
+            fs::remove_file(&log).expect("there");
+            wait_for("the log", || (fs::read(&log).ok()? == b"first\n").then_some(()));
+        }
+        fs::write(directory.path().join("executions/5/work/go"), "").expect("written");
+        assert_eq!(hub.ends(task).0, Completed);
+        assert_eq!(hub.log(task), b"first\nlast\n");
     });
 }
 
@@ -100,6 +112,24 @@ fn what_has_lost_every_mark_of_its_execution_does_not_survive_its_shim() {
         let script = "echo $PPID >shim; env -i sleep 1000 & echo $! >bare; echo $$ >main; wait";
         let task = hub.run(script);
         let [shim, bare, main] = ["shim", "bare", "main"].map(|name| hub.note(task, name));
+        sh(&format!("kill -9 {shim}"), &[]);
+        assert_eq!(hub.ends(task).0, Lost);
+        assert!(!is_alive(&bare) && !is_alive(&main));
+    });
+}
+
+/// It is no child of that hub, so what it leaves is not either.
+#[test]
+fn nor_a_shim_that_a_later_hub_has_found() {
+    in_each_kind_of_session(|directory, hub| {
+        let script = "echo $PPID >shim; env -i setsid sh -c 'echo $$ >bare; exec sleep 1000' >/dev/null 2>&1 </dev/null &
+            echo $$ >main; wait; sleep 1000";
+        let task = hub.run(script);
+        let [shim, bare, main] = ["shim", "bare", "main"].map(|name| hub.note(task, name));
+        hub.stop();
+        let hub = Hub::start(directory.path());
+        // Time for a look at what there is.
+        thread::sleep(2 * Duration::from_secs(1));
         sh(&format!("kill -9 {shim}"), &[]);
         assert_eq!(hub.ends(task).0, Lost);
         assert!(!is_alive(&bare) && !is_alive(&main));

@@ -64,6 +64,11 @@ fn a_flood_is_bounded_and_its_end_is_kept() {
         assert!(log.len() <= 1 << 20, "{}", log.len());
         assert!(log.starts_with(b"y\ny\n"));
         assert!(log.ends_with(b"y\nthe end\n"));
-        assert!(String::from_utf8_lossy(&log).contains(" bytes left out here]\n"));
+        let left_out = hub.execution(task).log_bytes_left_out.expect("counted");
+        let mark = format!(": {left_out} bytes left out here]\n");
+        assert!(left_out > 0 && String::from_utf8_lossy(&log).contains(&mark), "{mark}");
+        let whole = hub.run("true");
+        assert_eq!(hub.ends(whole).0, Completed);
+        assert_eq!(hub.execution(whole).log_bytes_left_out, Some(0));
     });
 }

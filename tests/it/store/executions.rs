@@ -42,11 +42,9 @@ async fn executions_are_numbered_once_live_once_a_task_and_forget_their_request(
     assert_eq!(request.env["SECRET"], "s");
 
     let outcome = Outcome {
-        end: End::Failed,
         exit_code: Some(-3),
         reason: Some("a\u{0}\r\n\u{2028}".into()),
-        ended_at: None,
-        duration_ms: None,
+        ..Outcome::of(End::Failed)
     };
     let first = first.ended(outcome, Timestamp::from_ms(9_000_000_000_001)).expect("running");
     update(&running, &first).await;
@@ -59,8 +57,7 @@ async fn executions_are_numbered_once_live_once_a_task_and_forget_their_request(
     while all.len() < 6 {
         let next = queue(&running, one).await.expect("the one before has ended");
         assert!(all.iter().all(|it| it.number < next.number), "{} was used before", next.number);
-        let outcome =
-            Outcome { end: End::Lost, exit_code: None, reason: None, ended_at: None, duration_ms: None };
+        let outcome = Outcome::of(End::Lost);
         let next = next.ended(outcome, Timestamp::from_ms(1)).expect("live");
         update(&running, &next).await;
         all.insert(0, next);
@@ -99,8 +96,7 @@ async fn what_ended_is_found_in_pages_by_its_end_and_can_be_removed_but_not_what
     let live = queue(&running, TaskId::generate()).await.expect("queued");
     let mut expected = Vec::new();
     for end in [7_000_000_000_000, 7_000_000_000_001, 7_000_000_000_001, 7_000_000_000_002] {
-        let outcome =
-            Outcome { end: End::Lost, exit_code: None, reason: None, ended_at: None, duration_ms: None };
+        let outcome = Outcome::of(End::Lost);
         let queued = queue(&running, TaskId::generate()).await.expect("queued");
         let ended = queued.ended(outcome, Timestamp::from_ms(end)).expect("live");
         update(&running, &ended).await;
@@ -136,10 +132,7 @@ async fn the_queue_is_by_priority_then_by_age_and_holds_back_what_is_not_due() {
         queued.push(queue(&running, task.id).await.expect("queued").number);
     }
     let gone = queue(&running, TaskId::generate()).await.expect("queued");
-    let failed = gone.ended(
-        Outcome { end: End::Failed, exit_code: None, reason: None, ended_at: None, duration_ms: None },
-        Timestamp::from_ms(1),
-    );
+    let failed = gone.ended(Outcome::of(End::Failed), Timestamp::from_ms(1));
     let failed = Execution { attempts_max: 3, ..failed.expect("live") };
     update(&running, &failed).await;
     let later = running
