@@ -5,7 +5,7 @@
 
 use super::event::{EventKind, EventMeta, Facets, TaskMeta};
 use super::id::TaskId;
-use super::task::{Priority, Status};
+use super::task::{PriorityFilter, Status};
 use super::text::{Assignee, Tag};
 
 /// What asks for tasks that nobody is assigned to, in place of an assignee.
@@ -23,7 +23,7 @@ pub struct EventFilter {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FacetFilter {
     pub statuses: Vec<Status>,
-    pub priorities: Vec<Priority>,
+    pub priorities: Vec<PriorityFilter>,
     /// [`NOBODY`] among them stands for tasks without one.
     pub assignees: Vec<Assignee>,
     pub tags: Vec<Tag>,
@@ -67,9 +67,8 @@ impl FacetFilter {
     }
 
     pub fn matches(&self, facets: &Facets) -> bool {
-        let in_list = |list: &[Priority]| facets.priority.is_some_and(|it| list.contains(&it));
         (self.statuses.is_empty() || self.statuses.contains(&facets.status))
-            && (self.priorities.is_empty() || in_list(&self.priorities))
+            && (self.priorities.is_empty() || self.priorities.contains(&facets.priority.into()))
             && (self.assignees.is_empty()
                 || self.assignees.iter().any(|it| it.as_str() == facets.assignee_word()))
             && (self.tags.is_empty() || facets.tags.iter().any(|tag| self.tags.contains(tag)))
@@ -79,6 +78,7 @@ impl FacetFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::task::Priority;
 
     fn facets(status: Status, assignee: &str) -> Facets {
         Facets {
@@ -124,6 +124,19 @@ mod tests {
         let ada = facets(Status::Todo, "ada");
         assert!(filter.matches(&Facets { assignee: None, ..ada.clone() }));
         assert!(!filter.matches(&ada) && filter.matches(&facets(Status::Todo, "bob")));
+    }
+
+    #[test]
+    fn none_stands_for_no_priority() {
+        let filter = |priorities: &[PriorityFilter]| FacetFilter {
+            priorities: priorities.to_vec(),
+            ..FacetFilter::default()
+        };
+        let high = facets(Status::Todo, "ada");
+        let unset = Facets { priority: None, ..high.clone() };
+        let (none, some) = (filter(&[PriorityFilter::None]), filter(&[PriorityFilter::High]));
+        assert!(none.matches(&unset) && !none.matches(&high));
+        assert!(!some.matches(&unset) && some.matches(&high));
     }
 
     #[test]

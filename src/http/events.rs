@@ -17,7 +17,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{AnnouncementData, EventId, EventKind};
 use crate::domain::filter::{EventFilter, FacetFilter};
 use crate::domain::id::TaskId;
-use crate::domain::task::{Priority, Status};
+use crate::domain::task::{PriorityFilter, Status};
 use crate::domain::text::{Assignee, Tag};
 use crate::events::frame::Format;
 use crate::events::{Peer, Shape, Start};
@@ -70,6 +70,12 @@ pub enum EventListReply {
         /// Where to go on: send it as `since` of the next request, even when the list is empty.
         #[oai(header = "Taskhub-Cursor")]
         EventId,
+        /// While the log has more: the `since` of the next page. Absent when this page reaches the end of the log.
+        #[oai(header = "Taskhub-Next-Page")]
+        Option<EventId>,
+        /// Names this part of the log; with it in `If-None-Match` the same part is answered 304.
+        #[oai(header = "ETag")]
+        String,
     ),
 }
 
@@ -205,8 +211,8 @@ impl EventApi {
         assignee: Query<List<Assignee>>,
         /// Only events about tasks with these statuses, separated by commas.
         status: Query<List<Status>>,
-        /// Only events about tasks with these priorities, separated by commas.
-        priority: Query<List<Priority>>,
+        /// Only events about tasks with these priorities, separated by commas; `none` stands for tasks without one.
+        priority: Query<List<PriorityFilter>>,
         /// Only events about tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,
         /// Begins with the tasks as they stand, unless the stream resumes. Not together with a time or `earliest`, nor with
@@ -284,7 +290,8 @@ impl EventApi {
     ///
     /// The same events as the stream, oldest first, each once, for clients that ask rather than listen; control messages
     /// are not among them. Go on with `since` set to the `Taskhub-Cursor` of the answer, also when the list is empty: it
-    /// moves on over what the filter leaves out. With `wait` the answer is held back until there is an event or the time
+    /// moves on over what the filter leaves out. A page has at most `limit` events, and may be shorter when they are large or
+    /// few of many match: `Taskhub-Next-Page` tells whether the log has more. With `wait` the answer is held back until there is an event or the time
     /// is over (long polling).
     ///
     /// Filters are those of the stream. A `since` that retention has overtaken, or that is of another log, is refused
@@ -312,8 +319,8 @@ impl EventApi {
         assignee: Query<List<Assignee>>,
         /// Only events about tasks with these statuses, separated by commas.
         status: Query<List<Status>>,
-        /// Only events about tasks with these priorities, separated by commas.
-        priority: Query<List<Priority>>,
+        /// Only events about tasks with these priorities, separated by commas; `none` stands for tasks without one.
+        priority: Query<List<PriorityFilter>>,
         /// Only events about tasks with at least one of these tags, separated by commas.
         tag: Query<List<Tag>>,
     ) -> Result<EventListReply, Problems<GONE>> {
@@ -343,7 +350,10 @@ impl EventApi {
                 list.push(b'[');
                 list.extend_from_slice(&history.events);
                 list.push(b']');
-                Ok(EventListReply::Ok(EventList(list), history.cursor))
+                // What the log holds between two places never changes, and the address says which of it is asked for.
+                let tag = format!("W/\"{}-{}\"", log.id(position.cursor), history.cursor);
+                let next_page = Some(history.cursor).filter(|cursor| cursor.seq < log.standing().head.seq);
+                Ok(EventListReply::Ok(EventList(list), history.cursor, next_page, tag))
             }
             None => Err(gone("since: retention has just removed this place of the log")),
         }
@@ -441,7 +451,7 @@ fn filter(
     task_ids: List<TaskId>,
     assignees: List<Assignee>,
     statuses: List<Status>,
-    priorities: List<Priority>,
+    priorities: List<PriorityFilter>,
     tags: List<Tag>,
 ) -> EventFilter {
     EventFilter {

@@ -60,7 +60,12 @@ pub struct ExecutionLog {
 pub enum ExecutionLogReply {
     /// A part of the log, at most 1 MiB.
     #[oai(status = 200)]
-    Ok(Body<ExecutionLog>),
+    Ok(
+        Body<ExecutionLog>,
+        /// Names this part of the log as it is; with it in `If-None-Match` the same part is answered 304.
+        #[oai(header = "ETag")]
+        String,
+    ),
 }
 
 #[OpenApi(tag = "Tags::Executions")]
@@ -95,7 +100,7 @@ impl LogApi {
         let page = logs::read_page(&log_path(&rooms.data_dir, &execution), from, PAGE_BYTES_MAX, ended)
             .await
             .map_err(unreadable)?;
-        Ok(ExecutionLogReply::Ok(Body(ExecutionLog {
+        let log = ExecutionLog {
             complete: ended && page.next_offset >= page.size,
             log_lost: page.is_missing && execution.started_at.is_some(),
             log_file: execution.log_file,
@@ -103,7 +108,13 @@ impl LogApi {
             next_offset: page.next_offset,
             size: page.size,
             text: page.text,
-        })))
+        };
+        // A log only grows, so its text need not be looked at.
+        let tag = format!(
+            "W/\"{}-{}-{}-{}-{}-{}\"",
+            execution.number, log.offset, log.next_offset, log.size, log.complete, log.log_lost
+        );
+        Ok(ExecutionLogReply::Ok(Body(log), tag))
     }
 
     /// Download the log of an execution

@@ -8,7 +8,7 @@ use crate::domain::event::{EventId, EventKind};
 use crate::domain::filter::EventFilter;
 use crate::domain::id::TaskId;
 use crate::domain::schema::word_enum;
-use crate::domain::task::{Priority, Status};
+use crate::domain::task::{Priority, PriorityFilter, Status};
 use crate::domain::text::{Assignee, Tag};
 use crate::events::frame::Format;
 use crate::events::{Client, Departure, DisconnectReason, Events, Lag, Totals};
@@ -139,6 +139,8 @@ pub struct ClientFilter {
     pub status: Vec<Status>,
     /// Priorities of tasks.
     pub priority: Vec<Priority>,
+    /// Whether tasks without a priority pass as well: `none` in the stream's `priority`.
+    pub priority_none: bool,
     /// Tags of tasks.
     pub tag: Vec<Tag>,
 }
@@ -235,7 +237,12 @@ impl ClientFilter {
             task_id: task_ids,
             assignee: facets.assignees,
             status: facets.statuses,
-            priority: facets.priorities,
+            priority_none: facets.priorities.contains(&PriorityFilter::None),
+            priority: Priority::ALL
+                .iter()
+                .copied()
+                .filter(|it| facets.priorities.contains(&Some(*it).into()))
+                .collect(),
             tag: facets.tags,
         }
     }

@@ -11,7 +11,7 @@ use crate::domain::event::EventId;
 use crate::domain::filter::FacetFilter;
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
-use crate::domain::task::{Priority, Status, StatusUpdate, Task, TaskDraft, TaskPatch};
+use crate::domain::task::{PriorityFilter, Status, StatusUpdate, Task, TaskDraft, TaskPatch};
 use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
 use crate::service::{Service, TaskPage};
@@ -114,8 +114,8 @@ impl TaskApi {
         service: Data<&Service>,
         /// Only tasks with one of these statuses, separated by commas.
         status: Query<List<Status>>,
-        /// Only tasks with one of these priorities, separated by commas.
-        priority: Query<List<Priority>>,
+        /// Only tasks with one of these priorities, separated by commas; `none` stands for tasks without one.
+        priority: Query<List<PriorityFilter>>,
         /// Only tasks of one of these assignees, separated by commas; `none` stands for tasks without one.
         assignee: Query<List<Assignee>>,
         /// Only tasks with at least one of these tags, separated by commas.

@@ -8,7 +8,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::filter::{FacetFilter, NOBODY};
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
-use crate::domain::task::{Priority, Task};
+use crate::domain::task::{Priority, PriorityFilter, Task};
 
 use super::reader::View;
 use super::search::{self, CONTAINS};
@@ -144,7 +144,8 @@ impl Conditions {
     fn of(filter: &FacetFilter) -> Self {
         let mut conditions = Self::default();
         conditions.one_of("status", texts(&filter.statuses));
-        conditions.one_of("priority", texts(&filter.priorities));
+        conditions
+            .one_of(&format!("coalesce(priority, '{}')", PriorityFilter::None), texts(&filter.priorities));
         conditions.one_of(&format!("coalesce(assignee, '{NOBODY}')"), texts(&filter.assignees));
         let tags = texts(&filter.tags);
         if !tags.is_empty() {

@@ -259,8 +259,10 @@ async fn the_list_of_events_pages_filters_and_waits() {
     assert_eq!(page.body.as_array().expect("a list").len(), 3);
     let cursor = page.header("taskhub-cursor").to_owned();
     assert_eq!(page.body[2]["id"], cursor.as_str());
+    assert_eq!(page.header("taskhub-next-page"), cursor);
     let rest = hub.client.get(&format!("/api/events?since={cursor}")).await;
     assert_eq!(rest.body.as_array().expect("a list").len(), 2);
+    assert_eq!(rest.headers.get("taskhub-next-page"), None);
 
     let cursor = rest.header("taskhub-cursor").to_owned();
     let none = hub.client.get(&format!("/api/events?since={cursor}")).await;

@@ -30,7 +30,8 @@ async fn what_a_client_has_is_not_sent_again() {
     let (task, list) = (format!("/api/tasks/{id}"), "/api/tasks?status=todo".to_owned());
     let executions = "/api/executions?limit=1";
     let pages = ["/", "/docs", "/test_sse.html", "/assets/board.js", "/openapi.json"];
-    for path in pages.into_iter().chain([&task, &list, &execution, executions]) {
+    let (log, events) = (format!("{execution}/logs"), "/api/events?limit=2");
+    for path in pages.into_iter().chain([&task, &list, &execution, executions, &log, events]) {
         let first = hub.client.get(path).await;
         let tag = first.header("etag").to_owned();
         let weak = format!("W/{}", tag.trim_start_matches("W/"));
@@ -53,10 +54,14 @@ async fn what_a_client_has_is_not_sent_again() {
     let tag = hub.client.get(&list).await.header("etag").to_owned();
     hub.client.set_status(&id, "done").await;
     assert_eq!(status(&hub.client, Method::GET, &list, &[("if-none-match", &tag)]).await, 200, "a task left");
-    let tags = [hub.client.get(&execution).await, hub.client.get(executions).await]
-        .map(|it| it.header("etag").to_owned());
+    let latest = "/api/events?limit=1000";
+    let changing = [&execution[..], executions, &log, latest];
+    let mut tags = Vec::new();
+    for path in changing {
+        tags.push(hub.client.get(path).await.header("etag").to_owned());
+    }
     assert_eq!(hub.client.post(&execution, json!({})).await.status, 200);
-    for (path, tag) in [&execution[..], executions].into_iter().zip(tags) {
+    for (path, tag) in changing.into_iter().zip(tags) {
         assert_eq!(status(&hub.client, Method::GET, path, &[("if-none-match", &tag)]).await, 200, "{path}");
     }
 }

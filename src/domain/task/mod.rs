@@ -50,6 +50,31 @@ word_enum! {
 }
 
 word_enum! {
+    /// A priority to filter by.
+    PriorityFilter {
+        /// the lowest priority
+        Low = "low",
+        /// between the two
+        Medium = "medium",
+        /// the highest priority
+        High = "high",
+        /// no priority is set
+        None = "none",
+    }
+}
+
+impl From<Option<Priority>> for PriorityFilter {
+    fn from(priority: Option<Priority>) -> Self {
+        match priority {
+            Some(Priority::Low) => Self::Low,
+            Some(Priority::Medium) => Self::Medium,
+            Some(Priority::High) => Self::High,
+            None => Self::None,
+        }
+    }
+}
+
+word_enum! {
     /// A field of a task, as named in `changed` of a `task_updated` event.
     TaskField {
         Title = "title",

@@ -39,7 +39,7 @@ impl Filter {
                 filter.statuses = owned(random.some(words::STATUSES, 2));
             }
             if random.chance(25) {
-                filter.priorities = owned(random.some(words::PRIORITIES, 2));
+                filter.priorities = owned(random.some(words::PRIORITY_FILTERS, 2));
             }
             if random.chance(25) {
                 filter.assignees = owned(random.some(words::ASSIGNEES, 2));
@@ -85,7 +85,7 @@ impl Filter {
     /// Whether a task, or what an event tells of one, is of those asked for.
     pub fn holds(&self, id: &str, task: &Value) -> bool {
         let one_of = |list: &[String], value: &Value| {
-            list.is_empty() || value.as_str().is_some_and(|value| list.iter().any(|it| it == value))
+            list.is_empty() || list.iter().any(|it| it == value.as_str().unwrap_or("none"))
         };
         let tags = task["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
         (self.tasks.is_empty() || self.tasks.iter().any(|it| it == id))

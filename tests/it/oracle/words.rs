@@ -3,6 +3,8 @@
 pub const KINDS: &[&str] = &["task_created", "task_updated", "task_deleted", "announcement"];
 pub const STATUSES: &[&str] = &["todo", "inprogress", "review", "done"];
 pub const PRIORITIES: &[&str] = &["low", "medium", "high"];
+/// What a filter can ask for.
+pub const PRIORITY_FILTERS: &[&str] = &["low", "medium", "high", "none"];
 pub const ASSIGNEES: &[&str] = &["ada", "bob", "Zoë Ω"];
 pub const TAGS: &[&str] = &["red", "green", "blue", "a \"b\" \\c"];
 pub const LEVELS: &[&str] = &["info", "warning", "critical"];

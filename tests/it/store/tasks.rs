@@ -91,6 +91,8 @@ async fn a_list_is_filtered_as_a_stream_is() {
         lists(&[], &[], &["none"], &[]),
         lists(&["done"], &[], &["none", "Ada L"], &[]),
         lists(&[], &[], &[], &["y"]),
+        lists(&[], &["none"], &[], &[]),
+        lists(&["todo"], &["none", "low"], &[], &[]),
     ];
     let mut sizes = Vec::new();
     for filter in filters {
@@ -102,7 +104,7 @@ async fn a_list_is_filtered_as_a_stream_is() {
         assert_eq!(next, None);
         sizes.push(expected.len());
     }
-    assert_eq!(sizes, [48, 12, 12, 16, 24, 24, 1, 0, 16, 8, 0]);
+    assert_eq!(sizes, [48, 12, 12, 16, 24, 24, 1, 0, 16, 8, 0, 12, 6]);
     running.close().await;
 }
 
