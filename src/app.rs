@@ -10,13 +10,14 @@ use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::api::Rooms;
 use crate::auth::{Asking, Auth};
 use crate::config::{Config, ServerConfig};
 use crate::data_dir::DataDir;
 use crate::domain::clock::{Clock, ConfirmedClock};
+use crate::edge;
 use crate::events::Events;
 use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions, ShimProgram};
-use crate::http::{self, Rooms};
 use crate::metrics::Metrics;
 use crate::open_files;
 use crate::places::{Bounds, Places};
@@ -145,7 +146,7 @@ impl App {
             data_dir: data_dir.clone(),
             vitals: shutdown.vitals.clone(),
         };
-        server::serve(listeners, http::endpoint(rooms, &config.server), tls, &config.server, &shutdown);
+        server::serve(listeners, edge::endpoint(rooms, &config.server), tls, &config.server, &shutdown);
         Ok(Self {
             addresses,
             url,

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::client::{self, ClientError, ExecArgs, LogsArgs};
 use crate::config::Config;
 use crate::shutdown::Signals;
-use crate::{http, process, telemetry};
+use crate::{api, process, telemetry};
 
 /// How long a hub that has to end shows by `/ready` why.
 const FAILURE_SHOWN: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Some(Command::Openapi) => {
-                return client::print(http::spec::json().as_bytes()).map_err(Into::into);
+                return client::print(api::spec::json().as_bytes()).map_err(Into::into);
             }
             Some(Command::Check(args)) => return check::run(&args),
             Some(Command::Token(args)) => return token::run(args),

@@ -10,7 +10,9 @@
 //! | [`service`] | the use cases, one transaction each | domain, store |
 //! | [`executor`] | running scripts and knowing their end | domain, service, events |
 //! | [`auth`] | who asks, and what they may do | domain, store (reading) |
-//! | [`http`] | routes, problems, the specification, pages | domain, service, events, auth, executor (reading), store (its queries) |
+//! | [`api`] | operations, problems, the specification | domain, service, events, auth, executor (reading), store (its queries) |
+//! | [`web`] | the board, the monitor and the documentation, as files for a browser | api (the specification) |
+//! | [`edge`] | what every request passes: guard, access, limits, CORS, proxies | domain, service, auth, api, web |
 //! | [`client`] | the commands that talk to a running hub, over HTTP | domain |
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
@@ -18,6 +20,7 @@
 //! [`config`], [`data_dir`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`], [`places`], [`process`],
 //! [`telemetry`] and [`vitals`] are leaves that everybody may use.
 
+pub mod api;
 pub mod app;
 pub mod auth;
 pub mod cli;
@@ -25,11 +28,11 @@ pub mod client;
 pub mod config;
 pub mod data_dir;
 pub mod domain;
+pub mod edge;
 pub mod events;
 pub mod exec_root;
 pub mod executor;
 pub mod handoff;
-pub mod http;
 pub mod metrics;
 pub mod open_files;
 pub mod peer;
@@ -41,3 +44,4 @@ pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod vitals;
+pub mod web;

@@ -8,7 +8,7 @@ use jsonschema::Validator;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
-use taskhub::http::spec::DOCUMENT;
+use taskhub::api::spec::DOCUMENT;
 
 static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
 

@@ -4,8 +4,8 @@
 use reqwest::header::{CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use taskhub::http::page_paths;
-use taskhub::http::spec::DOCUMENT;
+use taskhub::api::spec::DOCUMENT;
+use taskhub::web;
 
 use crate::harness::{Answered, Hub};
 use crate::tokens::{create, until};
@@ -23,7 +23,7 @@ impl Bench {
         let mut routes = vec![(Method::GET, "/nowhere".to_owned()), (Method::POST, "/nowhere".to_owned())];
         let operations = DOCUMENT["paths"].as_object().expect("paths").keys();
         let paths = operations.map(|path| path.replace("{task_id}", &id));
-        let paths: Vec<_> = paths.chain(page_paths().map(str::to_owned)).collect();
+        let paths: Vec<_> = paths.chain(web::paths().map(str::to_owned)).collect();
         assert!(paths.len() > 35, "the routes are found");
         // With each method, whether or not the route has it: one that it gets later must not stay outside.
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {

@@ -7,8 +7,8 @@ use futures_util::stream;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use taskhub::api::spec::DOCUMENT;
 use taskhub::domain::event::EventId;
-use taskhub::http::spec::DOCUMENT;
 
 use crate::harness::{Answer, Answered, Client, Hub};
 use crate::sse::Stream;

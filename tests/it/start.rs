@@ -93,7 +93,7 @@ fn sessions_that_cannot_be_had_are_refused_with_advice() {
 fn the_specification_is_printed_without_a_hub() {
     let output = start(&["openapi"]);
     assert!(output.status.success());
-    assert_eq!(String::from_utf8(output.stdout).expect("UTF-8"), taskhub::http::spec::json());
+    assert_eq!(String::from_utf8(output.stdout).expect("UTF-8"), taskhub::api::spec::json());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use taskhub::http::spec::DOCUMENT;
+use taskhub::api::spec::DOCUMENT;
 
 use crate::harness::{Answered, BINARY, Client, DEADLINE, Hub, HubProcess};
 use crate::sse::Stream;

@@ -1,7 +1,7 @@
 //! Examples: everywhere where somebody begins by copying one, and each of them right.
 
 use serde_json::{Value, json};
-use taskhub::http::spec::DOCUMENT;
+use taskhub::api::spec::DOCUMENT;
 
 use crate::contract;
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::Value;
-use taskhub::http::spec;
+use taskhub::api::spec;
 
 use crate::harness::{Answered, Hub};
 

@@ -1,7 +1,7 @@
 //! Stability: nobody's client breaks by accident. `openapi/released.json` is what clients were generated from.
 
 use serde_json::{Value, json};
-use taskhub::http::spec::DOCUMENT;
+use taskhub::api::spec::DOCUMENT;
 
 use super::compare::breaks;
 

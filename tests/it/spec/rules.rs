@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use taskhub::http::spec::{DOCUMENT, json as text};
+use taskhub::api::spec::{DOCUMENT, json as text};
 
 /// An operation and where it is.
 struct Operation {

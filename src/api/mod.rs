@@ -1,0 +1,66 @@
+//! The API: its operations, its problems and its specification.
+//!
+//! A handler is a few lines: it turns parameters into a use case of `service` or a question to `events`, and the answer into
+//! a reply. `problem` turns every error into one form. What a request passes before it comes here is in `edge`.
+
+mod byte_range;
+mod comma_list;
+pub mod conditional;
+mod event_schema;
+mod events;
+mod executions;
+pub mod json_body;
+mod logs;
+mod negotiation;
+mod paging;
+pub mod permission;
+pub mod problem;
+mod problem_code;
+mod raw_log;
+pub mod request_headers;
+pub mod spec;
+mod stream_reply;
+mod stream_status;
+mod system;
+mod tasks;
+
+use crate::auth::Auth;
+use crate::data_dir::DataDir;
+use crate::domain::token::Caller;
+use crate::events::Events;
+use crate::executor::{LogStreams, Sessions};
+use crate::metrics::Metrics;
+use crate::places::Places;
+use crate::service::Service;
+use crate::vitals::Vitals;
+
+/// What groups the operations in the documentation.
+#[derive(Debug, Clone, Copy, poem_openapi::Tags)]
+enum Tags {
+    /// What is to be done, by whom, and where it stands.
+    Tasks,
+    /// Running the scripts of tasks, and reading what they wrote.
+    Executions,
+    /// Every change, as a stream or as a list.
+    Events,
+    /// For operators.
+    System,
+}
+
+/// What the handlers work with.
+#[derive(Debug)]
+pub struct Rooms {
+    pub auth: Auth,
+    pub service: Service,
+    pub events: Events,
+    pub logs: LogStreams,
+    pub sessions: Sessions,
+    pub metrics: Metrics,
+    /// Of the streams that each caller may have.
+    pub places: Places<Caller>,
+    /// Of those who read a log and keep its file open meanwhile.
+    pub log_places: Places<Caller>,
+    /// Where the logs of executions are.
+    pub data_dir: DataDir,
+    pub vitals: Vitals,
+}

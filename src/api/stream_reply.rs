@@ -1,0 +1,113 @@
+//! The answers that go on: a cursor over events, or over a log, as the body of a response.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use poem::http::{HeaderValue, header};
+use poem::{Body as PoemBody, IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+
+use crate::domain::token::{Actor, Caller};
+use crate::events::Subscriber;
+use crate::events::frame::Format;
+use crate::executor::LogStream;
+use crate::handoff::Offer;
+use crate::places::{Place, Places};
+
+use super::event_schema::{Event, LogEvent, Message};
+use super::problem::{Code, Problem};
+
+/// When to ask again for a stream that could not be had.
+const UNAVAILABLE_MS: u64 = 5000;
+
+/// A stream of messages of the kind `M`, or what stands in for one.
+#[derive(Debug)]
+pub struct StreamReply<M>(Response, PhantomData<M>);
+
+impl<M: Send> IntoResponse for StreamReply<M> {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl<M: Message> ApiResponse for StreamReply<M> {
+    fn meta() -> MetaResponses {
+        let content = |content_type| MetaMediaType { content_type, schema: M::schema_ref() };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: M::STREAM,
+                status: Some(200),
+                status_range: None,
+                content: vec![content("text/event-stream"), content("application/x-ndjson")],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        M::register(registry);
+    }
+}
+
+impl<M> StreamReply<M> {
+    fn new(format: Format, body: PoemBody) -> Self {
+        let mut response = Response::builder().content_type(format.content_type()).body(body);
+        let headers = response.headers_mut();
+        // Nothing between here and the client may hold back, change or keep a stream.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        Self(response, PhantomData)
+    }
+
+    fn of_chunks<E>(format: Format, chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        Self::new(
+            format,
+            PoemBody::from_bytes_stream(chunks.map(|bytes| bytes.map_err(std::io::Error::other))),
+        )
+    }
+
+    /// Stands in for a stream that cannot be had now: a 5xx would close a browser's EventSource for good.
+    ///
+    /// # Errors
+    /// A [`Problem`] for those who cannot be told by an empty stream when to come back.
+    pub fn unavailable(format: Format) -> Result<Self, Problem> {
+        match format {
+            Format::Sse | Format::NamedSse => {
+                Ok(Self::new(format, PoemBody::from_bytes(format.retry(UNAVAILABLE_MS))))
+            }
+            Format::Ndjson => Err(Problem::new(Code::Unavailable, "the stream cannot be had now; try again")),
+        }
+    }
+}
+
+impl StreamReply<Event> {
+    /// `offer`: the socket that the answer will be sent on, if somebody else may write to it.
+    pub fn of(format: Format, subscriber: Subscriber, offer: Option<Offer>) -> Self {
+        Self::of_chunks(format, subscriber.into_body(offer))
+    }
+}
+
+impl StreamReply<LogEvent> {
+    pub fn of(format: Format, log: LogStream) -> Self {
+        let next = async |mut log: LogStream| Some((Ok::<_, Infallible>(log.next().await?), log));
+        Self::of_chunks(format, stream::unfold(log, next))
+    }
+}
+
+/// A place for another stream of this client.
+///
+/// # Errors
+/// A [`Problem`] when it has as many as it may.
+pub fn place(places: &Places<Caller>, actor: &Actor) -> Result<Place<Caller>, Problem> {
+    places.take(Some(actor.caller())).map_err(|_| {
+        let detail =
+            "this client has as many streams open as it may; close one, or ask the operator for more";
+        Problem::new(Code::TooManyStreams, detail)
+    })
+}

@@ -1,0 +1,33 @@
+//! The edge: what every request passes on its way to an operation or a page, and every answer on its way back.
+//!
+//! Read `pipeline.rs` as the table of contents. One file is one check: who may ask, from where, how often, with which body.
+
+mod access;
+mod authority;
+mod byte_budget;
+mod cors;
+mod framework_error;
+mod legacy_query;
+mod legacy_routes;
+mod operation;
+mod origin_guard;
+mod pipeline;
+mod proxies;
+mod rate_limit;
+mod request_body;
+mod request_path;
+mod response_budget;
+mod unknown_parameters;
+
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Response};
+
+use crate::api::Rooms;
+use crate::config::ServerConfig;
+
+use pipeline::Front;
+
+/// Every route behind every check.
+pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
+    Front::new(rooms, config).boxed()
+}
