@@ -16,7 +16,7 @@ use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::log::LogCursor;
 use crate::telemetry::say;
 
-use super::ClientError;
+use super::error::ClientError;
 use super::hub::{Hub, HubError};
 use super::outcome::End;
 

@@ -3,11 +3,13 @@
 //! They know a hub by its HTTP alone, as any other client does. Standard output is for what scripts wrote, byte for
 //! byte; everything that is said goes to standard error.
 
+mod error;
 mod follow;
 mod hub;
 mod outcome;
 mod trust;
 
+pub use error::ClientError;
 pub use hub::{Bearer, Hub, HubError};
 pub use trust::Roots;
 
@@ -17,7 +19,6 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
-use thiserror::Error;
 
 use crate::domain::id::{ExecutionId, TaskId};
 use crate::telemetry::say;
@@ -75,15 +76,6 @@ impl HubArgs {
     fn hub(self) -> Hub {
         self.url.with(self.token, self.ca_cert)
     }
-}
-
-/// Why a command could not do what it was asked.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    #[error(transparent)]
-    Hub(#[from] HubError),
-    #[error("cannot write to standard output")]
-    Output(#[source] std::io::Error),
 }
 
 /// As much of an execution as is needed here; whatever else a newer hub says of it is passed over.

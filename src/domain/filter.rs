@@ -8,9 +8,6 @@ use super::id::TaskId;
 use super::task::{PriorityFilter, Status};
 use super::text::{Assignee, Tag};
 
-/// What asks for tasks that nobody is assigned to, in place of an assignee.
-pub const NOBODY: &str = "none";
-
 /// Empty lists ask for nothing in particular and match everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
@@ -24,7 +21,7 @@ pub struct EventFilter {
 pub struct FacetFilter {
     pub statuses: Vec<Status>,
     pub priorities: Vec<PriorityFilter>,
-    /// [`NOBODY`] among them stands for tasks without one.
+    /// [`NOBODY`](super::text::NOBODY) among them stands for tasks without one.
     pub assignees: Vec<Assignee>,
     pub tags: Vec<Tag>,
 }
@@ -79,6 +76,7 @@ impl FacetFilter {
 mod tests {
     use super::*;
     use crate::domain::task::Priority;
+    use crate::domain::text::NOBODY;
 
     fn facets(status: Status, assignee: &str) -> Facets {
         Facets {

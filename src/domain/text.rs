@@ -11,6 +11,8 @@ use poem_openapi::registry::MetaSchema;
 
 use super::schema::text_type;
 
+/// What asks for tasks that nobody is assigned to, in place of an assignee.
+pub const NOBODY: &str = "none";
 /// Longest title, in characters: it must fit a card and an event.
 pub const TITLE_CHARS_MAX: usize = 500;
 /// Longest assignee or tag, in characters.

@@ -36,7 +36,7 @@ use crate::events::frame::{Format, RETRY_MS};
 use crate::places;
 use crate::service::Service;
 
-use super::blocking;
+use super::blocking::blocking;
 use super::log_piece::{Content, Piece, WINDOW_BYTES, first_piece};
 use super::logs::{self, From};
 use super::tailer::{LogState, Tailers};

@@ -14,7 +14,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
-use super::{blocking, directory, plain_file};
+use super::blocking::blocking;
+use super::{directory, plain_file};
 
 /// How much of a log is in memory for each download.
 const PIECE_BYTES: usize = 64 << 10;

@@ -24,6 +24,8 @@
 //! Control groups: exact, but not to be had without privileges on many machines.
 
 mod artifacts;
+mod blocking;
+mod context;
 mod contract;
 mod directory;
 mod log_piece;
@@ -41,6 +43,7 @@ mod tailer;
 mod tmux;
 mod watcher;
 
+pub use context::{ExecutorSettings, Retention};
 pub use log_stream::{Admission, LogStart, LogStream, LogStreams, LogTotals};
 
 use std::path::{Path, PathBuf};
@@ -51,31 +54,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{ExecutorConfig, SessionKind};
-use crate::data_dir::DataDir;
 use crate::open_files;
 use crate::service::Service;
-use crate::vitals::Vitals;
 
+use context::Context;
 use contract::DataId;
 pub use program::ShimProgram;
-pub use retention::Retention;
 pub use session::{NotAttachable, Sessions};
 use supervisor::Supervisor;
-
-/// What the executor must know about the hub it belongs to.
-#[derive(Debug, Clone)]
-pub struct ExecutorSettings {
-    pub data_dir: DataDir,
-    /// A program that runs [`shim::run`] when called with `shim DIR`.
-    pub shim_program: ShimProgram,
-    /// Handed to scripts as `TASKHUB_URL`.
-    pub hub_url: String,
-    /// How many files a script's processes may open, when the hub itself may open more.
-    pub open_files_max: Option<u64>,
-    pub retention: Retention,
-    /// Whom to tell when executions are no longer looked after.
-    pub vitals: Vitals,
-}
 
 #[derive(Debug, Error)]
 pub enum ExecutorError {
@@ -83,17 +69,6 @@ pub enum ExecutorError {
     Directory { path: PathBuf, source: std::io::Error },
     #[error("cannot use --sessions tmux: {0}")]
     Tmux(String),
-}
-
-/// What every watcher of an execution needs.
-#[derive(Debug)]
-struct Context {
-    service: Service,
-    settings: ExecutorSettings,
-    config: ExecutorConfig,
-    /// Which data directory this is, so that a copy of it is another one.
-    data: DataId,
-    shutdown: CancellationToken,
 }
 
 /// The supervision of all executions, and the removal of old ones, as tasks on the tracker.
@@ -135,13 +110,4 @@ impl Executor {
 
 fn make(path: &Path) -> Result<(), ExecutorError> {
     directory::make_private(path).map_err(|source| ExecutorError::Directory { path: path.to_owned(), source })
-}
-
-/// Runs file work off the async threads.
-async fn blocking<T, F>(work: F) -> std::io::Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> std::io::Result<T> + Send + 'static,
-{
-    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }

@@ -12,7 +12,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{blocking, processes};
+use super::blocking::blocking;
+use super::processes;
 
 /// The runtime has waited for its own by then.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -11,19 +11,13 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::domain::clock::{Clock, ConfirmedClock, Timestamp};
+use crate::domain::clock::{ConfirmedClock, Timestamp};
 use crate::service::{EndedExecution, ServiceError};
 
+use super::blocking::blocking;
+use super::context::Context;
 use super::directory::Directory;
-use super::{Context, blocking, logs};
-
-/// How long what executions leave is kept, and how often to look.
-#[derive(Debug, Clone)]
-pub struct Retention {
-    pub days_max: u32,
-    pub period_ms: u64,
-    pub clock: Clock,
-}
+use super::logs;
 
 /// Runs until the shutdown.
 pub(super) async fn run(context: Arc<Context>) {

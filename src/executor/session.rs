@@ -26,10 +26,11 @@ use crate::config::SessionKind;
 use crate::data_dir::DataDir;
 use crate::domain::execution::{Execution, ExecutionStatus};
 
+use super::blocking::blocking;
 use super::directory::Directory;
 use super::processes::Mark;
 use super::program::ShimProgram;
-use super::{blocking, processes, shim, tmux};
+use super::{processes, shim, tmux};
 
 /// Between two looks at the lock of a shim that is not a child: so late may its end be noticed. Longer and longer, so that
 /// short executions do not wait for it and long ones cost nothing.

@@ -18,8 +18,10 @@ use crate::domain::execution::Execution;
 use crate::domain::id::ExecutionId;
 use crate::service::Todo;
 
+use super::blocking::blocking;
+use super::context::Context;
+use super::directory;
 use super::watcher::Watcher;
-use super::{Context, blocking, directory};
 
 /// A look without being called: should a wake-up be missed, or a claim have failed, nothing waits longer.
 const LOOK_PERIOD: Duration = Duration::from_secs(5);

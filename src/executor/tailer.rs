@@ -25,7 +25,8 @@ use crate::domain::execution::{Execution, ExecutionStatus};
 use crate::domain::id::ExecutionId;
 use crate::service::Service;
 
-use super::{blocking, plain_file};
+use super::blocking::blocking;
+use super::plain_file;
 
 /// Between two looks at a log that is watched: so late may output arrive.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);

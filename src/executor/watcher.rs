@@ -19,11 +19,13 @@ use crate::domain::execution::{End, Execution, NamedArtifacts, Outcome};
 use crate::domain::id::ExecutionId;
 use crate::service::{Claimed, ServiceError};
 
+use super::blocking::blocking;
+use super::context::Context;
 use super::contract::{PROTOCOL, Spec, Terms};
 use super::directory::Directory;
 use super::processes::{Mark, Process};
 use super::session::{Ended, Session};
-use super::{Context, artifacts, blocking, logs, processes, session, shim, tmux};
+use super::{artifacts, logs, processes, session, shim, tmux};
 
 /// Between two attempts to write to a store that fails.
 const STORE_PAUSE_MIN: Duration = Duration::from_millis(100);

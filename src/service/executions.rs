@@ -25,6 +25,7 @@ use crate::store::{ExecutionPage, ExecutionQuery, Tx, View};
 use poem_openapi::types::MaybeUndefined;
 
 use super::idempotency::{IdempotencyKey, fingerprint, once};
+use super::live_execution::refuse_if_live;
 use super::tasks::{load, update};
 use super::{Service, ServiceError};
 
@@ -354,15 +355,6 @@ fn settle_of_departed(tx: &mut Tx<'_>, execution: Execution) -> Result<Execution
     let reason = "the token that had asked for it was revoked or has expired".to_owned();
     let outcome = Outcome { reason: Some(reason), ..Outcome::of(End::Stopped) };
     settle(tx, execution, outcome)
-}
-
-pub(super) fn refuse_if_live(view: &View<'_>, task_id: TaskId) -> Result<(), ServiceError> {
-    match view.latest_execution(task_id)? {
-        Some(execution) if !execution.status.is_final() => {
-            Err(ServiceError::Live { session: execution.session_name })
-        }
-        _ => Ok(()),
-    }
 }
 
 fn latest(view: &View<'_>, task_id: TaskId) -> Result<Execution, ServiceError> {

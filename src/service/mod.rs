@@ -6,6 +6,7 @@
 mod error;
 mod executions;
 mod idempotency;
+mod live_execution;
 mod retention;
 mod tasks;
 

@@ -7,6 +7,7 @@ use crate::domain::task::{StatusUpdate, Task, TaskDraft, TaskPatch};
 use crate::store::{Tx, View};
 
 use super::idempotency::{IdempotencyKey, fingerprint, once};
+use super::live_execution::refuse_if_live;
 use super::{Service, ServiceError};
 
 /// What a change depends on: `If-Match` and `If-None-Match`. RFC 9110, sections 13.1.1 and 13.1.2.
@@ -150,7 +151,7 @@ impl Service {
                 if task.script.is_some() && !may_delete_scripts {
                     return Err(ServiceError::HasScript);
                 }
-                super::executions::refuse_if_live(tx, id)?;
+                refuse_if_live(tx, id)?;
                 tx.delete_task(id)?;
                 tx.append(&NewEvent::task_deleted(&task))?;
                 Ok(())

@@ -60,7 +60,7 @@ pub(super) fn damage(error: &rusqlite::Error) -> Option<String> {
         rusqlite::Error::UserFunctionError(source) => {
             source.downcast_ref::<Mismatch>().map(ToString::to_string)
         }
-        _ if super::open::is_damage(error) => Some(error.to_string()),
+        _ if super::damage::is_damage(error) => Some(error.to_string()),
         _ => None,
     }
 }

@@ -20,9 +20,6 @@ pub struct Age {
     pub now: Timestamp,
 }
 
-/// The columns that have a checksum.
-pub(super) const COLUMNS: &str = "seq, at, kind, task_id, facets, body, bytes_before";
-
 impl Tx<'_> {
     /// Appends an event, signed by whoever acts and encoded here and never again.
     ///

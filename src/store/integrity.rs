@@ -9,43 +9,19 @@
 //! comes by meanwhile counts as well.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, InterruptHandle};
 
 use super::checksum::{self, ROW_SUM};
-use super::{OfStore, StoreError, reader};
+use super::damage::Damage;
+use super::{columns, reader};
 
 /// Between two attempts to stop a check, which may just be about to begin.
 const STOP_PAUSE: Duration = Duration::from_millis(5);
-
-/// What is wrong with the database, once somebody has come by it. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Damage(Arc<OnceLock<String>>);
-
-impl Damage {
-    pub fn note(&self, words: &str) {
-        if self.0.set(words.to_owned()).is_ok() {
-            tracing::error!(damage = words, "the database is damaged; restore a backup");
-        }
-    }
-
-    /// Notes what a failed query says of it.
-    pub fn note_of<T, E: OfStore>(&self, result: &Result<T, E>) {
-        if let Err(error) = result
-            && let Some(StoreError::Damaged(words)) = error.of_store()
-        {
-            self.note(words);
-        }
-    }
-
-    pub fn words(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
-    }
-}
 
 /// A check that runs, or has run. To be stopped before the database is closed.
 #[derive(Debug, Default)]
@@ -130,7 +106,7 @@ pub(super) fn examine(conn: &Connection) -> rusqlite::Result<Option<String>> {
     if words != "ok" {
         return Ok(Some(words));
     }
-    for (table, columns) in [("tasks", super::tasks::COLUMNS), ("events", super::events::COLUMNS)] {
+    for (table, columns) in [("tasks", columns::TASKS), ("events", columns::EVENTS)] {
         let sql =
             format!("SELECT 1 FROM {table} WHERE sum IS NOT NULL AND sum <> {ROW_SUM}({columns}) LIMIT 1");
         if conn.prepare(&sql)?.exists(())? {

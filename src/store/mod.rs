@@ -22,12 +22,17 @@
 
 mod audit;
 mod checksum;
+mod columns;
+mod damage;
 mod events;
 mod executions;
+mod files;
 mod idempotency;
 mod identity;
 mod integrity;
+mod lock;
 mod open;
+mod open_error;
 mod private;
 mod reader;
 mod reserve;
@@ -39,7 +44,8 @@ mod writer;
 pub use events::Age;
 pub use executions::{ExecutionPage, ExecutionQuery};
 pub use idempotency::Repetition;
-pub use open::{OpenError, Opened};
+pub use open::Opened;
+pub use open_error::OpenError;
 pub use reader::{Reader, View};
 pub use tokens::{TokenBook, TokenError};
 pub use writer::{Tx, WriterThread};

@@ -1,21 +1,22 @@
 //! Opening a data directory: claim it, look before touching, migrate, and hand out the parts.
 
-use std::fs::{File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
-use thiserror::Error;
 
 use crate::config::StoreConfig;
 use crate::data_dir::DataDir;
 use crate::domain::event::{Epoch, LogEnd};
 use crate::domain::token::Actor;
 
-use super::identity::{FileId, Presence};
+use super::damage::is_damage;
+use super::files::database_file;
+use super::identity::Presence;
 use super::integrity::Check;
+use super::lock::{self, LOCK_FILE, Locks};
+use super::open_error::OpenError;
 use super::reader::{Reader, Shared, View};
 use super::reserve::{self, Reserve};
 use super::writer::{BUSY_MS, Files, Writer, WriterThread};
@@ -28,44 +29,6 @@ mod migrations {
 /// "TskH": marks the file as ours, so that a foreign database is not migrated by mistake.
 const APPLICATION_ID: i32 = 0x5473_6b48;
 
-const DATABASE_FILE: &str = "taskhub.db";
-const LOCK_FILE: &str = "taskhub.lock";
-/// How long a lock is waited for, and how often it is tried.
-const LOCK_PATIENCE: Duration = Duration::from_millis(300);
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
-
-/// Why a data directory could not be opened, in words for the operator.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    #[error("cannot use the data directory {}; name a writable one with --data-dir", path.display())]
-    Directory { path: PathBuf, source: io::Error },
-    #[error("there is no TaskHub in {}; name its directory with --data-dir", .0.display())]
-    Nothing(PathBuf),
-    #[error("another TaskHub is using the data directory {}; stop it, or name another with --data-dir", .0.display())]
-    InUse(PathBuf),
-    #[error(
-        "{} was written by a newer TaskHub (schema {found}, this one knows {known}); run that version or name another --data-dir",
-        path.display()
-    )]
-    NewerSchema { path: PathBuf, found: i32, known: i32 },
-    #[error(
-        "the hub that is using {} is of another version than this program; use its own",
-        .0.display()
-    )]
-    OtherVersion(PathBuf),
-    #[error("{} is not a TaskHub database; move it away or name another --data-dir", .0.display())]
-    Foreign(PathBuf),
-    #[error(
-        "{} is damaged; restore a copy of it, or move it away (`sqlite3 FILE .recover` saves what can be read)",
-        .0.display()
-    )]
-    Damaged(PathBuf),
-    #[error("cannot bring {} to this version's schema", path.display())]
-    Migration { path: PathBuf, source: refinery::Error },
-    #[error("cannot open {}", path.display())]
-    Database { path: PathBuf, source: StoreError },
-}
-
 /// An opened store. Nothing is written before [`WriterThread::start`].
 #[derive(Debug)]
 pub struct Opened {
@@ -75,11 +38,6 @@ pub struct Opened {
     /// Where the log ends.
     pub end: LogEnd,
     pub directory: DataDir,
-}
-
-/// Where the database of a data directory is.
-pub(super) fn database_file(dir: &Path) -> PathBuf {
-    dir.join(DATABASE_FILE)
 }
 
 /// See [`Store::examine`].
@@ -121,7 +79,7 @@ pub(super) fn beside_a_hub(dir: &Path) -> Result<Connection, OpenError> {
 pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
     let lock_file = dir.join(LOCK_FILE);
     let lock_was_there = lock_file.exists();
-    let lock = claim(dir, &lock_file)?;
+    let lock = lock::claim(dir, &lock_file)?;
     let path = database_file(dir);
     let database = |source: StoreError| OpenError::Database { path: path.clone(), source };
     if let Err(refusal) = inspect(&path) {
@@ -133,7 +91,7 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
     }
 
     tighten(dir, &path).map_err(|source| OpenError::Directory { path: dir.to_owned(), source })?;
-    let locks = Locks { _directory: lock, _database: take(dir, &path)? };
+    let locks = Locks { _directory: lock, _database: lock::take(dir, &path)? };
     let mut conn = Connection::open(&path).map_err(|e| database(e.into()))?;
     configure_writer(&conn).map_err(|e| database(e.into()))?;
     migrations::migrations::runner()
@@ -204,49 +162,6 @@ fn tighten(dir: &Path, database: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What keeps a second hub out. Both are released by the kernel when the process ends, however it ends.
-#[derive(Debug)]
-pub(super) struct Locks {
-    /// Taken before the database is looked at.
-    _directory: File,
-    /// On the database itself: a lock file can be removed. Apart from SQLite's own locks, which are of another kind. To be
-    /// closed after SQLite's connections, since closing any descriptor of a file releases those.
-    _database: File,
-}
-
-/// Makes the directory, for this user alone (it holds scripts, logs and environments), and takes its lock.
-fn claim(dir: &Path, lock_file: &Path) -> Result<File, OpenError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
-    loop {
-        let lock = take(dir, lock_file)?;
-        let own = lock.metadata().map(|it| FileId::of(&it)).map_err(unusable)?;
-        // Somebody may have removed the file between the opening and the locking: then the lock is nobody's.
-        if FileId::at(lock_file).is_ok_and(|there| there == own) {
-            return Ok(lock);
-        }
-    }
-}
-
-/// Locks a file, which is made when it is missing: for this user alone, and so is what SQLite puts beside a database.
-fn take(dir: &Path, path: &Path) -> Result<File, OpenError> {
-    let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
-    let lock = private::open(path).map_err(unusable)?;
-    let asked = Instant::now();
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            // A hub that was starting a process as it ended leaves its lock to that for a moment.
-            Err(TryLockError::WouldBlock) if asked.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(LOCK_PAUSE)
-            }
-            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(dir.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
-        }
-    }
-}
-
 /// Looks at an existing file before anything may change it, and answers its schema.
 fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     if !path.exists() {
@@ -283,10 +198,6 @@ fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
     }
     Ok(Some(found))
-}
-
-pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt)
 }
 
 fn known_schema() -> i32 {

@@ -15,8 +15,8 @@ use tokio::sync::Semaphore;
 use crate::data_dir::DataDir;
 use crate::domain::event::{Epoch, EventId};
 
-use super::integrity::Damage;
-use super::open::database_file;
+use super::damage::Damage;
+use super::files::database_file;
 use super::{OfStore, StoreError, checksum, reserve, search};
 
 /// The read half of the store. Cheap to clone; clones share their connections.

@@ -5,11 +5,13 @@ use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::filter::{FacetFilter, NOBODY};
+use crate::domain::filter::FacetFilter;
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 use crate::domain::task::{Priority, PriorityFilter, Task};
+use crate::domain::text::NOBODY;
 
+use super::columns::TASKS;
 use super::reader::View;
 use super::search::{self, CONTAINS};
 use super::writer::Tx;
@@ -18,14 +20,11 @@ use super::{StoreError, checksum};
 /// Bytes of tasks after which a page is full: a list must fit in memory many times over.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
-pub(super) const COLUMNS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
-                                  version, created_at, updated_at";
-
 impl View<'_> {
     /// # Errors
     /// [`StoreError`]
     pub fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let sql = format!("SELECT {COLUMNS}, sum FROM tasks WHERE id = ?1");
+        let sql = format!("SELECT {TASKS}, sum FROM tasks WHERE id = ?1");
         Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], task).optional()?)
     }
 
@@ -68,7 +67,7 @@ impl View<'_> {
     ) -> Result<(), E> {
         let mut conditions = Conditions::of(filter);
         conditions.one_of("id", ids.iter().map(|id| Value::Blob(id.uuid().as_bytes().to_vec())).collect());
-        let sql = format!("SELECT {COLUMNS}, sum FROM tasks {} ORDER BY created_at, id", conditions.clause());
+        let sql = format!("SELECT {TASKS}, sum FROM tasks {} ORDER BY created_at, id", conditions.clause());
         let mut statement = self.conn.prepare_cached(&sql).map_err(StoreError::from)?;
         let mut rows = statement.query(params_from_iter(conditions.values)).map_err(StoreError::from)?;
         while let Some(row) = rows.next().map_err(StoreError::from)? {
@@ -204,7 +203,7 @@ fn select(query: &TaskQuery) -> (String, Vec<Value>) {
         conditions.add(&format!("({column}, id) {after} (?, ?)"), [Value::Integer(key.key), id]);
     }
     let sql = format!(
-        "SELECT {COLUMNS}, sum FROM tasks {} ORDER BY {column} {direction}, id {direction} LIMIT ?",
+        "SELECT {TASKS}, sum FROM tasks {} ORDER BY {column} {direction}, id {direction} LIMIT ?",
         conditions.clause()
     );
     conditions.values.push(Value::Integer(query.limit as i64 + 1));

@@ -18,7 +18,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::text::TokenName;
 use crate::domain::token::{Actor, AuditAction, Token, TokenDigest};
 
-use super::open::Locks;
+use super::lock::Locks;
 use super::reader::View;
 use super::tasks::parsed;
 use super::writer::Tx;
@@ -85,7 +85,7 @@ impl TokenBook {
     /// # Errors
     /// [`OpenError`], each variant with a message for the operator.
     pub fn open(dir: &Path, create: bool) -> Result<Self, OpenError> {
-        if !create && !open::database_file(dir).exists() {
+        if !create && !super::files::database_file(dir).exists() {
             return Err(OpenError::Nothing(dir.to_owned()));
         }
         match open::prepare(dir) {
@@ -159,7 +159,7 @@ fn note(
 
 /// Whether the hub in `dir` asks for tokens, as far as that can be seen without touching anything.
 pub(super) fn has_tokens(dir: &Path) -> bool {
-    let path = open::database_file(dir);
+    let path = super::files::database_file(dir);
     let look = || -> rusqlite::Result<bool> {
         let conn = open::open_to_look(&path)?;
         conn.query_row("SELECT EXISTS (SELECT 1 FROM tokens)", (), |row| row.get(0))

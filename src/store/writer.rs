@@ -16,9 +16,10 @@ use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::event::{EventId, LogEnd, StoredEvent};
 use crate::domain::token::Actor;
 
+use super::damage::Damage;
 use super::identity::{HighWaterMark, Presence};
-use super::integrity::{Check, Damage};
-use super::open::Locks;
+use super::integrity::Check;
+use super::lock::Locks;
 use super::reader::{Shared, View};
 use super::reserve::{self, Reserve};
 use super::{OfStore, StoreError};

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::filter::NOBODY;
 use crate::domain::id::TaskId;
 use crate::domain::task::{Priority, Status, Task};
-use crate::domain::text::{Assignee, Tag};
+use crate::domain::text::{Assignee, NOBODY, Tag};
 
 use super::EventKind;
 

@@ -1,0 +1,14 @@
+//! Why a command could not do what it was asked.
+
+use thiserror::Error;
+
+use super::hub::HubError;
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+}
