@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::api::Rooms;
+use crate::api::ApiContext;
 use crate::auth::{Asking, Auth};
 use crate::config::{Config, ServerConfig};
 use crate::data_dir::DataDir;
@@ -20,7 +20,7 @@ use crate::events::Events;
 use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions, ShimProgram};
 use crate::metrics::Metrics;
 use crate::open_files;
-use crate::places::{Bounds, Places};
+use crate::quota::{Limits, Quota};
 use crate::server::{self, Tls};
 use crate::service::Service;
 use crate::shutdown::Shutdown;
@@ -106,7 +106,7 @@ impl App {
         events
             .start(shutdown.hard.clone(), &shutdown.tasks, &shutdown.vitals)
             .context("cannot start a thread")?;
-        let leaving = expel(auth.departures(), events.clone(), service.clone(), shutdown.clone());
+        let leaving = revoke(auth.departures(), events.clone(), service.clone(), shutdown.clone());
         vital("the end of what revoked tokens hold", leaving.boxed());
         let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());
         vital("the log's retention", retention.boxed());
@@ -132,21 +132,21 @@ impl App {
         vital("the metrics", fold(metrics.clone(), shutdown.clone()).boxed());
         let logs = LogStreams::new(service.clone(), data_dir.clone(), &events, shutdown.tasks.clone());
         let sessions = Sessions::new(data_dir.clone(), config.executor.sessions);
-        let log_places = open_files::shares().logs;
-        let rooms = Rooms {
+        let log_quota = open_files::shares().logs;
+        let context = ApiContext {
             auth: auth.clone(),
             service,
             events,
             logs,
             sessions,
             metrics,
-            places: Places::new(Bounds { all: u32::MAX, each: config.server.streams_per_client_max }),
+            stream_quota: Quota::new(Limits { all: u32::MAX, each: config.server.streams_per_client_max }),
             // Nobody gets all of them.
-            log_places: Places::new(Bounds { all: log_places, each: log_places - log_places / 4 }),
+            log_quota: Quota::new(Limits { all: log_quota, each: log_quota - log_quota / 4 }),
             data_dir: data_dir.clone(),
             vitals: shutdown.vitals.clone(),
         };
-        server::serve(listeners, edge::endpoint(rooms, &config.server), tls, &config.server, &shutdown);
+        server::serve(listeners, edge::endpoint(context, &config.server), tls, &config.server, &shutdown);
         Ok(Self {
             addresses,
             url,
@@ -228,13 +228,13 @@ fn base_url(address: &SocketAddr, config: &ServerConfig) -> String {
 }
 
 /// Has streams ended whose clients are no longer let in, and stops what they have queued.
-async fn expel(mut departures: watch::Receiver<()>, events: Events, service: Service, shutdown: Shutdown) {
+async fn revoke(mut departures: watch::Receiver<()>, events: Events, service: Service, shutdown: Shutdown) {
     loop {
         // Both are cancel safe.
         tokio::select! {
             () = shutdown.soft.cancelled() => return,
             Ok(()) = departures.changed() => {
-                events.expel();
+                events.revoke();
                 // What is missed is looked for again before it starts.
                 if let Err(error) = service.stop_queued_of_departed().await {
                     tracing::warn!(%error, "could not stop what a revoked token had queued");

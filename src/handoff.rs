@@ -10,8 +10,8 @@ use std::fmt;
 use std::net::{IpAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::peer::Fate;
-use crate::places::Place;
+use crate::close_reason::CloseNote;
+use crate::quota::Permit;
 
 /// A connection without HTTP, in the middle of an answer in chunks, at the end of one.
 #[derive(Debug)]
@@ -19,9 +19,9 @@ pub struct Bare {
     /// Does not block.
     pub socket: TcpStream,
     /// How it ends.
-    pub fate: Fate,
+    pub close_note: CloseNote,
     /// Its place among the connections of the server, for as long as it is open.
-    pub place: Place<IpAddr>,
+    pub permit: Permit<IpAddr>,
 }
 
 /// Somebody who goes on with an answer. Dropped when the connection ends before it could be handed over.

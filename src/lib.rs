@@ -17,7 +17,7 @@
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
-//! [`config`], [`data_dir`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`peer`], [`places`], [`process`],
+//! [`config`], [`data_dir`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`close_reason`], [`quota`], [`user_timeout`], [`process`],
 //! [`telemetry`] and [`vitals`] are leaves that everybody may use.
 
 pub mod api;
@@ -25,6 +25,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod client;
+pub mod close_reason;
 pub mod config;
 pub mod data_dir;
 pub mod domain;
@@ -35,13 +36,13 @@ pub mod executor;
 pub mod handoff;
 pub mod metrics;
 pub mod open_files;
-pub mod peer;
-pub mod places;
 pub mod process;
+pub mod quota;
 pub mod server;
 pub mod service;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
+pub mod user_timeout;
 pub mod vitals;
 pub mod web;

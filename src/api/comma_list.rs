@@ -14,15 +14,15 @@ const VALUES_MAX: usize = 100;
 /// The values of a parameter, without the spaces around them. An empty value is refused: passed over, it would answer
 /// everything.
 #[derive(Debug, Clone)]
-pub struct List<T>(pub Vec<T>);
+pub struct CommaList<T>(pub Vec<T>);
 
-impl<T> Default for List<T> {
+impl<T> Default for CommaList<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T: Type> Type for List<T> {
+impl<T: Type> Type for CommaList<T> {
     const IS_REQUIRED: bool = false;
     type RawValueType = Self;
     type RawElementValueType = Self;
@@ -53,7 +53,7 @@ impl<T: Type> Type for List<T> {
     }
 }
 
-impl<T: Type + FromStr<Err = String>> ParseFromParameter for List<T> {
+impl<T: Type + FromStr<Err = String>> ParseFromParameter for CommaList<T> {
     fn parse_from_parameter(text: &str) -> ParseResult<Self> {
         Self::parse_from_parameters([text])
     }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn commas_and_repetition_mean_the_same() {
-        let parse = |texts: &[&str]| List::<Status>::parse_from_parameters(texts).map(|it| it.0);
+        let parse = |texts: &[&str]| CommaList::<Status>::parse_from_parameters(texts).map(|it| it.0);
         let both = vec![Status::Todo, Status::Done];
         assert_eq!(parse(&["todo,done"]).ok(), Some(both.clone()));
         assert_eq!(parse(&["todo", " done "]).ok(), Some(both));

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::auth::Principal;
+use crate::close_reason::CloseNote;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{AnnouncementData, EventId, EventKind};
 use crate::domain::filter::{EventFilter, FacetFilter};
@@ -20,17 +21,16 @@ use crate::domain::id::TaskId;
 use crate::domain::task::{PriorityFilter, Status};
 use crate::domain::text::{Assignee, Tag};
 use crate::events::frame::Format;
-use crate::events::{Peer, Shape, Start};
+use crate::events::{Peer, Start, StreamOptions};
 use crate::handoff::Offer;
-use crate::peer::Fate;
-use crate::places::OnReserve;
+use crate::quota::OnReserve;
 use crate::service::Service;
 
-use super::Rooms;
+use super::ApiContext;
 use super::Tags;
-use super::comma_list::List;
+use super::comma_list::CommaList;
 use super::event_schema::Event;
-use super::json_body::Body;
+use super::json_body::JsonBody;
 use super::negotiation::wants_ndjson;
 use super::permission;
 use super::problem::problems::{BODY, GONE, NONE, UNPROCESSABLE};
@@ -93,7 +93,7 @@ pub enum AnnouncedReply {
     /// The announcement is durable and on its way to every stream.
     #[oai(status = 201)]
     Created(
-        Body<Announced>,
+        JsonBody<Announced>,
         /// Where the announcement can be read.
         #[oai(header = "Location")]
         String,
@@ -120,7 +120,7 @@ pub enum TicketReply {
     /// A ticket was issued.
     #[oai(status = 201)]
     Created(
-        Body<EventTicket>,
+        JsonBody<EventTicket>,
         /// The stream of events with the ticket in its query, to be opened as it is. Not to be logged.
         #[oai(header = "Location")]
         String,
@@ -131,7 +131,7 @@ pub enum TicketReply {
 pub enum EventStatusReply {
     /// How the broadcasting stands now.
     #[oai(status = 200)]
-    Ok(Body<EventStatus>),
+    Ok(JsonBody<EventStatus>),
 }
 
 #[OpenApi(tag = "Tags::Events")]
@@ -194,7 +194,7 @@ impl EventApi {
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn stream(
         &self,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
         service: Data<&Service>,
         principal: Data<&Principal>,
         request: &Request,
@@ -206,17 +206,17 @@ impl EventApi {
         /// Without it: now.
         since: Query<Option<String>>,
         /// Only events of these kinds, separated by commas.
-        events: Query<List<EventKind>>,
+        events: Query<CommaList<EventKind>>,
         /// Only events about these tasks, separated by commas.
-        task_id: Query<List<TaskId>>,
+        task_id: Query<CommaList<TaskId>>,
         /// Only events about tasks of these assignees, separated by commas; `none` stands for tasks without one.
-        assignee: Query<List<Assignee>>,
+        assignee: Query<CommaList<Assignee>>,
         /// Only events about tasks with these statuses, separated by commas.
-        status: Query<List<Status>>,
+        status: Query<CommaList<Status>>,
         /// Only events about tasks with these priorities, separated by commas; `none` stands for tasks without one.
-        priority: Query<List<PriorityFilter>>,
+        priority: Query<CommaList<PriorityFilter>>,
         /// Only events about tasks with at least one of these tags, separated by commas.
-        tag: Query<List<Tag>>,
+        tag: Query<CommaList<Tag>>,
         /// Begins with the tasks as they stand, unless the stream resumes. Not together with a time or `earliest`, nor with
         /// `events` that leave out changes of tasks.
         #[oai(default)]
@@ -263,24 +263,24 @@ impl EventApi {
             return Ok(StreamReply::unavailable(format)?);
         }
         let actor = service.actor();
-        let place = super::stream_reply::place(&rooms.places, actor)?;
-        permission::use_up_ticket(request, &rooms.auth)?;
+        let permit = super::stream_reply::permit(&context.stream_quota, actor)?;
+        permission::use_up_ticket(request, &context.auth)?;
         let (ip, gone) = (actor.address, principal.gone.clone());
         let peer = Peer {
             ip,
             gone,
-            place: Some(place.into()),
-            fate: request.extensions().get::<Fate>().cloned().unwrap_or_default(),
+            permit: Some(permit.into()),
+            close_note: request.extensions().get::<CloseNote>().cloned().unwrap_or_default(),
         };
-        let shape = Shape {
+        let options = StreamOptions {
             line_bytes_max: max_bytes.0.map(|max| max as usize),
             keepalive_seconds: keepalive_seconds.0,
-            ..Shape::new(filter, format)
+            ..StreamOptions::new(filter, format)
         };
-        match rooms.events.subscribe(&start, shape, snapshot.0, peer).await {
-            Ok(subscriber) => {
+        match context.events.subscribe(&start, options, snapshot.0, peer).await {
+            Ok(stream) => {
                 let offer = request.extensions().get::<Offer>().cloned();
-                Ok(StreamReply::<Event>::of(format, subscriber, offer))
+                Ok(StreamReply::<Event>::of(format, stream, offer))
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a stream cannot start");
@@ -303,7 +303,7 @@ impl EventApi {
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn list(
         &self,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
         principal: Data<&Principal>,
         /// Where to start: an event id (after it), an RFC 3339 time (with the first event from then on), or `earliest`,
         /// which is also the default.
@@ -315,19 +315,19 @@ impl EventApi {
         #[oai(default, validator(maximum(value = "60")))]
         wait: Query<u32>,
         /// Only events of these kinds, separated by commas.
-        events: Query<List<EventKind>>,
+        events: Query<CommaList<EventKind>>,
         /// Only events about these tasks, separated by commas.
-        task_id: Query<List<TaskId>>,
+        task_id: Query<CommaList<TaskId>>,
         /// Only events about tasks of these assignees, separated by commas; `none` stands for tasks without one.
-        assignee: Query<List<Assignee>>,
+        assignee: Query<CommaList<Assignee>>,
         /// Only events about tasks with these statuses, separated by commas.
-        status: Query<List<Status>>,
+        status: Query<CommaList<Status>>,
         /// Only events about tasks with these priorities, separated by commas; `none` stands for tasks without one.
-        priority: Query<List<PriorityFilter>>,
+        priority: Query<CommaList<PriorityFilter>>,
         /// Only events about tasks with at least one of these tags, separated by commas.
-        tag: Query<List<Tag>>,
+        tag: Query<CommaList<Tag>>,
     ) -> Result<EventListReply, Problems<GONE>> {
-        let log = &rooms.events;
+        let log = &context.events;
         let deadline = Instant::now() + Duration::from_secs(u64::from(wait.0));
         let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
         let start = match since.0.filter(|since| !since.is_empty()) {
@@ -338,7 +338,7 @@ impl EventApi {
         if position.reset.is_some() {
             return Err(gone(&format!(
                 "since: is not, or no longer, a place in this log; the oldest is {}",
-                log.standing().oldest,
+                log.status().oldest,
             )));
         }
         let limit = limit.0 as usize;
@@ -355,7 +355,7 @@ impl EventApi {
                 list.push(b']');
                 // What the log holds between two places never changes, and the address says which of it is asked for.
                 let tag = format!("W/\"{}-{}\"", log.id(position.cursor), history.cursor);
-                let next_page = Some(history.cursor).filter(|cursor| cursor.seq < log.standing().head.seq);
+                let next_page = Some(history.cursor).filter(|cursor| cursor.seq < log.status().head.seq);
                 Ok(EventListReply::Ok(EventList(list), history.cursor, next_page, tag))
             }
             None => Err(gone("since: retention has just removed this place of the log")),
@@ -369,12 +369,12 @@ impl EventApi {
     #[oai(path = "/api/events/status", method = "get", operation_id = "getEventStatus")]
     async fn status(
         &self,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
         /// Name each open stream, and the last ones that have ended.
         #[oai(default)]
         clients: Query<bool>,
     ) -> Result<EventStatusReply, Problems<NONE>> {
-        Ok(EventStatusReply::Ok(Body(EventStatus::of(&rooms.events, clients.0).await?)))
+        Ok(EventStatusReply::Ok(JsonBody(EventStatus::of(&context.events, clients.0).await?)))
     }
 
     /// Get a ticket for a stream
@@ -386,16 +386,16 @@ impl EventApi {
     #[oai(path = "/api/events/tickets", method = "post", operation_id = "createEventTicket")]
     async fn ticket(
         &self,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
         principal: Data<&Principal>,
     ) -> Result<TicketReply, Problems<NONE>> {
-        let ticket = rooms.auth.issue(&principal).map_err(|error| {
+        let ticket = context.auth.issue(&principal).map_err(|error| {
             tracing::error!(error = %error, "the system has no randomness to give");
             Problem::internal()
         })?;
         let (ticket, expires_at) = (ticket.secret.text, ticket.expires_at);
         let location = format!("/api/events/stream?ticket={ticket}");
-        Ok(TicketReply::Created(Body(EventTicket { ticket, expires_at }), location))
+        Ok(TicketReply::Created(JsonBody(EventTicket { ticket, expires_at }), location))
     }
 
     /// Tell everybody something
@@ -414,12 +414,12 @@ impl EventApi {
             validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
         )]
         _key: Header<Option<String>>,
-        body: Body<AnnouncementData>,
+        body: JsonBody<AnnouncementData>,
     ) -> Result<AnnouncedReply, Problems<{ BODY | UNPROCESSABLE }>> {
         let id = service.announce(body.0, super::request_headers::idempotency_key(request)?).await?;
         let before = EventId::new(id.epoch, id.seq - 1);
         let location = format!("/api/events?since={before}&limit=1");
-        Ok(AnnouncedReply::Created(Body(Announced { id }), location))
+        Ok(AnnouncedReply::Created(JsonBody(Announced { id }), location))
     }
 }
 
@@ -450,12 +450,12 @@ fn start_since(since: String) -> Result<Start, Problem> {
 }
 
 fn filter(
-    events: List<EventKind>,
-    task_ids: List<TaskId>,
-    assignees: List<Assignee>,
-    statuses: List<Status>,
-    priorities: List<PriorityFilter>,
-    tags: List<Tag>,
+    events: CommaList<EventKind>,
+    task_ids: CommaList<TaskId>,
+    assignees: CommaList<Assignee>,
+    statuses: CommaList<Status>,
+    priorities: CommaList<PriorityFilter>,
+    tags: CommaList<Tag>,
 ) -> EventFilter {
     EventFilter {
         events: events.0,

@@ -13,11 +13,11 @@ use crate::domain::id::{ExecutionId, TaskId};
 use crate::service::Service;
 use crate::store::ExecutionQuery;
 
-use super::Rooms;
+use super::ApiContext;
 use super::Tags;
-use super::comma_list::List;
+use super::comma_list::CommaList;
 use super::conditional;
-use super::json_body::Body;
+use super::json_body::JsonBody;
 use super::problem::Problems;
 use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, UNPROCESSABLE};
 
@@ -39,7 +39,7 @@ pub struct ExecutionAttachment {
 pub enum ExecutionReply {
     /// The execution as it stands now.
     #[oai(status = 200)]
-    Ok(Body<Execution>),
+    Ok(JsonBody<Execution>),
 }
 
 #[derive(Debug, ApiResponse)]
@@ -47,7 +47,7 @@ pub enum ExecutionFoundReply {
     /// The execution as it stands now.
     #[oai(status = 200)]
     Ok(
-        Body<Execution>,
+        JsonBody<Execution>,
         /// Names this state of the execution; with it in `If-None-Match` the same state is answered 304.
         #[oai(header = "ETag")]
         String,
@@ -58,7 +58,7 @@ pub enum ExecutionFoundReply {
 pub enum ExecutionAttachmentReply {
     /// How to attach.
     #[oai(status = 200)]
-    Ok(Body<ExecutionAttachment>),
+    Ok(JsonBody<ExecutionAttachment>),
 }
 
 #[derive(Debug, ApiResponse)]
@@ -66,7 +66,7 @@ pub enum ExecutionListReply {
     /// A page of executions, newest first.
     #[oai(status = 200)]
     Ok(
-        Body<Vec<Execution>>,
+        JsonBody<Vec<Execution>>,
         /// `<…>; rel="next"` leads to the next page; absent on the last one.
         #[oai(header = "Link")]
         Option<String>,
@@ -112,11 +112,11 @@ impl ExecutionApi {
             validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
         )]
         _key: Header<Option<String>>,
-        body: Body<Option<ExecutionRequest>>,
+        body: JsonBody<Option<ExecutionRequest>>,
     ) -> Result<ExecutionReply, Problems<{ NOT_FOUND | CONFLICT | BODY | UNPROCESSABLE }>> {
         let key = super::request_headers::idempotency_key(request)?;
         let request = body.0.unwrap_or_default();
-        Ok(ExecutionReply::Ok(Body(service.start_execution(task_id.0, request, key).await?)))
+        Ok(ExecutionReply::Ok(JsonBody(service.start_execution(task_id.0, request, key).await?)))
     }
 
     /// Get a task's latest execution
@@ -132,7 +132,7 @@ impl ExecutionApi {
     ) -> Result<ExecutionFoundReply, Problems<NOT_FOUND>> {
         let execution = service.latest_execution(task_id.0).await?;
         let etag = conditional::tag_of_json(&execution);
-        Ok(ExecutionFoundReply::Ok(Body(execution), etag))
+        Ok(ExecutionFoundReply::Ok(JsonBody(execution), etag))
     }
 
     /// Stop a task's execution
@@ -147,7 +147,7 @@ impl ExecutionApi {
         /// The id of the task.
         task_id: Path<TaskId>,
     ) -> Result<ExecutionReply, Problems<{ NOT_FOUND | CONFLICT }>> {
-        Ok(ExecutionReply::Ok(Body(service.stop_execution(task_id.0).await?)))
+        Ok(ExecutionReply::Ok(JsonBody(service.stop_execution(task_id.0).await?)))
     }
 
     /// Get the command that attaches to a task's execution
@@ -160,13 +160,13 @@ impl ExecutionApi {
     async fn attach(
         &self,
         service: Data<&Service>,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
         /// The id of the task.
         task_id: Path<TaskId>,
     ) -> Result<ExecutionAttachmentReply, Problems<{ NOT_FOUND | CONFLICT }>> {
         let execution = service.latest_execution(task_id.0).await?;
-        let command = rooms.sessions.attach_command(&execution).await?;
-        Ok(ExecutionAttachmentReply::Ok(Body(ExecutionAttachment {
+        let command = context.sessions.attach_command(&execution).await?;
+        Ok(ExecutionAttachmentReply::Ok(JsonBody(ExecutionAttachment {
             execution_id: execution.id,
             session_name: execution.session_name,
             command,
@@ -186,7 +186,7 @@ impl ExecutionApi {
         /// Only executions of this task.
         task_id: Query<Option<TaskId>>,
         /// Only executions with one of these statuses, separated by commas.
-        status: Query<List<ExecutionStatus>>,
+        status: Query<CommaList<ExecutionStatus>>,
         /// How many executions to answer at most.
         #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<u32>,
@@ -212,7 +212,7 @@ impl ExecutionApi {
         });
         // Of what is in it: retention takes executions away without an event that could name the page.
         let etag = conditional::tag_of_json(&(&executions, next));
-        Ok(ExecutionListReply::Ok(Body(executions), link, next.map(i64::cast_unsigned), etag))
+        Ok(ExecutionListReply::Ok(JsonBody(executions), link, next.map(i64::cast_unsigned), etag))
     }
 }
 

@@ -17,9 +17,9 @@ use super::problem::{Code, Problem};
 
 /// A JSON body.
 #[derive(Debug, Clone)]
-pub struct Body<T>(pub T);
+pub struct JsonBody<T>(pub T);
 
-impl<T: Type> Payload for Body<T> {
+impl<T: Type> Payload for JsonBody<T> {
     const CONTENT_TYPE: &'static str = "application/json";
 
     fn check_content_type(content_type: &str) -> bool {
@@ -44,7 +44,7 @@ pub fn is_json(content_type: &str) -> bool {
     }
 }
 
-impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
+impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for JsonBody<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
     type ParamType = ();
     type ParamRawType = ();
@@ -143,7 +143,7 @@ fn in_plain_words(words: &str) -> String {
     format!("{before}, expected {plain}")
 }
 
-impl<T: Serialize + Send> IntoResponse for Body<T> {
+impl<T: Serialize + Send> IntoResponse for JsonBody<T> {
     fn into_response(self) -> Response {
         let bytes = serde_json::to_vec(&self.0).expect("API types have string keys and no fallible parts");
         Response::builder().header(header::CONTENT_TYPE, "application/json").body(bytes)

@@ -20,12 +20,12 @@ use crate::executor::logs::{self, From};
 use crate::executor::{Admission, LogStart};
 use crate::service::{Service, ServiceError};
 
-use super::Rooms;
+use super::ApiContext;
 use super::Tags;
 use super::byte_range::{self, Wanted};
 use super::conditional;
 use super::event_schema::LogEvent;
-use super::json_body::Body;
+use super::json_body::JsonBody;
 use super::negotiation::wants_ndjson;
 use super::permission;
 use super::problem::problems::{NOT_FOUND, PRECONDITION_FAILED, RANGE};
@@ -64,7 +64,7 @@ pub enum ExecutionLogReply {
     /// A part of the log, at most 1 MiB.
     #[oai(status = 200)]
     Ok(
-        Body<ExecutionLog>,
+        JsonBody<ExecutionLog>,
         /// Names this part of the log as it is; with it in `If-None-Match` the same part is answered 304.
         #[oai(header = "ETag")]
         String,
@@ -82,7 +82,7 @@ impl LogApi {
     async fn logs(
         &self,
         service: Data<&Service>,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
         /// The id of the task.
         task_id: Path<TaskId>,
         /// How many lines to answer, counted from the end; without effect beside `offset`.
@@ -100,7 +100,7 @@ impl LogApi {
             Some(offset) => From::Offset(offset),
             None => From::Tail(tail.0 as usize),
         };
-        let page = logs::read_page(&log_path(&rooms.data_dir, &execution), from, PAGE_BYTES_MAX, ended)
+        let page = logs::read_page(&log_path(&context.data_dir, &execution), from, PAGE_BYTES_MAX, ended)
             .await
             .map_err(unreadable)?;
         let log = ExecutionLog {
@@ -117,7 +117,7 @@ impl LogApi {
             "W/\"{}-{}-{}-{}-{}-{}\"",
             execution.number, log.offset, log.next_offset, log.size, log.complete, log.log_lost
         );
-        Ok(ExecutionLogReply::Ok(Body(log), tag))
+        Ok(ExecutionLogReply::Ok(JsonBody(log), tag))
     }
 
     /// Download the log of an execution
@@ -132,7 +132,7 @@ impl LogApi {
     async fn raw_log(
         &self,
         service: Data<&Service>,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
         principal: Data<&Principal>,
         request: &Request,
         /// The id of the task.
@@ -148,11 +148,11 @@ impl LogApi {
         _if_none_match: Header<Option<String>>,
     ) -> Result<RawLog, Problems<{ NOT_FOUND | PRECONDITION_FAILED | RANGE }>> {
         let execution = service.execution_of(task_id.0, execution_id.0).await?;
-        let place = rooms.log_places.take(Some(service.actor().caller())).map_err(|_| {
+        let permit = context.log_quota.take(Some(service.actor().caller())).map_err(|_| {
             let detail = "as many logs are being read as there is room for; try again, or raise the hub's limit on open files";
             Problem::new(Code::Unavailable, detail)
         })?;
-        let path = log_path(&rooms.data_dir, &execution);
+        let path = log_path(&context.data_dir, &execution);
         let log = logs::open(&path).await.map_err(|error| match error.kind() {
             // It is made when the execution starts.
             ErrorKind::NotFound => {
@@ -172,7 +172,7 @@ impl LogApi {
         }
         match byte_range::wanted(request, log.size, &tag) {
             Wanted::Beyond => Err(beyond(log.size).into()),
-            wanted => Ok(RawLog::new(log, wanted, &tag, place, principal.gone.clone())),
+            wanted => Ok(RawLog::new(log, wanted, &tag, permit, principal.gone.clone())),
         }
     }
 
@@ -218,7 +218,7 @@ impl LogApi {
     async fn stream_log(
         &self,
         service: Data<&Service>,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
         principal: Data<&Principal>,
         request: &Request,
         /// The id of the task.
@@ -264,13 +264,13 @@ impl LogApi {
             Err(ServiceError::Store(error)) => return Ok(cannot_start(format, &error)?),
             Err(error) => return Err(error.into()),
         };
-        let place = super::stream_reply::place(&rooms.places, service.actor())?;
-        let Ok(file) = rooms.log_places.take(Some(service.actor().caller())) else {
+        let permit = super::stream_reply::permit(&context.stream_quota, service.actor())?;
+        let Ok(file) = context.log_quota.take(Some(service.actor().caller())) else {
             return Ok(StreamReply::unavailable(format)?);
         };
-        permission::use_up_ticket(request, &rooms.auth)?;
-        let admission = Admission { gone: principal.gone.clone(), places: [place, file] };
-        Ok(match rooms.logs.open(execution, start, format, keepalive_seconds.0, admission).await {
+        permission::use_up_ticket(request, &context.auth)?;
+        let admission = Admission { gone: principal.gone.clone(), permits: [permit, file] };
+        Ok(match context.logs.open(execution, start, format, keepalive_seconds.0, admission).await {
             Ok(log) => StreamReply::<LogEvent>::of(format, log),
             Err(error) => cannot_start(format, &error)?,
         })

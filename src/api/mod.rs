@@ -30,7 +30,7 @@ use crate::domain::token::Caller;
 use crate::events::Events;
 use crate::executor::{LogStreams, Sessions};
 use crate::metrics::Metrics;
-use crate::places::Places;
+use crate::quota::Quota;
 use crate::service::Service;
 use crate::vitals::Vitals;
 
@@ -49,7 +49,7 @@ enum Tags {
 
 /// What the handlers work with.
 #[derive(Debug)]
-pub struct Rooms {
+pub struct ApiContext {
     pub auth: Auth,
     pub service: Service,
     pub events: Events,
@@ -57,9 +57,9 @@ pub struct Rooms {
     pub sessions: Sessions,
     pub metrics: Metrics,
     /// Of the streams that each caller may have.
-    pub places: Places<Caller>,
+    pub stream_quota: Quota<Caller>,
     /// Of those who read a log and keep its file open meanwhile.
-    pub log_places: Places<Caller>,
+    pub log_quota: Quota<Caller>,
     /// Where the logs of executions are.
     pub data_dir: DataDir,
     pub vitals: Vitals,

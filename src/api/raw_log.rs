@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::token::Caller;
 use crate::executor::logs::OpenLog;
-use crate::places::Place;
+use crate::quota::Permit;
 
 use super::byte_range::Wanted;
 
@@ -27,7 +27,7 @@ impl RawLog {
         log: OpenLog,
         wanted: Wanted,
         tag: &str,
-        place: Place<Caller>,
+        permit: Permit<Caller>,
         gone: CancellationToken,
     ) -> Self {
         let (size, modified) = (log.size, log.modified);
@@ -38,7 +38,7 @@ impl RawLog {
             Wanted::Whole | Wanted::Beyond => (0, size, None),
         };
         let bytes = log.read(first, length).take_until(gone.cancelled_owned()).inspect(move |_| {
-            let _ = &place;
+            let _ = &permit;
         });
         let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         let mut response = Response::builder()

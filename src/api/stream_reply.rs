@@ -6,16 +6,16 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use poem::http::{HeaderValue, header};
-use poem::{Body as PoemBody, IntoResponse, Response};
+use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 
 use crate::domain::token::{Actor, Caller};
-use crate::events::Subscriber;
+use crate::events::EventStream;
 use crate::events::frame::Format;
 use crate::executor::LogStream;
 use crate::handoff::Offer;
-use crate::places::{Place, Places};
+use crate::quota::{Permit, Quota};
 
 use super::event_schema::{Event, LogEvent, Message};
 use super::problem::{Code, Problem};
@@ -53,7 +53,7 @@ impl<M: Message> ApiResponse for StreamReply<M> {
 }
 
 impl<M> StreamReply<M> {
-    fn new(format: Format, body: PoemBody) -> Self {
+    fn new(format: Format, body: Body) -> Self {
         let mut response = Response::builder().content_type(format.content_type()).body(body);
         let headers = response.headers_mut();
         // Nothing between here and the client may hold back, change or keep a stream.
@@ -66,10 +66,7 @@ impl<M> StreamReply<M> {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        Self::new(
-            format,
-            PoemBody::from_bytes_stream(chunks.map(|bytes| bytes.map_err(std::io::Error::other))),
-        )
+        Self::new(format, Body::from_bytes_stream(chunks.map(|bytes| bytes.map_err(std::io::Error::other))))
     }
 
     /// Stands in for a stream that cannot be had now: a 5xx would close a browser's EventSource for good.
@@ -79,7 +76,7 @@ impl<M> StreamReply<M> {
     pub fn unavailable(format: Format) -> Result<Self, Problem> {
         match format {
             Format::Sse | Format::NamedSse => {
-                Ok(Self::new(format, PoemBody::from_bytes(format.retry(UNAVAILABLE_MS))))
+                Ok(Self::new(format, Body::from_bytes(format.retry(UNAVAILABLE_MS))))
             }
             Format::Ndjson => Err(Problem::new(Code::Unavailable, "the stream cannot be had now; try again")),
         }
@@ -88,8 +85,8 @@ impl<M> StreamReply<M> {
 
 impl StreamReply<Event> {
     /// `offer`: the socket that the answer will be sent on, if somebody else may write to it.
-    pub fn of(format: Format, subscriber: Subscriber, offer: Option<Offer>) -> Self {
-        Self::of_chunks(format, subscriber.into_body(offer))
+    pub fn of(format: Format, stream: EventStream, offer: Option<Offer>) -> Self {
+        Self::of_chunks(format, stream.into_body(offer))
     }
 }
 
@@ -104,7 +101,7 @@ impl StreamReply<LogEvent> {
 ///
 /// # Errors
 /// A [`Problem`] when it has as many as it may.
-pub fn place(places: &Places<Caller>, actor: &Actor) -> Result<Place<Caller>, Problem> {
+pub fn permit(places: &Quota<Caller>, actor: &Actor) -> Result<Permit<Caller>, Problem> {
     places.take(Some(actor.caller())).map_err(|_| {
         let detail =
             "this client has as many streams open as it may; close one, or ask the operator for more";

@@ -11,7 +11,7 @@ use crate::domain::schema::word_enum;
 use crate::domain::task::{Priority, PriorityFilter, Status};
 use crate::domain::text::{Assignee, Tag};
 use crate::events::frame::Format;
-use crate::events::{Client, Departure, DisconnectReason, Events, Lag, Totals};
+use crate::events::{Client, Disconnect, DisconnectReason, Events, Lag, Totals};
 use crate::store::StoreError;
 
 word_enum! {
@@ -173,29 +173,29 @@ impl EventStatus {
     /// # Errors
     /// [`StoreError`] when it cannot be found out how long the events that a client is behind have waited.
     pub async fn of(log: &Events, with_clients: bool) -> Result<Self, StoreError> {
-        let standing = log.standing();
+        let status = log.status();
         let (clients, recent_disconnects) = match with_clients {
             false => (None, None),
             true => {
-                let departures = log.departures();
-                let gone = departures.iter().map(|it| DisconnectedClient::of(log, it)).collect();
+                let recent_disconnects = log.recent_disconnects();
+                let gone = recent_disconnects.iter().map(|it| DisconnectedClient::of(log, it)).collect();
                 (Some(clients(log).await?), Some(gone))
             }
         };
         Ok(Self {
             status: "active".to_owned(),
-            connected_clients: standing.totals.connected,
+            connected_clients: status.totals.connected,
             endpoint: "/api/events/stream".to_owned(),
-            epoch: standing.head.epoch.to_string(),
-            head: standing.head,
-            oldest: standing.oldest,
+            epoch: status.head.epoch.to_string(),
+            head: status.head,
+            oldest: status.oldest,
             keepalive_seconds: log.keepalive_seconds(),
-            total_connections: standing.totals.connections,
-            total_events_sent: standing.totals.events,
-            total_bytes_sent: standing.totals.bytes,
-            disconnects: DisconnectCounts::of(&standing.totals),
-            ring_events: standing.ring_events,
-            ring_bytes: standing.ring_bytes,
+            total_connections: status.totals.connections,
+            total_events_sent: status.totals.events,
+            total_bytes_sent: status.totals.bytes,
+            disconnects: DisconnectCounts::of(&status.totals),
+            ring_events: status.ring_events,
+            ring_bytes: status.ring_bytes,
             clients,
             recent_disconnects,
         })
@@ -216,9 +216,9 @@ impl ClientStatus {
             id: client.id,
             address: client.peer.map(|address| address.to_string()),
             connected_at: client.since,
-            format: client.shape.format.into(),
-            filtered: !client.shape.filter.is_empty(),
-            filter: ClientFilter::of(&client.shape.filter),
+            format: client.options.format.into(),
+            filtered: !client.options.filter.is_empty(),
+            filter: ClientFilter::of(&client.options.filter),
             cursor: log.id(cursor),
             lag_events: lag.events,
             lag_bytes: lag.bytes,
@@ -249,15 +249,15 @@ impl ClientFilter {
 }
 
 impl DisconnectedClient {
-    fn of(log: &Events, departure: &Departure) -> Self {
-        let client = &departure.client;
+    fn of(log: &Events, disconnect: &Disconnect) -> Self {
+        let client = &disconnect.client;
         Self {
             id: client.id,
             address: client.peer.map(|address| address.to_string()),
             connected_at: client.since,
-            disconnected_at: departure.at,
-            reason: departure.reason,
-            format: client.shape.format.into(),
+            disconnected_at: disconnect.at,
+            reason: disconnect.reason,
+            format: client.options.format.into(),
             cursor: log.id(client.cursor()),
             events_sent: client.events(),
             bytes_sent: client.bytes(),

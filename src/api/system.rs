@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::service::Service;
 use crate::telemetry;
 
-use super::Rooms;
+use super::ApiContext;
 use super::Tags;
-use super::json_body::Body;
+use super::json_body::JsonBody;
 use super::problem::problems::NONE;
 use super::problem::{Code, Problem, Problems};
 
@@ -32,7 +32,7 @@ pub struct Health {
 pub enum HealthReply {
     /// It is.
     #[oai(status = 200)]
-    Ok(Body<Health>),
+    Ok(JsonBody<Health>),
 }
 
 #[derive(Debug, ApiResponse)]
@@ -49,7 +49,7 @@ impl SystemApi {
     /// Answers as long as the process serves requests; looks at nothing else. For whoever restarts what hangs.
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self) -> Result<HealthReply, Problems<NONE>> {
-        Ok(HealthReply::Ok(Body(alive())))
+        Ok(HealthReply::Ok(JsonBody(alive())))
     }
 
     /// Can the hub serve?
@@ -60,28 +60,28 @@ impl SystemApi {
     async fn readiness(
         &self,
         service: Data<&Service>,
-        rooms: Data<&Arc<Rooms>>,
+        context: Data<&Arc<ApiContext>>,
     ) -> Result<HealthReply, Problems<NONE>> {
-        if let Some(part) = rooms.vitals.failure() {
+        if let Some(part) = context.vitals.failure() {
             let detail = format!("{part} has ended by a fault; the hub is ending, to be started again");
             return Err(Problem::new(Code::Unavailable, detail).into());
         }
         // One status for whatever keeps it from serving, as those who send traffic expect it.
         service.ping().await.map_err(|error| Problem::from(error).unavailable())?;
-        Ok(HealthReply::Ok(Body(alive())))
+        Ok(HealthReply::Ok(JsonBody(alive())))
     }
 
     /// Read the metrics
     ///
     /// In the text format of Prometheus, version 0.0.4; each metric says in its `HELP` what it counts.
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
-    async fn metrics(&self, rooms: Data<&Arc<Rooms>>) -> Result<MetricsReply, Problems<NONE>> {
-        let Rooms { events, logs, metrics, .. } = &**rooms.0;
-        let standing = events.standing();
-        metrics.streams(standing.totals.connected);
-        metrics.head(standing.head.seq);
-        metrics.sent(standing.totals.events, standing.totals.bytes);
-        for (reason, streams) in &standing.totals.disconnects {
+    async fn metrics(&self, context: Data<&Arc<ApiContext>>) -> Result<MetricsReply, Problems<NONE>> {
+        let ApiContext { events, logs, metrics, .. } = &**context.0;
+        let status = events.status();
+        metrics.streams(status.totals.connected);
+        metrics.head(status.head.seq);
+        metrics.sent(status.totals.events, status.totals.bytes);
+        for (reason, streams) in &status.totals.disconnects {
             metrics.disconnected(reason.word(), *streams);
         }
         let followed = logs.totals();
@@ -89,7 +89,7 @@ impl SystemApi {
         let lost = telemetry::lost();
         metrics.lost_lines("queue_full", lost.queue_full);
         metrics.lost_lines("write_failed", lost.write_failed);
-        metrics.ring(standing.ring_events, standing.ring_bytes);
+        metrics.ring(status.ring_events, status.ring_bytes);
         Ok(MetricsReply::Ok(PlainText(metrics.render())))
     }
 }

@@ -17,9 +17,9 @@ use crate::domain::token::Scope;
 use crate::service::{Service, TaskPage};
 
 use super::Tags;
-use super::comma_list::List;
+use super::comma_list::CommaList;
 use super::conditional;
-use super::json_body::Body;
+use super::json_body::JsonBody;
 use super::permission;
 use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, PRECONDITION_FAILED, UNPROCESSABLE};
 use super::problem::{Code, Problem, Problems};
@@ -35,7 +35,7 @@ pub enum TaskReply {
     /// The task as it is now.
     #[oai(status = 200)]
     Ok(
-        Body<Task>,
+        JsonBody<Task>,
         /// The task's version in quotes, such as `"3"`; send it in `If-Match`, with its quotes.
         #[oai(header = "ETag")]
         String,
@@ -47,7 +47,7 @@ pub enum TaskCreatedReply {
     /// The task was created, now or by an earlier request with the same `Idempotency-Key`.
     #[oai(status = 201)]
     Created(
-        Body<Task>,
+        JsonBody<Task>,
         /// Where the task is: a path on this hub.
         #[oai(header = "Location")]
         String,
@@ -72,7 +72,7 @@ pub enum TaskListReply {
     /// A page of tasks, all of one moment.
     #[oai(status = 200)]
     Ok(
-        Body<Vec<Task>>,
+        JsonBody<Vec<Task>>,
         /// `<…>; rel="next"` leads to the next page; absent on the last one.
         #[oai(header = "Link")]
         Option<String>,
@@ -113,13 +113,13 @@ impl TaskApi {
         &self,
         service: Data<&Service>,
         /// Only tasks with one of these statuses, separated by commas.
-        status: Query<List<Status>>,
+        status: Query<CommaList<Status>>,
         /// Only tasks with one of these priorities, separated by commas; `none` stands for tasks without one.
-        priority: Query<List<PriorityFilter>>,
+        priority: Query<CommaList<PriorityFilter>>,
         /// Only tasks of one of these assignees, separated by commas; `none` stands for tasks without one.
-        assignee: Query<List<Assignee>>,
+        assignee: Query<CommaList<Assignee>>,
         /// Only tasks with at least one of these tags, separated by commas.
-        tag: Query<List<Tag>>,
+        tag: Query<CommaList<Tag>>,
         /// Only tasks with this text in title or description, at most 200 characters. Upper and lower case are the same,
         /// and so are two ways of writing one character (`ß` and `SS`, `é` and `e` with an accent).
         #[oai(validator(max_length = 200))]
@@ -165,7 +165,7 @@ impl TaskApi {
         let next_page = next.map(|key| key.to_string());
         // A list is what the log up to its cursor has led to.
         let tag = format!("W/\"{cursor}\"");
-        Ok(TaskListReply::Ok(Body(tasks), link, next_page, cursor, tag))
+        Ok(TaskListReply::Ok(JsonBody(tasks), link, next_page, cursor, tag))
     }
 
     /// Create a task
@@ -188,7 +188,7 @@ impl TaskApi {
             validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
         )]
         _key: Header<Option<String>>,
-        body: Body<TaskDraft>,
+        body: JsonBody<TaskDraft>,
     ) -> Result<TaskCreatedReply, Problems<{ BODY | UNPROCESSABLE }>> {
         if body.0.script.is_some() {
             permission::require(&principal, Scope::Exec)?;
@@ -197,7 +197,7 @@ impl TaskApi {
         let created = service.create_task(body.0, key).await?;
         let location = format!("/api/tasks/{}", created.task.id);
         let etag = etag(&created.task);
-        Ok(TaskCreatedReply::Created(Body(created.task), location, etag, created.repeated))
+        Ok(TaskCreatedReply::Created(JsonBody(created.task), location, etag, created.repeated))
     }
 
     /// Get a task
@@ -235,7 +235,7 @@ impl TaskApi {
         /// The `ETag` that the change is meant for; with another version nothing is changed (412).
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
-        body: Body<TaskPatch>,
+        body: JsonBody<TaskPatch>,
     ) -> Result<TaskReply, Problems<{ NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
         if !body.0.script.is_undefined() {
             permission::require(&principal, Scope::Exec)?;
@@ -285,7 +285,7 @@ impl TaskApi {
         /// The `ETag` that the report is meant for; with another version nothing is changed (412).
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
-        body: Body<StatusUpdate>,
+        body: JsonBody<StatusUpdate>,
     ) -> Result<TaskReply, Problems<{ NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
         let expected = conditional::of(request);
         Ok(reply(service.update_task_status(task_id.0, body.0, expected).await?))
@@ -306,7 +306,7 @@ fn default_limit() -> u32 {
 
 fn reply(task: Task) -> TaskReply {
     let etag = etag(&task);
-    TaskReply::Ok(Body(task), etag)
+    TaskReply::Ok(JsonBody(task), etag)
 }
 
 fn etag(task: &Task) -> String {

@@ -12,12 +12,12 @@ use poem::http::{Method, header};
 
 use crate::auth::{Auth, Principal, Refusal};
 use crate::domain::token::{Actor, Caller, Scope};
-use crate::places::OnReserve;
+use crate::quota::OnReserve;
 use crate::service::Service;
 
 use super::operation::Operation;
 use super::proxies::Proxies;
-use super::rate_limit::Pace;
+use super::rate_limit::RateLimit;
 use crate::api::permission::{ShownTicket, challenge, require};
 use crate::api::problem::{Code, Problem};
 use crate::web;
@@ -30,12 +30,12 @@ pub struct Access {
     auth: Auth,
     service: Service,
     proxies: Proxies,
-    pace: Option<Pace>,
+    rate_limit: Option<RateLimit>,
 }
 
 impl Access {
-    pub fn new(auth: Auth, service: Service, proxies: Proxies, pace: Option<Pace>) -> Self {
-        Self { auth, service, proxies, pace }
+    pub fn new(auth: Auth, service: Service, proxies: Proxies, rate_limit: Option<RateLimit>) -> Self {
+        Self { auth, service, proxies, rate_limit }
     }
 
     /// Adds to the request who asks, and answers it as far as limits are concerned.
@@ -52,8 +52,8 @@ impl Access {
         let Some(needed) = needed_scope(request, operation) else {
             let caller = Actor { token: None, address }.caller();
             // Who watches over the hub has no pace to keep.
-            if let (Some(pace), None) = (&self.pace, operation) {
-                pace.check(&caller)?;
+            if let (Some(rate_limit), None) = (&self.rate_limit, operation) {
+                rate_limit.check(&caller)?;
             }
             // Nobody in particular; what is for everybody writes nothing in a name.
             request.extensions_mut().insert(self.service.clone());
@@ -64,8 +64,8 @@ impl Access {
         let token = identified.as_ref().ok().and_then(|principal| principal.name.clone());
         let actor = Actor { token, address };
         let caller = actor.caller();
-        if let Some(pace) = &self.pace {
-            pace.check(&caller)?;
+        if let Some(rate_limit) = &self.rate_limit {
+            rate_limit.check(&caller)?;
         }
         let principal = identified?;
         require(&principal, needed)?;

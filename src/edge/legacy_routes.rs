@@ -13,7 +13,7 @@ use crate::api::spec;
 
 /// What is different about a request that came by a route of the first system.
 #[derive(Debug)]
-pub enum Classic {
+pub enum LegacyRoute {
     /// Its answer is ours.
     Same,
     /// `{message, task}`, with the status 200.
@@ -33,7 +33,7 @@ pub enum Classic {
 pub struct QueryBody(pub Value);
 
 /// Turns a request for a route of the first system into one of ours; `None` when it is for none of its routes.
-pub fn route(request: &mut Request) -> Option<Classic> {
+pub fn route(request: &mut Request) -> Option<LegacyRoute> {
     let path = request.uri().path();
     let (is_bare, inside) = match path.strip_prefix("/api/") {
         Some(inside) => (false, inside),
@@ -48,12 +48,12 @@ pub fn route(request: &mut Request) -> Option<Classic> {
         ref method => method.clone(),
     };
     let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
-    let (ours, classic) = match (room, method.as_str(), &*parts) {
+    let (ours, legacy) = match (room, method.as_str(), &*parts) {
         ("tasks", "POST", ["create"]) => {
             let body = draft(request.uri().query().unwrap_or_default());
             request.extensions_mut().insert(QueryBody(body));
             rewrite(request, "/api/tasks", Some(""));
-            return Some(Classic::Created);
+            return Some(LegacyRoute::Created);
         }
         ("tasks", "GET", []) if is_bare => {
             let query = request.uri().query().unwrap_or_default();
@@ -62,34 +62,38 @@ pub fn route(request: &mut Request) -> Option<Classic> {
                 false => format!("status=todo&{query}"),
             };
             rewrite(request, "/api/tasks", Some(query.trim_end_matches('&')));
-            return Some(Classic::Same);
+            return Some(LegacyRoute::Same);
         }
         ("tasks", "POST", ["sync" | "index"]) => {
             let words = "this hub keeps tasks in its database and reads no Markdown files; create tasks by POST /api/tasks";
-            return Some(Classic::Refused(Code::NoMirror, words));
+            return Some(LegacyRoute::Refused(Code::NoMirror, words));
         }
-        ("tasks", "GET", ["file", id]) => (format!("/api/tasks/{id}"), Classic::Task),
-        ("tasks", "PUT", ["status", id]) if is_bare => (format!("/api/tasks/status/{id}"), Classic::Task),
-        ("exec", "GET", ["status", id]) => (format!("/api/exec/{id}"), Classic::Same),
+        ("tasks", "GET", ["file", id]) => (format!("/api/tasks/{id}"), LegacyRoute::Task),
+        ("tasks", "PUT", ["status", id]) if is_bare => (format!("/api/tasks/status/{id}"), LegacyRoute::Task),
+        ("exec", "GET", ["status", id]) => (format!("/api/exec/{id}"), LegacyRoute::Same),
         ("exec", "GET", ["logs", id]) => {
-            (format!("/api/exec/{id}/logs"), Classic::Logs { task_id: (*id).to_owned() })
+            (format!("/api/exec/{id}/logs"), LegacyRoute::Logs { task_id: (*id).to_owned() })
         }
-        ("exec", "POST", ["stop", id]) => (format!("/api/exec/{id}/stop"), Classic::Same),
-        ("exec", "GET", ["attach", id]) => (format!("/api/exec/{id}/attach"), Classic::Same),
-        ("exec", _, [_, ..]) | ("events", _, [_, ..]) if is_bare => (format!("/api/{inside}"), Classic::Same),
-        ("help", "GET", []) if is_bare => return Some(Classic::Help(None)),
-        ("help", "GET", ["tools", name]) if is_bare => return Some(Classic::Help(Some((*name).to_owned()))),
+        ("exec", "POST", ["stop", id]) => (format!("/api/exec/{id}/stop"), LegacyRoute::Same),
+        ("exec", "GET", ["attach", id]) => (format!("/api/exec/{id}/attach"), LegacyRoute::Same),
+        ("exec", _, [_, ..]) | ("events", _, [_, ..]) if is_bare => {
+            (format!("/api/{inside}"), LegacyRoute::Same)
+        }
+        ("help", "GET", []) if is_bare => return Some(LegacyRoute::Help(None)),
+        ("help", "GET", ["tools", name]) if is_bare => {
+            return Some(LegacyRoute::Help(Some((*name).to_owned())));
+        }
         ("mcp", "GET", []) | ("mcp", "POST", ["messages"]) if is_bare => {
             let words = "MCP by HTTP with SSE is not served any more; use the operations that /docs and /help describe";
-            return Some(Classic::Refused(Code::RouteGone, words));
+            return Some(LegacyRoute::Refused(Code::RouteGone, words));
         }
         _ => return None,
     };
     rewrite(request, &ours, None);
-    Some(classic)
+    Some(legacy)
 }
 
-impl Classic {
+impl LegacyRoute {
     /// The answer to what no operation of ours does.
     pub fn own_answer(&self) -> Option<Response> {
         match self {

@@ -22,12 +22,12 @@ mod unknown_parameters;
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response};
 
-use crate::api::Rooms;
+use crate::api::ApiContext;
 use crate::config::ServerConfig;
 
-use pipeline::Front;
+use pipeline::Pipeline;
 
 /// Every route behind every check.
-pub fn endpoint(rooms: Rooms, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
-    Front::new(rooms, config).boxed()
+pub fn endpoint(context: ApiContext, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
+    Pipeline::new(context, config).boxed()
 }

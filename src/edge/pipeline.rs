@@ -19,50 +19,50 @@ use super::cors;
 use super::framework_error;
 use super::legacy_query;
 use super::legacy_routes;
-use super::legacy_routes::Classic;
+use super::legacy_routes::LegacyRoute;
 use super::operation;
 use super::operation::Operation;
 use super::origin_guard;
 use super::origin_guard::Allowed;
 use super::proxies::Proxies;
-use super::rate_limit::Pace;
+use super::rate_limit::RateLimit;
 use super::request_body;
 use super::request_body::BodyLimits;
 use super::request_path;
 use super::response_budget;
 use super::unknown_parameters;
-use crate::api::Rooms;
+use crate::api::ApiContext;
 use crate::api::conditional;
 use crate::api::permission::HeadOnly;
 use crate::api::problem::Problem;
 use crate::api::spec;
 use crate::web;
 
-pub struct Front {
+pub struct Pipeline {
     allowed: Allowed,
     access: Access,
     limits: BodyLimits,
     /// For answers that are not taken yet.
-    unsent: Budget<Caller>,
-    rooms: Arc<Rooms>,
+    answers: Budget<Caller>,
+    context: Arc<ApiContext>,
     pages: Route,
     api: BoxEndpoint<'static>,
 }
 
-impl Front {
-    pub fn new(rooms: Rooms, config: &ServerConfig) -> Self {
+impl Pipeline {
+    pub fn new(context: ApiContext, config: &ServerConfig) -> Self {
         let proxies = Proxies { trusted: config.trusted_proxy.clone(), header: config.forwarded_header };
-        let pace = config.rate_limit.map(Pace::new);
+        let rate_limit = config.rate_limit.map(RateLimit::new);
         Self {
             allowed: Allowed { hosts: config.allow_host.clone(), origins: config.allow_origin.clone() },
-            access: Access::new(rooms.auth.clone(), rooms.service.clone(), proxies, pace),
+            access: Access::new(context.auth.clone(), context.service.clone(), proxies, rate_limit),
             limits: BodyLimits {
                 bytes_max: config.body_bytes_max,
                 bodies: Budget::new(config.bodies_bytes_max, config.body_bytes_max),
                 time_max: Duration::from_secs(config.request_seconds_max),
             },
-            unsent: Budget::new(config.answers_bytes_max, 1),
-            rooms: Arc::new(rooms),
+            answers: Budget::new(config.answers_bytes_max, 1),
+            context: Arc::new(context),
             pages: web::add_to(Route::new()),
             api: spec::service().into_endpoint(),
         }
@@ -88,7 +88,7 @@ impl Front {
 
     async fn serve(&self, mut request: Request) -> Response {
         request_path::normalize(&mut request);
-        let classic = legacy_routes::route(&mut request);
+        let legacy = legacy_routes::route(&mut request);
         let path = request.uri().path().to_owned();
         let template = operation::at(&path);
         let operation = template.and_then(|template| template.operation(request.method()));
@@ -102,7 +102,7 @@ impl Front {
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
         let known =
             is_safe.then(|| crate::api::request_headers::header_list(&request, "If-None-Match")).flatten();
-        if let Some(answer) = classic.as_ref().and_then(Classic::own_answer) {
+        if let Some(answer) = legacy.as_ref().and_then(LegacyRoute::own_answer) {
             return answer;
         }
         let answer = match template {
@@ -110,8 +110,8 @@ impl Front {
             None => self.pages.call(request).await,
         };
         let answer = answer.unwrap_or_else(|error| framework_error::answer(error, &path));
-        let answer = match classic {
-            Some(classic) => classic.adapt(answer).await,
+        let answer = match legacy {
+            Some(legacy) => legacy.adapt(answer).await,
             None => answer,
         };
         let answer = match known {
@@ -119,7 +119,7 @@ impl Front {
             None => answer,
         };
         match template {
-            Some(_) => response_budget::hold(answer, caller, &self.unsent).await,
+            Some(_) => response_budget::hold(answer, caller, &self.answers).await,
             // Pages are in memory once for all who read them.
             None => answer,
         }
@@ -137,23 +137,23 @@ impl Front {
         }
         unknown_parameters::check(request, operation)?;
         legacy_query::adapt(request).await?;
-        request.extensions_mut().insert(self.rooms.clone());
+        request.extensions_mut().insert(self.context.clone());
         Ok(caller)
     }
 }
 
-impl Endpoint for Front {
+impl Endpoint for Pipeline {
     type Output = Response;
 
     /// Counts, logs and hardens. Never logs the query: it may hold what is nobody's business.
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let started = Instant::now();
-        let _in_flight = self.rooms.metrics.in_flight();
+        let _in_flight = self.context.metrics.in_flight();
         let mut response = self.answer(request).await;
         harden(&mut response);
         let (status, elapsed) = (response.status(), started.elapsed());
-        self.rooms.metrics.request(known(&method), status.as_u16(), elapsed);
+        self.context.metrics.request(known(&method), status.as_u16(), elapsed);
         tracing::debug!(
             http.method = %method,
             http.path = %path,

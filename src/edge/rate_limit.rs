@@ -16,13 +16,13 @@ const PRUNE_EVERY: u32 = 4096;
 
 /// What each client may do in a second, saved up for a second.
 #[derive(Debug)]
-pub struct Pace {
+pub struct RateLimit {
     limiter: DefaultKeyedRateLimiter<Caller>,
     per_second: NonZeroU32,
     asked: AtomicU32,
 }
 
-impl Pace {
+impl RateLimit {
     pub fn new(per_second: NonZeroU32) -> Self {
         let limiter = RateLimiter::keyed(Quota::per_second(per_second));
         Self { limiter, per_second, asked: AtomicU32::new(0) }

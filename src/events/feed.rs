@@ -1,6 +1,6 @@
 //! The feed: the log as one sequence, wherever its parts are.
 //!
-//! The newest events come from the ring, older ones in pages from the store, both in the same shape. The seam
+//! The newest events come from the ring, older ones in pages from the store, both in the same form. The seam
 //! between them is a cursor, so nothing can fall into it: what comes next is always `cursor + 1`.
 
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{Epoch, EventId, EventMark, StoredEvent};
 use crate::store::{Reader, StoreError};
 
+use super::batch::Batch;
 use super::control::ResetReason;
-use super::ring::{After, Ring, Shape};
+use super::log_slice::LogSlice;
+use super::options::StreamOptions;
+use super::ring::{After, Ring};
 use super::segment::{PAGE_BYTES, Segment};
-use super::stretch::Stretch;
-use super::taken::Taken;
 
 /// Most events read from the store at once: a page is a short read transaction, whatever the depth.
 const PAGE_EVENTS: usize = 512;
@@ -34,7 +35,7 @@ pub enum Start {
 
 /// Where a client does start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub struct StartPosition {
     /// The seq after which it starts.
     pub cursor: u64,
     /// Whether it goes on exactly where the client left off.
@@ -56,7 +57,7 @@ pub struct Lag {
 /// What comes next.
 #[derive(Debug)]
 pub enum Next {
-    Some(Taken),
+    Some(Arc<Batch>),
     UpToDate,
     /// Retention has removed what should come next; this is the seq of the oldest event left.
     Expired {
@@ -67,7 +68,7 @@ pub enum Next {
 /// What the store holds after a cursor that the ring has moved past.
 #[derive(Debug)]
 pub enum Page {
-    Some(Stretch),
+    Some(LogSlice),
     /// Retention has removed what should come next; this is the seq of the oldest event left.
     Expired {
         oldest: u64,
@@ -95,12 +96,12 @@ impl Feed {
         self.reader.oldest().saturating_sub(1)
     }
 
-    /// Finds the place to start.
+    /// Finds where a stream starts.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn locate(&self, start: &Start) -> Result<Position, StoreError> {
-        let at = |cursor| Position { cursor, resumed: false, reset: None };
+    pub async fn locate(&self, start: &Start) -> Result<StartPosition, StoreError> {
+        let at = |cursor| StartPosition { cursor, resumed: false, reset: None };
         match start {
             Start::Live => Ok(at(self.ring.head())),
             Start::Earliest => Ok(at(self.before_oldest())),
@@ -113,8 +114,8 @@ impl Feed {
         }
     }
 
-    async fn locate_after(&self, id: &str) -> Result<Position, StoreError> {
-        let reset = |cursor, reason| Position { cursor, resumed: false, reset: Some(reason) };
+    async fn locate_after(&self, id: &str) -> Result<StartPosition, StoreError> {
+        let reset = |cursor, reason| StartPosition { cursor, resumed: false, reset: Some(reason) };
         let seq = match id.trim().parse::<EventId>() {
             Ok(id) if id.epoch == self.epoch() => id.seq,
             _ => {
@@ -132,7 +133,7 @@ impl Feed {
         if seq > head && seq > self.committed_head().await? {
             return Ok(reset(head, ResetReason::Future));
         }
-        Ok(Position { cursor: seq, resumed: true, reset: None })
+        Ok(StartPosition { cursor: seq, resumed: true, reset: None })
     }
 
     async fn committed_head(&self) -> Result<u64, StoreError> {
@@ -168,19 +169,24 @@ impl Feed {
         Ok(cursors.iter().zip(marks).map(lag).collect())
     }
 
-    /// What comes after `cursor`, in `shape`: at most `events_max` messages, and at most `PAGE_BYTES` unless it
+    /// What comes after `cursor`, in `options`: at most `events_max` messages, and at most `PAGE_BYTES` unless it
     /// is one large message.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn next(&self, cursor: u64, shape: &Shape, events_max: usize) -> Result<Next, StoreError> {
-        match self.ring.take(cursor, shape, events_max) {
-            After::Some(taken) => Ok(Next::Some(taken)),
+    pub async fn next(
+        &self,
+        cursor: u64,
+        options: &StreamOptions,
+        events_max: usize,
+    ) -> Result<Next, StoreError> {
+        match self.ring.messages_after(cursor, options, events_max) {
+            After::Some(batch) => Ok(Next::Some(batch)),
             After::UpToDate => Ok(Next::UpToDate),
             After::Behind => Ok(match self.page(cursor).await? {
-                Page::Some(stretch) => {
-                    Next::Some(Taken::of(&stretch, self.epoch(), shape, events_max).replayed())
-                }
+                Page::Some(slice) => Next::Some(Arc::new(
+                    Batch::messages(&slice, self.epoch(), options, events_max).replayed(),
+                )),
                 Page::Expired { oldest } => Next::Expired { oldest },
             }),
         }
@@ -203,11 +209,11 @@ impl Feed {
             .map(|page| Segment::encode(self.epoch(), page).into_iter().map(Arc::new).collect::<Vec<_>>());
         match segments {
             Ok(segments) => {
-                let stretch = Stretch::new(&segments, cursor, usize::MAX, usize::MAX);
-                Ok(Page::Some(stretch.expect("a page begins right after the cursor")))
+                let slice = LogSlice::new(&segments, cursor, usize::MAX, usize::MAX);
+                Ok(Page::Some(slice.expect("a page begins right after the cursor")))
             }
             Err(oldest) => {
-                // Who now asks where the log begins is to be told no less.
+                // From now on nobody is told that the log begins earlier.
                 self.reader.saw_oldest(oldest);
                 Ok(Page::Expired { oldest })
             }

@@ -1,6 +1,6 @@
 //! Messages for clients that take no long lines: what makes one too long is left out, and named.
 //!
-//! The same event is cut in the same way whenever it is encoded, as [`Place`](super::parcel::Place) asks for. Only the
+//! The same event is cut in the same way whenever it is encoded, as [`Position`](super::batch::Position) needs it. Only the
 //! lists of an event, and the texts of a task in a snapshot, can be long. Everything else fits in 16 KiB, the least that
 //! a client may ask for: an announcement has 2,000 characters, of at most six bytes each.
 

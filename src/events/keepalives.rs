@@ -16,7 +16,7 @@ pub(super) struct Keepalives {
     usual: u64,
     /// By the period in seconds that was asked for. A ticker stays: there are no more than periods that may be asked for.
     tickers: Arc<Mutex<BTreeMap<Option<u64>, Ticker>>>,
-    /// Told of a new one.
+    /// Notified of a new period.
     added: Arc<Notify>,
 }
 
@@ -45,7 +45,7 @@ impl Keepalives {
         ticker.ticks.subscribe()
     }
 
-    /// Ticks, and has every period told that has just ticked, until the streams drain.
+    /// Ticks until the streams drain. Calls `tell` with each period that is due.
     pub async fn run(self, draining: CancellationToken, tell: impl Fn(Option<u64>)) {
         loop {
             let due = self.tick(Instant::now(), &tell);
@@ -97,16 +97,16 @@ mod tests {
         let keepalives = Keepalives::new(30);
         let (usual, often) = (keepalives.ticks(None), keepalives.ticks(Some(5)));
         let start = Instant::now();
-        let told = Mutex::new(Vec::new());
+        let ticked = Mutex::new(Vec::new());
         let mut at = start;
         while at < start + Duration::from_secs(31) {
             at = keepalives
-                .tick(at, |seconds| told.lock().expect("no panic").push(seconds))
+                .tick(at, |seconds| ticked.lock().expect("no panic").push(seconds))
                 .expect("two tickers");
         }
         keepalives.tick(at, |_| {});
         assert_eq!(
-            *told.lock().expect("no panic"),
+            *ticked.lock().expect("no panic"),
             [Some(5), Some(5), Some(5), Some(5), Some(5), None, Some(5)]
         );
         assert!(usual.has_changed().expect("it lives") && often.has_changed().expect("it lives"));

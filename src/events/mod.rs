@@ -1,28 +1,33 @@
-//! The stream: every committed event, in order, to everybody who listens.
+//! The stream: every committed event, in order, to every client that listens.
 //!
 //! The ring holds the newest events in memory, the feed continues it into the store. There are two ways out of it:
 //! a subscriber is a cursor over the feed and the body of an answer; a fan-out thread writes to the bare sockets of
 //! many. This room reads the store and never writes it, and of HTTP it knows what a chunk is.
 
+mod batch;
+mod context;
 pub mod control;
 mod fanout;
 mod feed;
 mod fit;
 pub mod frame;
+mod handover;
 mod keepalives;
-mod parcel;
+mod log_slice;
+mod options;
 mod registry;
 mod ring;
 mod segment;
 mod snapshot;
-mod stretch;
+mod stream_body;
 mod subscriber;
-mod taken;
 
-pub use feed::{Feed, Lag, Position, Start};
-pub use registry::{Client, Departure, DisconnectReason, Peer, Registry, Totals};
-pub use ring::{Ring, Shape};
-pub use subscriber::{BrokenOff, Subscriber};
+pub use feed::{Feed, Lag, Start, StartPosition};
+pub use options::StreamOptions;
+pub use registry::{Client, Disconnect, DisconnectReason, Peer, Registry, Totals};
+pub use ring::Ring;
+pub use stream_body::EventStream;
+pub use subscriber::BrokenOff;
 
 use std::io;
 use std::sync::Arc;
@@ -43,12 +48,13 @@ use crate::metrics::Latency;
 use crate::store::{Reader, StoreError};
 use crate::vitals::Vitals;
 
+use context::StreamContext;
 use fanout::Fanout;
 use feed::Next;
 use frame::Format;
 use keepalives::Keepalives;
 use snapshot::Snapshots;
-use subscriber::Surroundings;
+use subscriber::Subscriber;
 
 /// The stream as the rest of the house sees it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -60,8 +66,8 @@ pub struct Events {
     fanout: Fanout,
     /// Whether what was published last may have waited.
     has_lingered: Arc<AtomicBool>,
-    /// What nearly everybody wants, once.
-    plain: Arc<Shape>,
+    /// The options of nearly all streams, shared.
+    plain: Arc<StreamOptions>,
     /// Tells bodies and those who ask that something was published.
     news: watch::Sender<()>,
     keepalives: Keepalives,
@@ -79,7 +85,7 @@ pub struct History {
 
 /// How the broadcasting stands.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct BroadcastStatus {
     pub head: EventId,
     /// The position before the oldest event held by the store.
     pub oldest: EventId,
@@ -110,7 +116,7 @@ impl Events {
             latency,
             fanout: Fanout::new(config.fanout_threads())?,
             has_lingered: Arc::default(),
-            plain: Arc::new(Shape::new(EventFilter::default(), Format::Sse)),
+            plain: Arc::new(StreamOptions::new(EventFilter::default(), Format::Sse)),
             news: watch::Sender::new(()),
             registry: Arc::new(Registry::default()),
             keepalives: Keepalives::new(config.keepalive_seconds),
@@ -119,7 +125,7 @@ impl Events {
     }
 
     /// Starts what works beside those who ask. All of it ends when the streams drain; the fan-out threads when they
-    /// have sent everybody away, or when `cut_off` is cancelled.
+    /// have said goodbye to all clients, or when `cut_off` is cancelled.
     ///
     /// # Errors
     /// When the system has no thread or descriptor to give.
@@ -128,7 +134,7 @@ impl Events {
         let ticking = self.keepalives.clone().run(draining, move |seconds| fanout.tick(seconds));
         vitals.spawn(tasks, "the keepalives", ticking);
         vitals.spawn(tasks, "the waking of streams", self.clone().tell_news());
-        self.fanout.start(&self.surroundings(), cut_off, tasks, vitals)
+        self.fanout.start(&self.context(), cut_off, tasks, vitals)
     }
 
     /// Takes committed events, in order. Called by the store's writer alone. When more is about to follow, a thread that
@@ -137,16 +143,16 @@ impl Events {
         self.feed.ring.publish(events);
         let can_linger = more_follow && !self.has_lingered.load(Relaxed);
         self.has_lingered.store(can_linger, Relaxed);
-        self.fanout.wake_for_news(can_linger);
+        self.fanout.wake_for_events(can_linger);
     }
 
     /// Ends the streams of clients that are no longer let in, by their [`Peer::gone`].
-    pub fn expel(&self) {
+    pub fn revoke(&self) {
         // Bodies see to it themselves.
-        self.fanout.expel();
+        self.fanout.revoke();
     }
 
-    /// Wakes the bodies and those who ask, all at once, so that whoever publishes need not.
+    /// Wakes the bodies and those who ask, all at once, so that publishing need not.
     async fn tell_news(self) {
         loop {
             // Both are cancel safe.
@@ -161,31 +167,31 @@ impl Events {
     /// client left off; so does one whose client was overtaken by retention.
     ///
     /// # Errors
-    /// [`StoreError`] when the place to start cannot be found.
+    /// [`StoreError`] when it cannot be found where to start.
     pub async fn subscribe(
         &self,
         start: &Start,
-        shape: Shape,
+        options: StreamOptions,
         with_snapshots: bool,
         peer: Peer,
-    ) -> Result<Subscriber, StoreError> {
+    ) -> Result<EventStream, StoreError> {
         let mut position = self.feed.locate(start).await?;
-        // The place before the first event is where a client stands that has no whole snapshot yet.
+        // A client without a whole snapshot stands before the first event.
         position.resumed &= !(with_snapshots && position.cursor == 0);
         let keepalive_seconds =
-            shape.keepalive_seconds.filter(|seconds| *seconds != self.keepalive_seconds());
-        let shape = Shape { keepalive_seconds, ..shape };
-        let shape = if shape == *self.plain { self.plain.clone() } else { Arc::new(shape) };
-        let registration = self.registry.register(peer, shape.clone());
-        Ok(Subscriber::new(self.surroundings(), shape, position, with_snapshots, registration))
+            options.keepalive_seconds.filter(|seconds| *seconds != self.keepalive_seconds());
+        let options = StreamOptions { keepalive_seconds, ..options };
+        let options = if options == *self.plain { self.plain.clone() } else { Arc::new(options) };
+        let registration = self.registry.register(peer, options.clone());
+        let subscriber = Subscriber::new(self.context(), options, position, with_snapshots, registration);
+        Ok(EventStream::new(subscriber, self.fanout.clone()))
     }
 
-    fn surroundings(&self) -> Surroundings {
-        Surroundings {
+    fn context(&self) -> StreamContext {
+        StreamContext {
             feed: self.feed.clone(),
             snapshots: self.snapshots.clone(),
             news: self.news.subscribe(),
-            fanout: self.fanout.clone(),
             ticks: self.ticks(None),
             keepalives: self.keepalives.clone(),
             draining: self.draining.clone(),
@@ -193,11 +199,11 @@ impl Events {
         }
     }
 
-    /// Finds the place to start.
+    /// Finds where to start.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn locate(&self, start: &Start) -> Result<Position, StoreError> {
+    pub async fn locate(&self, start: &Start) -> Result<StartPosition, StoreError> {
         self.feed.locate(start).await
     }
 
@@ -216,7 +222,7 @@ impl Events {
         limit: usize,
         deadline: Instant,
     ) -> Result<Option<History>, StoreError> {
-        let shape = Shape::new(filter, Format::Ndjson);
+        let options = StreamOptions::new(filter, Format::Ndjson);
         let mut news = self.news.subscribe();
         let mut lines = BytesMut::new();
         let mut count = 0;
@@ -228,11 +234,11 @@ impl Events {
             }
             // Armed before looking.
             news.mark_unchanged();
-            match self.feed.next(cursor, &shape, limit - count).await? {
-                Next::Some(taken) => {
-                    cursor = taken.cursor;
-                    count += taken.events as usize;
-                    lines.extend_from_slice(&taken.bytes);
+            match self.feed.next(cursor, &options, limit - count).await? {
+                Next::Some(batch) => {
+                    cursor = batch.until;
+                    count += batch.len() as usize;
+                    lines.extend_from_slice(&batch.bytes);
                     // A page, not the whole log: what is found late comes with the next request.
                     if count > 0 && lines.len() >= HISTORY_BYTES_MAX {
                         break;
@@ -280,10 +286,10 @@ impl Events {
         half_sent.unwrap_or(u64::MAX).min(self.feed.ring.oldest())
     }
 
-    pub fn standing(&self) -> Standing {
+    pub fn status(&self) -> BroadcastStatus {
         let oldest = self.feed.before_oldest();
         let (ring_bytes, ring_events) = self.feed.ring.size();
-        Standing {
+        BroadcastStatus {
             head: self.feed.id(self.feed.ring.head()),
             oldest: self.feed.id(oldest),
             totals: self.registry.totals(),
@@ -298,8 +304,8 @@ impl Events {
     }
 
     /// The last streams that have ended, latest first.
-    pub fn departures(&self) -> Vec<Departure> {
-        self.registry.departures()
+    pub fn recent_disconnects(&self) -> Vec<Disconnect> {
+        self.registry.recent_disconnects()
     }
 
     /// How far behind the head each of these cursors is.

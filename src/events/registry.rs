@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::close_reason::{CloseNote, CloseReason};
 use crate::domain::clock::Timestamp;
 use crate::domain::schema::word_enum;
 use crate::domain::token::Caller;
-use crate::peer::{Ending, Fate};
-use crate::places::Place;
+use crate::quota::Permit;
 
-use super::ring::Shape;
+use super::options::StreamOptions;
 
 /// Departures that are remembered: enough to see who keeps going, little enough to show at once.
-const DEPARTURES_MAX: usize = 50;
+const RECENT_DISCONNECTS_MAX: usize = 50;
 
 word_enum! {
     /// Why a stream ended.
@@ -47,11 +47,11 @@ pub struct Peer {
     /// Its address, where known.
     pub ip: Option<IpAddr>,
     /// How its connection ends.
-    pub fate: Fate,
+    pub close_note: CloseNote,
     /// Cancelled when it is no longer let in: its stream ends then.
     pub gone: CancellationToken,
-    /// Its place among the streams of its client, held for as long as the stream is there.
-    pub place: Option<Arc<Place<Caller>>>,
+    /// Its permit of the limit on streams for each client, held as long as the stream is open.
+    pub permit: Option<Arc<Permit<Caller>>>,
 }
 
 /// One stream.
@@ -60,10 +60,10 @@ pub struct Client {
     pub id: u64,
     pub peer: Option<IpAddr>,
     pub since: Timestamp,
-    pub shape: Arc<Shape>,
+    pub options: Arc<StreamOptions>,
     cursor: AtomicU64,
-    /// The cursor of the crowd it is in, if it ever was in one.
-    crowd: OnceLock<Crowd>,
+    /// The shared cursor of the live clients of its thread, once it was one of them.
+    live_cursor: OnceLock<LiveCursor>,
     bytes: AtomicU64,
     events: AtomicU64,
     /// When it was sent a part of the event behind its cursor, in milliseconds since [`START`]; 0 between events.
@@ -78,17 +78,17 @@ fn ms_since_start() -> u64 {
     START.elapsed().as_millis() as u64 + 1
 }
 
-/// The cursor that all share who are up to date: a step of the crowd touches none of them.
-pub type Crowd = Arc<AtomicU64>;
+/// The cursor that all live clients of a thread share. It moves without a write to any of them.
+pub type LiveCursor = Arc<AtomicU64>;
 
-/// In place of a cursor: that of the crowd.
-const WITH_THE_CROWD: u64 = u64::MAX;
+/// Stands for the live cursor.
+const AT_LIVE_CURSOR: u64 = u64::MAX;
 
 impl Client {
     /// The seq up to which everything was sent or filtered out.
     pub fn cursor(&self) -> u64 {
-        match (self.cursor.load(Relaxed), self.crowd.get()) {
-            (WITH_THE_CROWD, Some(crowd)) => crowd.load(Relaxed),
+        match (self.cursor.load(Relaxed), self.live_cursor.get()) {
+            (AT_LIVE_CURSOR, Some(live_cursor)) => live_cursor.load(Relaxed),
             (cursor, _) => cursor,
         }
     }
@@ -106,7 +106,7 @@ impl Client {
 
 /// A stream that has ended.
 #[derive(Debug, Clone)]
-pub struct Departure {
+pub struct Disconnect {
     pub client: Arc<Client>,
     pub at: Timestamp,
     pub reason: DisconnectReason,
@@ -131,7 +131,7 @@ pub struct Registry {
 #[derive(Debug, Default)]
 struct State {
     clients: HashMap<u64, Arc<Client>>,
-    departures: VecDeque<Departure>,
+    recent_disconnects: VecDeque<Disconnect>,
     /// Without what the open streams are adding.
     totals: Totals,
 }
@@ -143,7 +143,7 @@ pub struct Registration {
     registry: Arc<Registry>,
     client: Option<Arc<Client>>,
     peer: Peer,
-    shape: Arc<Shape>,
+    options: Arc<StreamOptions>,
     /// Set when it is the hub that ends the stream.
     reason: Option<DisconnectReason>,
     /// The cursor in front of the event that the client was sent a part of, if it was.
@@ -151,12 +151,12 @@ pub struct Registration {
 }
 
 impl Registry {
-    pub fn register(self: &Arc<Self>, peer: Peer, shape: Arc<Shape>) -> Registration {
+    pub fn register(self: &Arc<Self>, peer: Peer, options: Arc<StreamOptions>) -> Registration {
         Registration {
             registry: self.clone(),
             client: None,
             peer,
-            shape,
+            options,
             reason: None,
             half_sent_after: None,
         }
@@ -169,7 +169,7 @@ impl Registry {
         clients
     }
 
-    /// The oldest event of which some client was sent a part, no longer ago than `time_max`.
+    /// The oldest event that a client was half sent, no longer ago than `time_max`.
     pub fn oldest_half_sent(&self, time_max: Duration) -> Option<u64> {
         let now = ms_since_start();
         let is_young = |at: u64| at > 0 && u128::from(now.saturating_sub(at)) < time_max.as_millis();
@@ -179,8 +179,8 @@ impl Registry {
     }
 
     /// The last streams that have ended, latest first.
-    pub fn departures(&self) -> Vec<Departure> {
-        self.state().departures.iter().rev().cloned().collect()
+    pub fn recent_disconnects(&self) -> Vec<Disconnect> {
+        self.state().recent_disconnects.iter().rev().cloned().collect()
     }
 
     pub fn totals(&self) -> Totals {
@@ -206,7 +206,7 @@ impl Registration {
         self.delivered(events, bytes);
     }
 
-    /// The same, where the cursor has been noted or goes with the crowd.
+    /// The same, when the cursor is noted already or is the live one.
     pub fn delivered(&mut self, events: u64, bytes: usize) {
         // Only who holds the registration writes, so nothing is lost between the two.
         let add = |sum: &AtomicU64, more: u64| sum.store(sum.load(Relaxed) + more, Relaxed);
@@ -223,21 +223,21 @@ impl Registration {
         }
     }
 
-    /// Has the client's cursor go with that of a crowd, always the same one, until it stands still again.
-    pub fn join(&mut self, crowd: &Crowd) {
+    /// Lets the client follow the live cursor of its thread, until [`Self::set_cursor`].
+    pub fn follow(&mut self, live_cursor: &LiveCursor) {
         let client = self.client();
-        client.crowd.get_or_init(|| crowd.clone());
-        client.cursor.store(WITH_THE_CROWD, Relaxed);
+        client.live_cursor.get_or_init(|| live_cursor.clone());
+        client.cursor.store(AT_LIVE_CURSOR, Relaxed);
     }
 
-    /// Notes where the client stands.
-    pub fn stand(&mut self, cursor: u64) {
+    /// Notes the cursor of the client.
+    pub fn set_cursor(&mut self, cursor: u64) {
         self.client().cursor.store(cursor, Relaxed);
     }
 
     /// How its connection ends.
-    pub fn fate(&self) -> &Fate {
-        &self.peer.fate
+    pub fn close_note(&self) -> &CloseNote {
+        &self.peer.close_note
     }
 
     fn client(&mut self) -> &Arc<Client> {
@@ -254,9 +254,9 @@ impl Registration {
             id: state.totals.connections,
             peer: self.peer.ip,
             since: Timestamp::now(),
-            shape: self.shape.clone(),
+            options: self.options.clone(),
             cursor: AtomicU64::default(),
-            crowd: OnceLock::new(),
+            live_cursor: OnceLock::new(),
             bytes: AtomicU64::default(),
             events: AtomicU64::default(),
             half_sent_at: AtomicU64::default(),
@@ -281,22 +281,22 @@ impl Drop for Registration {
         let Some(client) = self.client.take() else {
             return;
         };
-        let reason = self.reason.unwrap_or(match self.peer.fate.ending() {
-            Ending::Open => DisconnectReason::CutOff,
-            Ending::Closed => DisconnectReason::Closed,
-            Ending::Reset => DisconnectReason::Reset,
-            Ending::TimedOut => DisconnectReason::TimedOut,
+        let reason = self.reason.unwrap_or(match self.peer.close_note.close_reason() {
+            CloseReason::Open => DisconnectReason::CutOff,
+            CloseReason::Closed => DisconnectReason::Closed,
+            CloseReason::Reset => DisconnectReason::Reset,
+            CloseReason::TimedOut => DisconnectReason::TimedOut,
         });
-        // The crowd goes on, the client does not.
+        // The live cursor moves on, this client does not.
         client.cursor.store(client.cursor(), Relaxed);
         let mut state = self.registry.state();
         state.clients.remove(&client.id);
         state.totals.bytes += client.bytes();
         state.totals.events += client.events();
         *state.totals.disconnects.entry(reason).or_default() += 1;
-        if state.departures.len() == DEPARTURES_MAX {
-            state.departures.pop_front();
+        if state.recent_disconnects.len() == RECENT_DISCONNECTS_MAX {
+            state.recent_disconnects.pop_front();
         }
-        state.departures.push_back(Departure { client, at: Timestamp::now(), reason });
+        state.recent_disconnects.push_back(Disconnect { client, at: Timestamp::now(), reason });
     }
 }

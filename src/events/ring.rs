@@ -1,10 +1,10 @@
 //! The ring: the newest events, encoded, in memory, shared by all streams.
 //!
-//! A log rather than a channel: publishing appends once and rings a bell; it neither waits for a subscriber nor does
+//! A log rather than a channel: publishing appends once and wakes the threads; it neither waits for a subscriber nor does
 //! anything per subscriber. Events come in the batches of the store's commits. Each batch is one buffer of
 //! messages; batches are cut and merged into segments of [`PAGE_BYTES`], so that what is pending for a socket is
 //! one slice of shared memory: one write, no copy. Bounded by bytes and by count; whole segments are dropped
-//! from the old end, and whoever still needed them reads the store.
+//! from the old end, and a client that still needs them reads the store.
 //!
 //! Rejected: a broadcast channel, which copies or clones per subscriber and makes the slow ones lag; gap-free
 //! seqs and a cursor need no such notion.
@@ -16,37 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::domain::event::{Epoch, EventMark, LogEnd, StoredEvent};
-use crate::domain::filter::EventFilter;
 
-use super::frame::Format;
+use super::batch::Batch;
+use super::log_slice::LogSlice;
+use super::options::StreamOptions;
 use super::segment::{Entry, PAGE_BYTES, Segment};
-use super::stretch::Stretch;
-use super::taken::Taken;
 
 /// Most events that a filter looks at in one take, so that a picky one does not hog its thread.
 pub const SCAN_MAX: usize = 2048;
-
-/// What a client wants to see, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Shape {
-    pub filter: EventFilter,
-    pub format: Format,
-    /// Longest line that it takes, in bytes; what is longer loses its lists (`fit.rs`).
-    pub line_bytes_max: Option<usize>,
-    /// How often it is told that its stream lives; without it as often as everybody.
-    pub keepalive_seconds: Option<u64>,
-}
-
-impl Shape {
-    pub fn new(filter: EventFilter, format: Format) -> Self {
-        Self { filter, format, line_bytes_max: None, keepalive_seconds: None }
-    }
-
-    /// Whether it gets events just as the ring holds them.
-    pub fn is_plain(&self) -> bool {
-        self.format == Format::Sse && self.line_bytes_max.is_none()
-    }
-}
 
 /// The answer to "what comes after this cursor?".
 #[derive(Debug)]
@@ -67,8 +44,8 @@ pub struct Ring {
     /// That of the state, to be looked at without its lock.
     head: AtomicU64,
     published: Notify,
-    /// What was built last for a body of HTTP; its neighbours in the crowd want the same.
-    joined: Mutex<Option<Taken>>,
+    /// The last batch that was built for a body of HTTP. Most bodies want the same one.
+    joined: Mutex<Option<Arc<Batch>>>,
 }
 
 #[derive(Debug)]
@@ -159,7 +136,7 @@ impl Ring {
             }
             state.log_bytes = log_bytes;
             state.shrink(self.bytes_max, self.events_max);
-            // With the events: whoever finds them sees it, and the other way round.
+            // Together with the events: a reader that finds one finds the other.
             self.head.store(last, Ordering::SeqCst);
         }
         self.published.notify_one();
@@ -167,41 +144,46 @@ impl Ring {
 
     /// What comes after `cursor`: at most `bytes_max` bytes, unless the first event alone is larger, and at most
     /// `events_max` events.
-    pub fn after(&self, cursor: u64, bytes_max: usize, events_max: usize) -> After<Stretch> {
+    pub fn after(&self, cursor: u64, bytes_max: usize, events_max: usize) -> After<LogSlice> {
         let state = self.state();
         if cursor >= state.head {
             return After::UpToDate;
         }
-        let stretch = state
+        let slice = state
             .find(cursor + 1)
-            .and_then(|at| Stretch::new(state.segments.range(at..), cursor, bytes_max, events_max));
-        stretch.map_or(After::Behind, After::Some)
+            .and_then(|at| LogSlice::new(state.segments.range(at..), cursor, bytes_max, events_max));
+        slice.map_or(After::Behind, After::Some)
     }
 
     /// The same as messages for the body of an answer: at most `events_max`, and at most `PAGE_BYTES` unless a
     /// single event is larger.
-    pub fn take(&self, cursor: u64, shape: &Shape, events_max: usize) -> After<Taken> {
-        let shared = shape.filter.is_empty() && shape.is_plain() && events_max == usize::MAX;
+    pub fn messages_after(
+        &self,
+        cursor: u64,
+        options: &StreamOptions,
+        events_max: usize,
+    ) -> After<Arc<Batch>> {
+        let shared = options.filter.is_empty() && options.is_plain() && events_max == usize::MAX;
         let bytes_max = if shared { PAGE_BYTES } else { usize::MAX };
-        let stretch = match self.after(cursor, bytes_max, SCAN_MAX) {
-            After::Some(stretch) => stretch,
+        let slice = match self.after(cursor, bytes_max, SCAN_MAX) {
+            After::Some(slice) => slice,
             After::UpToDate => return After::UpToDate,
             After::Behind => return After::Behind,
         };
         // Encoded without the lock.
         if !shared {
-            return After::Some(Taken::of(&stretch, self.epoch, shape, events_max));
+            return After::Some(Arc::new(Batch::messages(&slice, self.epoch, options, events_max)));
         }
-        let same = |taken: &&Taken| (taken.after, taken.cursor) == (stretch.after, stretch.until);
-        if let Some(taken) = self.joined().as_ref().filter(same) {
-            return After::Some(taken.clone());
+        let same = |batch: &&Arc<Batch>| (batch.after, batch.until) == (slice.after, slice.until);
+        if let Some(batch) = self.joined().as_ref().filter(same) {
+            return After::Some(batch.clone());
         }
-        let taken = Taken::of(&stretch, self.epoch, shape, usize::MAX);
-        *self.joined() = Some(taken.clone());
-        After::Some(taken)
+        let batch = Arc::new(Batch::messages(&slice, self.epoch, options, usize::MAX));
+        *self.joined() = Some(batch.clone());
+        After::Some(batch)
     }
 
-    fn joined(&self) -> MutexGuard<'_, Option<Taken>> {
+    fn joined(&self) -> MutexGuard<'_, Option<Arc<Batch>>> {
         self.joined.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 
@@ -252,6 +234,8 @@ mod tests {
     use super::*;
     use crate::domain::clock::Timestamp;
     use crate::domain::event::{EventKind, EventMeta};
+    use crate::domain::filter::EventFilter;
+    use crate::events::frame::Format;
 
     fn event(seq: u64, bytes: usize) -> StoredEvent {
         let kind = if seq.is_multiple_of(2) { EventKind::Announcement } else { EventKind::TaskDeleted };
@@ -264,16 +248,16 @@ mod tests {
         }
     }
 
-    fn everything() -> Shape {
-        Shape::new(EventFilter::default(), Format::Sse)
+    fn everything() -> StreamOptions {
+        StreamOptions::new(EventFilter::default(), Format::Sse)
     }
 
-    fn follow(ring: &Ring, mut cursor: u64, shape: &Shape) -> (String, u64) {
+    fn follow(ring: &Ring, mut cursor: u64, options: &StreamOptions) -> (String, u64) {
         let mut seen = String::new();
-        while let After::Some(taken) = ring.take(cursor, shape, usize::MAX) {
-            assert!(taken.cursor > cursor, "a take moves on");
-            cursor = taken.cursor;
-            seen.push_str(std::str::from_utf8(&taken.bytes).expect("UTF-8"));
+        while let After::Some(batch) = ring.messages_after(cursor, options, usize::MAX) {
+            assert!(batch.until > cursor, "a take moves on");
+            cursor = batch.until;
+            seen.push_str(std::str::from_utf8(&batch.bytes).expect("UTF-8"));
         }
         (seen, cursor)
     }
@@ -307,10 +291,10 @@ mod tests {
         let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, u64::MAX);
         ring.publish((1..=9).map(|seq| event(seq, 0)).collect());
         let filter = EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() };
-        let shape = Shape::new(filter, Format::Ndjson);
-        assert_eq!(follow(&ring, 0, &shape), ("<2>\n<4>\n<6>\n<8>\n".into(), 9));
-        match ring.take(0, &shape, 2) {
-            After::Some(taken) => assert_eq!((taken.events, taken.cursor), (2, 4)),
+        let options = StreamOptions::new(filter, Format::Ndjson);
+        assert_eq!(follow(&ring, 0, &options), ("<2>\n<4>\n<6>\n<8>\n".into(), 9));
+        match ring.messages_after(0, &options, 2) {
+            After::Some(batch) => assert_eq!((batch.len(), batch.until), (2, 4)),
             other => panic!("{other:?}"),
         }
     }
@@ -322,17 +306,17 @@ mod tests {
             ring.publish(vec![event(seq, 0)]);
         }
         assert_eq!((ring.oldest(), ring.head()), (91, 100));
-        assert!(matches!(ring.take(89, &everything(), usize::MAX), After::Behind));
+        assert!(matches!(ring.messages_after(89, &everything(), usize::MAX), After::Behind));
         assert_eq!(follow(&ring, 90, &everything()).1, 100);
-        assert!(matches!(ring.take(100, &everything(), usize::MAX), After::UpToDate));
+        assert!(matches!(ring.messages_after(100, &everything(), usize::MAX), After::UpToDate));
     }
 
     #[test]
     fn a_crowd_at_one_cursor_shares_one_buffer() {
         let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, u64::MAX);
         (1..=20).for_each(|seq| ring.publish(vec![event(seq, 10)]));
-        let take = || match ring.take(3, &everything(), usize::MAX) {
-            After::Some(taken) => taken.bytes,
+        let take = || match ring.messages_after(3, &everything(), usize::MAX) {
+            After::Some(batch) => batch.bytes.clone(),
             other => panic!("{other:?}"),
         };
         assert_eq!(take().as_ptr(), take().as_ptr());

@@ -1,7 +1,7 @@
 //! A segment: consecutive events, encoded, in one piece of memory that every stream shares.
 //!
 //! Each event is a whole chunk of an answer of HTTP/1.1, so that any run of them can be written to a socket as it
-//! is, and so that where a write has stopped is a place in the log: an event, and how much of its chunk is sent.
+//! is, and so that a write that stopped can resume from an event and an offset into its chunk.
 //! It never changes: a batch is cut into segments, and small ones are merged into a new one.
 
 use std::sync::Arc;

@@ -23,7 +23,7 @@ use crate::store::{OfStore, Reader, StoreError};
 use super::control::{OmittedFields, SnapshotData};
 use super::fit;
 use super::frame::Format;
-use super::ring::Shape;
+use super::options::StreamOptions;
 use super::segment::PAGE_BYTES;
 
 /// Snapshots read from the store at once. Each is one long query, and replays want its connections, too.
@@ -90,14 +90,14 @@ impl Snapshots {
         Self { reader, directory, turns, files }
     }
 
-    /// The tasks that pass the filter of `shape`, as they stand now.
+    /// The tasks that pass the filter of `options`, as they stand now.
     ///
     /// # Errors
     /// [`SnapshotError`]
     ///
     /// # Cancel safety
-    /// Dropping the future gives its place up, and ends the query soon if that has begun.
-    pub async fn take(self, shape: Arc<Shape>) -> Result<Snapshot, SnapshotError> {
+    /// Dropping the future gives up its permit, and ends the query soon if that has begun.
+    pub async fn take(self, options: Arc<StreamOptions>) -> Result<Snapshot, SnapshotError> {
         let file = self.files.acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let turn = self.turns.acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let interest = Arc::new(());
@@ -107,8 +107,8 @@ impl Snapshots {
             // Kept by the query rather than by the future: an abandoned one takes its turn until it notices.
             let _turn = turn;
             let cursor = view.head()?;
-            let mut writer = Writer::new(&shape, cursor, spooled_tempfile_in(PAGE_BYTES, &*directory));
-            view.visit_tasks(&shape.filter.task_ids, &shape.filter.facets, |task| {
+            let mut writer = Writer::new(&options, cursor, spooled_tempfile_in(PAGE_BYTES, &*directory));
+            view.visit_tasks(&options.filter.task_ids, &options.filter.facets, |task| {
                 match waiting.strong_count() {
                     0 => Err(SnapshotError::Abandoned),
                     _ => writer.push(task),
@@ -183,16 +183,16 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(shape: &Shape, cursor: EventId, spool: SpooledTempFile) -> Self {
+    fn new(options: &StreamOptions, cursor: EventId, spool: SpooledTempFile) -> Self {
         Self {
-            format: shape.format,
+            format: options.format,
             cursor,
             spool,
             ends: VecDeque::new(),
             tasks: Vec::new(),
             omitted: Vec::new(),
             bytes: 0,
-            tasks_bytes_max: shape.line_bytes_max.map(|max| max - PART_BYTES),
+            tasks_bytes_max: options.line_bytes_max.map(|max| max - PART_BYTES),
         }
     }
 
@@ -228,7 +228,7 @@ impl Writer {
         let data =
             SnapshotData { part, cursor: self.cursor, tasks: std::mem::take(&mut self.tasks), omitted };
         self.bytes = 0;
-        // Not the cursor: whoever has seen only a part has seen nothing yet.
+        // Not the cursor: a client that has only a part has nothing yet.
         let id = EventId::new(self.cursor.epoch, 0);
         let message = self.format.control(id, "snapshot", data);
         self.spool.write_all(&message)?;

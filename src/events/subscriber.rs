@@ -18,40 +18,22 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::{Stream, stream};
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::EventId;
-use crate::handoff::Offer;
-use crate::metrics::Latency;
 
+use super::batch::Batch;
+use super::context::StreamContext;
 use super::control::{CheckpointData, ConnectedData, ResetData, ResetReason};
-use super::fanout::{Fanout, Wish};
-use super::feed::{Feed, Next, Position};
+use super::feed::{Next, StartPosition};
 use super::frame::RETRY_MS;
-use super::keepalives::Keepalives;
+use super::handover::Handover;
+use super::options::StreamOptions;
 use super::registry::{DisconnectReason, Registration};
-use super::ring::{After, Shape};
+use super::ring::After;
 use super::segment::PAGE_BYTES;
-use super::snapshot::{Snapshot, SnapshotError, Snapshots};
-use super::taken::Taken;
-
-/// What all streams have in common. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(super) struct Surroundings {
-    pub feed: Feed,
-    pub snapshots: Snapshots,
-    /// Changes when something was published.
-    pub news: watch::Receiver<()>,
-    pub fanout: Fanout,
-    /// Ticks when a keepalive is due.
-    pub ticks: watch::Receiver<()>,
-    pub keepalives: Keepalives,
-    pub draining: CancellationToken,
-    pub latency: Arc<Latency>,
-}
+use super::snapshot::{Snapshot, SnapshotError};
 
 /// What the body of a stream ends with when it cannot end after a whole message: its connection breaks off, so
 /// that nobody takes what there is for all of it.
@@ -62,14 +44,14 @@ pub struct BrokenOff;
 /// The body of one stream. [`Subscriber::next`] until it answers `None`.
 #[derive(Debug)]
 pub struct Subscriber {
-    around: Surroundings,
-    shape: Arc<Shape>,
+    context: StreamContext,
+    options: Arc<StreamOptions>,
     /// Whether state is sent before changes, also after a gap.
     with_snapshots: bool,
     stage: Stage,
     cursor: u64,
     /// The seq that the client would resume after: that of the last message it was sent.
-    told: u64,
+    last_sent: u64,
     /// Bytes of the next page that were handed over already: of a large message only a part is copied at once.
     handed: usize,
     /// Messages that come before anything else.
@@ -89,7 +71,7 @@ enum Stage {
     BrokenOff,
 }
 
-/// A snapshot on its way. Dropping it gives its place up.
+/// A snapshot on its way. Dropping it gives up its permit.
 struct Taking(BoxFuture<'static, Result<Snapshot, SnapshotError>>);
 
 impl fmt::Debug for Taking {
@@ -102,15 +84,16 @@ impl Subscriber {
     /// A stream that starts at `position`, or, when it is `with_snapshots` and `position` resumes nothing, with
     /// the tasks as they stand.
     pub(super) fn new(
-        around: Surroundings,
-        shape: Arc<Shape>,
-        position: Position,
+        context: StreamContext,
+        options: Arc<StreamOptions>,
+        position: StartPosition,
         with_snapshots: bool,
         registration: Registration,
     ) -> Self {
-        let wish = Wish { shape, with_snapshots, told: position.cursor, live_after: 0, registration };
-        let mut subscriber = Self::rejoin(around, wish, position.cursor);
-        subscriber.first.push_back(subscriber.shape.format.retry(RETRY_MS));
+        let handover =
+            Handover { options, with_snapshots, last_sent: position.cursor, live_after: 0, registration };
+        let mut subscriber = Self::rejoin(context, handover, position.cursor);
+        subscriber.first.push_back(subscriber.options.format.retry(RETRY_MS));
         let begins = with_snapshots && !position.resumed;
         if begins {
             subscriber.begin();
@@ -127,16 +110,16 @@ impl Subscriber {
     }
 
     /// One that goes on after `cursor` where a fan-out thread has left off.
-    pub(super) fn rejoin(mut around: Surroundings, wish: Wish, cursor: u64) -> Self {
-        let Wish { shape, with_snapshots, told, live_after: _, registration } = wish;
-        around.ticks = around.keepalives.ticks(shape.keepalive_seconds);
+    pub(super) fn rejoin(mut context: StreamContext, handover: Handover, cursor: u64) -> Self {
+        let Handover { options, with_snapshots, last_sent, live_after: _, registration } = handover;
+        context.ticks = context.keepalives.ticks(options.keepalive_seconds);
         Self {
-            around,
-            shape,
+            context,
+            options,
             with_snapshots,
             stage: Stage::Following,
             cursor,
-            told,
+            last_sent,
             handed: 0,
             first: VecDeque::new(),
             opened: Instant::now(),
@@ -146,10 +129,10 @@ impl Subscriber {
 
     /// What a fan-out thread has to know to go on, and after which seq. To be asked for when it
     /// [follows](Self::follows) the log.
-    pub(super) fn into_wish(self) -> (Wish, u64) {
-        let Self { around, shape, with_snapshots, cursor, told, registration, .. } = self;
-        let live_after = around.feed.ring.head();
-        (Wish { shape, with_snapshots, told, live_after, registration }, cursor)
+    pub(super) fn into_handover(self) -> (Handover, u64) {
+        let Self { context, options, with_snapshots, cursor, last_sent, registration, .. } = self;
+        let live_after = context.feed.ring.head();
+        (Handover { options, with_snapshots, last_sent, live_after, registration }, cursor)
     }
 
     /// Whether nothing is left to send but the log.
@@ -163,27 +146,7 @@ impl Subscriber {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.around.draining.is_cancelled()
-    }
-
-    /// The stream as the body of an answer: all of it, or, when the socket is on `offer`, what comes before the
-    /// log. Then the socket is claimed for a fan-out thread, and the body waits.
-    pub fn into_body(self, offer: Option<Offer>) -> impl Stream<Item = Result<Bytes, BrokenOff>> + Send {
-        stream::unfold(self, move |mut subscriber| {
-            let offer = offer.clone();
-            async move {
-                if let Some(offer) = offer
-                    && subscriber.follows()
-                {
-                    let fanout = subscriber.around.fanout.clone();
-                    match fanout.claim(subscriber, &offer) {
-                        Ok(()) => return std::future::pending().await,
-                        Err(refused) => subscriber = *refused,
-                    }
-                }
-                Some((subscriber.next().await?, subscriber))
-            }
-        })
+        self.context.draining.is_cancelled()
     }
 
     /// The next bytes to write, never empty. `None` at the end of the stream.
@@ -222,7 +185,7 @@ impl Subscriber {
 
     /// Has a snapshot taken.
     fn begin(&mut self) {
-        let taking = self.around.snapshots.clone().take(self.shape.clone());
+        let taking = self.context.snapshots.clone().take(self.options.clone());
         self.stage = Stage::Waiting(Taking(Box::pin(taking)));
     }
 
@@ -234,15 +197,15 @@ impl Subscriber {
         tokio::select! {
             taken = taking.0.as_mut() => match taken {
                 Ok(snapshot) => {
-                    (self.cursor, self.told) = (snapshot.cursor, snapshot.cursor);
+                    (self.cursor, self.last_sent) = (snapshot.cursor, snapshot.cursor);
                     self.stage = Stage::Sending(snapshot);
                     None
                 }
                 Err(error) => self.fail(&error),
             },
-            () = self.around.draining.cancelled() => Some(self.goodbye()),
+            () = self.context.draining.cancelled() => Some(self.goodbye()),
             () = self.registration.gone().cancelled() => None,
-            ticked = self.around.ticks.changed() => self.ticked(ticked.is_ok()),
+            ticked = self.context.ticks.changed() => self.ticked(ticked.is_ok()),
         }
     }
 
@@ -250,7 +213,7 @@ impl Subscriber {
         let Stage::Sending(snapshot) = &mut self.stage else {
             return None;
         };
-        if snapshot.is_between_messages() && self.around.draining.is_cancelled() {
+        if snapshot.is_between_messages() && self.context.draining.is_cancelled() {
             return Some(self.goodbye());
         }
         match snapshot.next().await {
@@ -266,25 +229,25 @@ impl Subscriber {
 
     /// One step along the log; `None` when it had nothing to say.
     async fn follow(&mut self) -> Option<Bytes> {
-        if self.handed == 0 && self.around.draining.is_cancelled() {
+        if self.handed == 0 && self.context.draining.is_cancelled() {
             return Some(self.goodbye());
         }
         // Armed before looking: what is published from here on wakes the wait below.
-        self.around.news.mark_unchanged();
-        match self.around.feed.next(self.cursor, &self.shape, usize::MAX).await {
-            Ok(Next::Some(taken)) if taken.bytes.is_empty() => {
-                self.cursor = taken.cursor;
+        self.context.news.mark_unchanged();
+        match self.context.feed.next(self.cursor, &self.options, usize::MAX).await {
+            Ok(Next::Some(batch)) if batch.bytes.is_empty() => {
+                self.cursor = batch.until;
                 self.registration.sent(self.cursor, 0, 0);
                 // A picky filter over a deep replay lets others run, leaves at shutdown, and tells its client now
                 // and then how far it has come.
                 tokio::task::yield_now().await;
-                if self.handed == 0 && self.around.ticks.has_changed().unwrap_or(false) {
-                    self.around.ticks.mark_unchanged();
+                if self.handed == 0 && self.context.ticks.has_changed().unwrap_or(false) {
+                    self.context.ticks.mark_unchanged();
                     return Some(self.keepalive());
                 }
                 None
             }
-            Ok(Next::Some(taken)) => Some(self.hand_over(taken)),
+            Ok(Next::Some(batch)) => Some(self.hand_over(&batch)),
             Ok(Next::Expired { .. }) if self.handed > 0 => {
                 tracing::warn!(
                     event.seq = self.cursor + 1,
@@ -305,10 +268,10 @@ impl Subscriber {
             Ok(Next::UpToDate) => {
                 // All are cancel safe: they only observe.
                 tokio::select! {
-                    _ = self.around.news.changed() => None,
-                    () = self.around.draining.cancelled() => None,
+                    _ = self.context.news.changed() => None,
+                    () = self.context.draining.cancelled() => None,
                     () = self.registration.gone().cancelled() => None,
-                    ticked = self.around.ticks.changed() => self.ticked(ticked.is_ok()),
+                    ticked = self.context.ticks.changed() => self.ticked(ticked.is_ok()),
                 }
             }
             Err(error) => self.fail(&error),
@@ -316,17 +279,17 @@ impl Subscriber {
     }
 
     /// Hands a page over, or the next part of it: of a large message, what is on its way is a copy of a part, and
-    /// the rest is looked up again when that has gone. So whoever stops reading in the middle holds no more than
-    /// others, though everybody else is long done with it.
-    fn hand_over(&mut self, taken: Taken) -> Bytes {
-        self.around.ticks.mark_unchanged();
-        if let Some(published) = taken.published
+    /// the rest is looked up again when that has gone. So a client that stops reading in the middle holds no more
+    /// than others.
+    fn hand_over(&mut self, batch: &Batch) -> Bytes {
+        self.context.ticks.mark_unchanged();
+        if let Some(published) = batch.published
             && published >= self.opened
             && self.handed == 0
         {
-            self.around.latency.note(published.elapsed());
+            self.context.latency.note(published.elapsed());
         }
-        let rest = taken.bytes.slice(self.handed..);
+        let rest = batch.bytes.slice(self.handed..);
         if rest.len() > PAGE_BYTES {
             self.handed += PAGE_BYTES;
             self.registration.note_half_sent(Some(self.cursor));
@@ -336,14 +299,14 @@ impl Subscriber {
             0 => rest,
             _ => Bytes::copy_from_slice(&rest),
         };
-        self.cursor = taken.cursor;
-        self.told = taken.last.unwrap_or(self.told);
-        let bytes = self.sent(taken.events, bytes);
+        self.cursor = batch.until;
+        self.last_sent = batch.last_seq().unwrap_or(self.last_sent);
+        let bytes = self.sent(batch.len(), bytes);
         self.registration.note_half_sent(None);
         bytes
     }
 
-    /// A stream whose client is no longer let in ends without another word: a farewell would ask it back.
+    /// A stream whose client is no longer let in ends without a goodbye, which would ask it back.
     pub(super) fn revoke(&mut self) {
         if matches!(self.stage, Stage::Ended | Stage::BrokenOff) {
             return;
@@ -367,35 +330,35 @@ impl Subscriber {
         None
     }
 
-    /// The place in the log from which the client would go on: none before it has a whole snapshot.
+    /// The id from which the client would resume: before the first event until it has a whole snapshot.
     fn place(&self) -> EventId {
         match self.stage {
-            Stage::Waiting(_) | Stage::Sending(_) => self.around.feed.id(0),
-            Stage::Following | Stage::Ended | Stage::BrokenOff => self.around.feed.id(self.cursor),
+            Stage::Waiting(_) | Stage::Sending(_) => self.context.feed.id(0),
+            Stage::Following | Stage::Ended | Stage::BrokenOff => self.context.feed.id(self.cursor),
         }
     }
 
     /// The last event of the log. The ring learns of it a moment after it can be read.
     fn head(&self) -> EventId {
-        self.around.feed.id(self.around.feed.ring.head().max(self.cursor))
+        self.context.feed.id(self.context.feed.ring.head().max(self.cursor))
     }
 
     /// Says that events are missing before the cursor.
     fn reset(&mut self, reason: ResetReason) -> Bytes {
-        self.told = self.cursor;
+        self.last_sent = self.cursor;
         let oldest = match reason {
             // Where the stream goes on, as the same look at the log has shown it.
             ResetReason::Expired | ResetReason::UnknownEpoch => self.cursor,
-            ResetReason::Future => self.around.feed.before_oldest(),
+            ResetReason::Future => self.context.feed.before_oldest(),
         };
-        let data = ResetData { reason, oldest: self.around.feed.id(oldest), head: self.head() };
-        self.shape.format.control(self.place(), "reset", data)
+        let data = ResetData { reason, oldest: self.context.feed.id(oldest), head: self.head() };
+        self.options.format.control(self.place(), "reset", data)
     }
 
     fn connected(&mut self, resumed: bool) {
-        let oldest = self.around.feed.id(self.around.feed.before_oldest());
+        let oldest = self.context.feed.id(self.context.feed.before_oldest());
         let data = ConnectedData { resumed, head: self.head(), oldest };
-        self.first.push_back(self.shape.format.control(self.place(), "connected", data));
+        self.first.push_back(self.options.format.control(self.place(), "connected", data));
     }
 
     /// What a tick has to say; the ticker ends only with the hub.
@@ -409,30 +372,31 @@ impl Subscriber {
 
     /// A comment, or, when a filter has let the client's id fall behind, a message that brings it along.
     fn keepalive(&mut self) -> Bytes {
-        let bytes = if self.cursor == self.told {
-            self.shape.format.keepalive()
+        let bytes = if self.cursor == self.last_sent {
+            self.options.format.keepalive()
         } else {
-            self.told = self.cursor;
+            self.last_sent = self.cursor;
             let data = CheckpointData { head: self.head() };
-            self.shape.format.control(self.place(), "checkpoint", data)
+            self.options.format.control(self.place(), "checkpoint", data)
         };
         self.sent(0, bytes)
     }
 
-    /// What a client that keeps up has not got yet, and a farewell.
+    /// What a client that keeps up has not got yet, and the goodbye.
     fn goodbye(&mut self) -> Bytes {
         let mut bytes = Vec::new();
         let mut events = 0;
         if let Stage::Following = self.stage
-            && let After::Some(taken) = self.around.feed.ring.take(self.cursor, &self.shape, usize::MAX)
+            && let After::Some(batch) =
+                self.context.feed.ring.messages_after(self.cursor, &self.options, usize::MAX)
         {
-            (self.cursor, events) = (taken.cursor, taken.events);
-            bytes.extend_from_slice(&taken.bytes);
+            (self.cursor, events) = (batch.until, batch.len());
+            bytes.extend_from_slice(&batch.bytes);
         }
         let id = self.place();
         self.stage = Stage::Ended;
         self.registration.ends(DisconnectReason::Drained);
-        bytes.extend_from_slice(&self.shape.format.goodbye(id));
+        bytes.extend_from_slice(&self.options.format.goodbye(id));
         self.sent(events, bytes.into())
     }
 

@@ -33,7 +33,7 @@ use crate::domain::log::{LogCursor, LogEndData, LogOutputData, LogResetData};
 use crate::domain::token::Caller;
 use crate::events::Events;
 use crate::events::frame::{Format, RETRY_MS};
-use crate::places;
+use crate::quota;
 use crate::service::Service;
 
 use super::blocking::blocking;
@@ -64,7 +64,7 @@ pub struct Admission {
     /// Cancelled when it is no longer let in: its stream ends then.
     pub gone: CancellationToken,
     /// Held for as long as the stream is there: its own, and that of the log's file.
-    pub places: [places::Place<Caller>; 2],
+    pub permits: [quota::Permit<Caller>; 2],
 }
 
 /// All logs that are followed. Cheap to clone.
@@ -138,7 +138,7 @@ impl LogStreams {
             cursor,
             has_begun: false,
             has_ended: false,
-            _place: Place(self.watchers.clone()),
+            _watching: Watching(self.watchers.clone()),
         })
     }
 
@@ -149,9 +149,9 @@ impl LogStreams {
 
 /// Counts a watcher for as long as it is there.
 #[derive(Debug)]
-struct Place(Arc<AtomicU64>);
+struct Watching(Arc<AtomicU64>);
 
-impl Drop for Place {
+impl Drop for Watching {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -170,7 +170,7 @@ pub struct LogStream {
     cursor: u64,
     has_begun: bool,
     has_ended: bool,
-    _place: Place,
+    _watching: Watching,
 }
 
 /// What lies at a cursor.

@@ -35,16 +35,16 @@ pub(super) async fn run(listener: TcpListener, admission: Arc<Admission>, servin
             continue;
         };
         // While there is no place at all one connection waits here and the others in the backlog. Both are cancel safe.
-        let seat = tokio::select! {
+        let admitted = tokio::select! {
             () = serving.shutdown.soft.cancelled() => return,
-            seat = admission.admit(peer.ip()) => seat,
+            admitted = admission.admit(peer.ip()) => admitted,
         };
-        let Some(seat) = seat else {
+        let Some(admitted) = admitted else {
             continue;
         };
         let serving = serving.clone();
         let tasks = serving.shutdown.tasks.clone();
-        tasks.spawn(connection::serve(socket, (local, peer), seat, serving));
+        tasks.spawn(connection::serve(socket, (local, peer), admitted, serving));
     }
 }
 

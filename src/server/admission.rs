@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::ServerConfig;
 use crate::open_files;
-use crate::places::{Bounds, Full, Place, Places};
+use crate::quota::{Exhausted, Limits, Permit, Quota};
 
 /// Places of the reserve: enough for some operators and their monitoring at once.
 const RESERVE_PLACES: u32 = 32;
@@ -30,14 +30,14 @@ const RESERVE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What a connection sits on.
 #[derive(Debug)]
-pub(super) enum Seat {
-    Place(Place<IpAddr>),
+pub(super) enum Admitted {
+    Permit(Permit<IpAddr>),
     Reserve(Reserved),
 }
 
 #[derive(Debug)]
 pub(super) struct Admission {
-    places: Places<IpAddr>,
+    quota: Quota<IpAddr>,
     reserve: Reserve,
     /// Behind these are many clients: they have as many places as there are.
     proxies: Vec<IpNet>,
@@ -53,15 +53,15 @@ impl Admission {
             // Many machines are set up so, and few hubs need more.
             tracing::info!(
                 connections_max = all,
-                "there are fewer places for connections than allowed: the limit on open files is low (`ulimit -n`, \
+                "there are fewer quota for connections than allowed: the limit on open files is low (`ulimit -n`, \
                  LimitNOFILE=)"
             );
         }
         // Unless it was said, nobody gets all of them.
         let each = config.connections_per_address_max.unwrap_or(PER_ADDRESS_MAX.min(all - all / 4));
         Self {
-            places: Places::new(Bounds { all, each }),
-            reserve: Reserve { places: Arc::new(Semaphore::new(reserve as usize)), wanted: Arc::default() },
+            quota: Quota::new(Limits { all, each }),
+            reserve: Reserve { quota: Arc::new(Semaphore::new(reserve as usize)), wanted: Arc::default() },
             proxies: config.trusted_proxy.clone(),
             is_loopback_free: config.connections_per_address_max.is_none(),
         }
@@ -71,21 +71,21 @@ impl Admission {
     ///
     /// # Cancel safety
     /// A place that nobody takes is free again.
-    pub async fn admit(&self, peer: IpAddr) -> Option<Seat> {
+    pub async fn admit(&self, peer: IpAddr) -> Option<Admitted> {
         let peer = peer.to_canonical();
         let is_free = self.proxies.iter().any(|network| network.contains(&peer))
             || self.is_loopback_free && peer.is_loopback();
         let client = (!is_free).then(|| network_of(peer));
         loop {
-            match self.places.take(client) {
-                Ok(place) => return Some(Seat::Place(place)),
-                Err(Full::All) => {}
+            match self.quota.take(client) {
+                Ok(permit) => return Some(Admitted::Permit(permit)),
+                Err(Exhausted::All) => {}
                 // It is told so if that costs nobody else the answer.
-                Err(Full::Own) => return self.reserve.try_take().map(Seat::Reserve),
+                Err(Exhausted::Own) => return self.reserve.try_take().map(Admitted::Reserve),
             }
             // Meanwhile there may be one of the others again.
             if let Some(reserved) = self.reserve.take().await {
-                return Some(Seat::Reserve(reserved));
+                return Some(Admitted::Reserve(reserved));
             }
         }
     }
@@ -108,7 +108,7 @@ fn split(connections_max: u32, room: u32) -> (u32, u32) {
 /// The places that are left when all are taken.
 #[derive(Debug, Clone)]
 struct Reserve {
-    places: Arc<Semaphore>,
+    quota: Arc<Semaphore>,
     wanted: Arc<Wanted>,
 }
 
@@ -143,16 +143,16 @@ impl Reserve {
             return Some(reserved);
         }
         let _waiting = self.wanted.wait();
-        let place = timeout(RESERVE_PATIENCE, self.places.clone().acquire_owned()).await.ok()?;
-        Some(self.reserved(place.expect("the semaphore is never closed")))
+        let permit = timeout(RESERVE_PATIENCE, self.quota.clone().acquire_owned()).await.ok()?;
+        Some(self.reserved(permit.expect("the semaphore is never closed")))
     }
 
     fn try_take(&self) -> Option<Reserved> {
-        self.places.clone().try_acquire_owned().ok().map(|place| self.reserved(place))
+        self.quota.clone().try_acquire_owned().ok().map(|permit| self.reserved(permit))
     }
 
-    fn reserved(&self, place: OwnedSemaphorePermit) -> Reserved {
-        Reserved { _place: place, wanted: self.wanted.clone() }
+    fn reserved(&self, permit: OwnedSemaphorePermit) -> Reserved {
+        Reserved { _place: permit, wanted: self.wanted.clone() }
     }
 }
 
@@ -210,23 +210,23 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_the_reserve_gets_a_place_that_is_free_before() {
-        let reserve = Reserve { places: Arc::new(Semaphore::new(1)), wanted: Arc::default() };
-        let places = Places::new(Bounds { all: 1, each: 1 });
-        let admission = Admission { places, reserve, proxies: Vec::new(), is_loopback_free: true };
+        let reserve = Reserve { quota: Arc::new(Semaphore::new(1)), wanted: Arc::default() };
+        let quota = Quota::new(Limits { all: 1, each: 1 });
+        let admission = Admission { quota, reserve, proxies: Vec::new(), is_loopback_free: true };
         let peer = IpAddr::from([127, 0, 0, 1]);
         let first = admission.admit(peer).await;
-        assert!(matches!(first, Some(Seat::Place(_))));
-        let Some(Seat::Reserve(busy)) = admission.admit(peer).await else {
+        assert!(matches!(first, Some(Admitted::Permit(_))));
+        let Some(Admitted::Reserve(busy)) = admission.admit(peer).await else {
             panic!("all places are taken");
         };
         let waiting = tokio::join!(timeout(DEADLINE, admission.admit(peer)), async { drop(first) }).0;
-        assert!(matches!(waiting, Ok(Some(Seat::Place(_)))), "{waiting:?}");
+        assert!(matches!(waiting, Ok(Some(Admitted::Permit(_)))), "{waiting:?}");
         drop(busy);
     }
 
     #[tokio::test]
     async fn nobody_makes_room_for_one_who_has_gone() {
-        let reserve = Reserve { places: Arc::new(Semaphore::new(1)), wanted: Arc::default() };
+        let reserve = Reserve { quota: Arc::new(Semaphore::new(1)), wanted: Arc::default() };
         let first = reserve.take().await.expect("there is one");
         assert!(reserve.take().await.is_none(), "it has rung, and waits no more");
         drop(first);
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_says_nothing_on_a_place_of_the_reserve_makes_room() {
-        let reserve = Reserve { places: Arc::new(Semaphore::new(2)), wanted: Arc::default() };
+        let reserve = Reserve { quota: Arc::new(Semaphore::new(2)), wanted: Arc::default() };
         let [silent, busy] =
             [reserve.take().await, reserve.take().await].map(|it| it.expect("there are two"));
         assert!(reserve.try_take().is_none());
@@ -244,8 +244,8 @@ mod tests {
         let busy = tokio::spawn(async move { busy.over(|| true).await });
         let third = async {
             loop {
-                if let Some(place) = reserve.take().await {
-                    break place;
+                if let Some(permit) = reserve.take().await {
+                    break permit;
                 }
             }
         };

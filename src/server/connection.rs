@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::places::Place;
+use crate::quota::Permit;
 
-use super::admission::{Reserved, Seat};
-use super::exchange::Exchange;
+use super::admission::{Admitted, Reserved};
+use super::dispatch::Dispatch;
 use super::preface::{self, Spoken};
 use super::socket::{Flushed, Watched};
 use super::{Serving, http1, http2};
@@ -26,13 +26,13 @@ const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 pub(super) async fn serve(
     socket: TcpStream,
     addresses: (SocketAddr, SocketAddr),
-    seat: Seat,
+    admitted: Admitted,
     serving: Serving,
 ) {
-    let place = match seat {
-        Seat::Place(place) if serving.tls.is_none() => place,
-        seat => {
-            let unusual = boxed(unusual(socket, addresses, seat, serving));
+    let permit = match admitted {
+        Admitted::Permit(permit) if serving.tls.is_none() => permit,
+        admitted => {
+            let unusual = boxed(unusual(socket, addresses, admitted, serving));
             return unusual.await;
         }
     };
@@ -40,8 +40,8 @@ pub(super) async fn serve(
         return;
     };
     let spoken = match spoken {
-        Spoken::Http1 => return http1::serve_and_give_away(socket, addresses, place, serving).await,
-        Spoken::Http2 => boxed(http2_on_place(socket, addresses, place, serving)),
+        Spoken::Http1 => return http1::serve_and_give_away(socket, addresses, permit, serving).await,
+        Spoken::Http2 => boxed(http2_on_place(socket, addresses, permit, serving)),
     };
     spoken.await;
 }
@@ -49,47 +49,52 @@ pub(super) async fn serve(
 async fn http2_on_place(
     socket: TcpStream,
     addresses: (SocketAddr, SocketAddr),
-    _place: Place<IpAddr>,
+    _place: Permit<IpAddr>,
     serving: Serving,
 ) {
-    let exchange = Exchange::new(addresses, &serving);
-    let socket = Watched::new(socket, exchange.fate.clone(), Flushed::default());
-    http2::serve(socket, exchange, serving).await;
+    let dispatch = Dispatch::new(addresses, &serving);
+    let socket = Watched::new(socket, dispatch.close_note.clone(), Flushed::default());
+    http2::serve(socket, dispatch, serving).await;
 }
 
 /// A connection over TLS, or on a place of the reserve.
-async fn unusual(socket: TcpStream, addresses: (SocketAddr, SocketAddr), seat: Seat, serving: Serving) {
-    let exchange = Exchange::new(addresses, &serving);
-    match seat {
-        Seat::Reserve(reserved) => on_reserve(socket, exchange, reserved, serving).await,
-        Seat::Place(place) => {
-            any(socket, exchange, serving).await;
-            drop(place);
+async fn unusual(
+    socket: TcpStream,
+    addresses: (SocketAddr, SocketAddr),
+    admitted: Admitted,
+    serving: Serving,
+) {
+    let dispatch = Dispatch::new(addresses, &serving);
+    match admitted {
+        Admitted::Reserve(reserved) => on_reserve(socket, dispatch, reserved, serving).await,
+        Admitted::Permit(permit) => {
+            any(socket, dispatch, serving).await;
+            drop(permit);
         }
     }
 }
 
 /// One request at most, and soon over.
-async fn on_reserve(socket: TcpStream, exchange: Exchange, reserved: Reserved, serving: Serving) {
+async fn on_reserve(socket: TcpStream, dispatch: Dispatch, reserved: Reserved, serving: Serving) {
     let has_begun = Arc::new(AtomicBool::default());
-    let exchange = Exchange { has_begun: Some(has_begun.clone()), ..exchange };
+    let dispatch = Dispatch { has_begun: Some(has_begun.clone()), ..dispatch };
     // Whichever comes first ends the connection.
     tokio::select! {
-        () = any(socket, exchange, serving) => {}
+        () = any(socket, dispatch, serving) => {}
         () = reserved.over(|| has_begun.load(Relaxed)) => {}
     }
 }
 
 /// Whatever is spoken, without giving the socket away.
-async fn any(socket: TcpStream, exchange: Exchange, serving: Serving) {
+async fn any(socket: TcpStream, dispatch: Dispatch, serving: Serving) {
     if serving.tls.is_some() {
-        return secure(socket, exchange, serving).await;
+        return secure(socket, dispatch, serving).await;
     }
     let spoken = heard(&socket, &serving).await;
-    let socket = Watched::new(socket, exchange.fate.clone(), Flushed::default());
+    let socket = Watched::new(socket, dispatch.close_note.clone(), Flushed::default());
     match spoken {
-        Some(Spoken::Http1) => http1::serve(socket, exchange, serving).await,
-        Some(Spoken::Http2) => http2::serve(socket, exchange, serving).await,
+        Some(Spoken::Http1) => http1::serve(socket, dispatch, serving).await,
+        Some(Spoken::Http2) => http2::serve(socket, dispatch, serving).await,
         None => {}
     }
 }
@@ -103,11 +108,11 @@ async fn heard(socket: &TcpStream, serving: &Serving) -> Option<Spoken> {
     }
 }
 
-async fn secure(socket: TcpStream, exchange: Exchange, serving: Serving) {
+async fn secure(socket: TcpStream, dispatch: Dispatch, serving: Serving) {
     let Some(tls) = &serving.tls else {
         return;
     };
-    let socket = Watched::new(socket, exchange.fate.clone(), Flushed::default());
+    let socket = Watched::new(socket, dispatch.close_note.clone(), Flushed::default());
     // Given up, a handshake is of no use to anybody.
     let shaken = tokio::select! {
         shaken = timeout(HANDSHAKE_TIME_MAX.min(serving.head_time_max), tls.accept(socket)) => shaken,
@@ -115,9 +120,9 @@ async fn secure(socket: TcpStream, exchange: Exchange, serving: Serving) {
     };
     match shaken {
         Ok(Ok(socket)) if socket.get_ref().1.alpn_protocol() == Some(b"h2") => {
-            http2::serve(socket, exchange, serving).await;
+            http2::serve(socket, dispatch, serving).await;
         }
-        Ok(Ok(socket)) => http1::serve(socket, exchange, serving).await,
+        Ok(Ok(socket)) => http1::serve(socket, dispatch, serving).await,
         Ok(Err(error)) => tracing::debug!(error = %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }

@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::handoff::{Bare, Offer};
-use crate::places::Place;
+use crate::quota::Permit;
 
 use super::Serving;
-use super::exchange::Exchange;
+use super::dispatch::Dispatch;
 use super::socket::{Flushed, Watched};
 
 /// What one connection may hold in memory for what it reads, and so the largest head of a request; and for what it
@@ -34,14 +34,14 @@ fn builder(serving: &Serving) -> http1::Builder {
 pub(super) async fn serve_and_give_away(
     socket: TcpStream,
     addresses: (SocketAddr, SocketAddr),
-    place: Place<IpAddr>,
+    permit: Permit<IpAddr>,
     serving: Serving,
 ) {
     let (offer, flushed) = (Offer::default(), Flushed::default());
-    let exchange = Exchange { offer: Some(offer.clone()), ..Exchange::new(addresses, &serving) };
-    let fate = exchange.fate.clone();
-    let socket = Watched::new(socket, fate.clone(), flushed.clone());
-    let mut http = builder(&serving).serve_connection(TokioIo::new(socket), exchange);
+    let dispatch = Dispatch { offer: Some(offer.clone()), ..Dispatch::new(addresses, &serving) };
+    let close_note = dispatch.close_note.clone();
+    let socket = Watched::new(socket, close_note.clone(), flushed.clone());
+    let mut http = builder(&serving).serve_connection(TokioIo::new(socket), dispatch);
     let shutdown = serving.shutdown;
     let mut asked = false;
     let ended = loop {
@@ -65,7 +65,7 @@ pub(super) async fn serve_and_give_away(
     match ended {
         None => {
             if let (Some(claimant), Ok(socket)) = (offer.claimant(), socket.into_bare()) {
-                claimant.take(Bare { socket, fate, place });
+                claimant.take(Bare { socket, close_note, permit });
             }
         }
         // A peer that has gone by now needs no farewell.
@@ -75,13 +75,13 @@ pub(super) async fn serve_and_give_away(
 }
 
 /// Serves requests, or one of them on a place of the reserve, on what is no bare socket, or is to be kept.
-pub(super) async fn serve<S>(socket: S, exchange: Exchange, serving: Serving)
+pub(super) async fn serve<S>(socket: S, dispatch: Dispatch, serving: Serving)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = builder(&serving);
-    builder.keep_alive(!exchange.is_on_reserve());
-    let mut http = pin!(builder.serve_connection(TokioIo::new(socket), exchange));
+    builder.keep_alive(!dispatch.is_on_reserve());
+    let mut http = pin!(builder.serve_connection(TokioIo::new(socket), dispatch));
     let shutdown = serving.shutdown;
     let mut asked = false;
     loop {

@@ -18,12 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::peer::Patience;
+use crate::user_timeout::UserTimeout;
 
 use super::Serving;
-use super::exchange::Exchange;
+use super::activity::{self, Activity, State, TrackedRequest};
+use super::dispatch::Dispatch;
 use super::frame_budget::FrameBudget;
-use super::pulse::{self, Pulse, State, Watch};
 
 /// Requests of one connection at once: what it may hold is so many times what one may. A browser's tabs share one.
 const STREAMS_MAX: u32 = 128;
@@ -47,21 +47,21 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIME_MAX: Duration = Duration::from_secs(50);
 /// Time for a connection that never had a request to end after it was told to go. One that had may still be sending
 /// the last piece of an answer, and has as long as any peer.
-const FAREWELL_TIME_MAX: Duration = Duration::from_secs(3);
+const GRACE_TIME_MAX: Duration = Duration::from_secs(3);
 
-pub(super) async fn serve<S>(socket: S, exchange: Exchange, serving: Serving)
+pub(super) async fn serve<S>(socket: S, dispatch: Dispatch, serving: Serving)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Serving { head_time_max: idle_time_max, shutdown, .. } = serving;
-    let is_on_reserve = exchange.is_on_reserve();
-    let pulse = Pulse::default();
+    let is_on_reserve = dispatch.is_on_reserve();
+    let activity = Activity::default();
     let service = {
-        let pulse = pulse.clone();
+        let activity = activity.clone();
         service_fn(move |request: Request<Incoming>| {
-            let watch = Watch::new(&pulse, &exchange.fate);
-            let answering = exchange.answer(request, watch.fate());
-            async move { answering.await.map(|answer: Response<_>| answer.map(|body| watch.over(body))) }
+            let tracked = TrackedRequest::new(&activity, &dispatch.close_note);
+            let answering = dispatch.answer(request, tracked.close_note());
+            async move { answering.await.map(|answer: Response<_>| answer.map(|body| tracked.over(body))) }
         })
     };
     let mut http = pin!(
@@ -79,25 +79,25 @@ where
             .serve_connection(TokioIo::new(FrameBudget::new(socket)), service)
     );
     // Since when it has been told to go.
-    let mut told: Option<Instant> = None;
+    let mut goaway_at: Option<Instant> = None;
     loop {
-        let (state, since) = pulse.state();
+        let (state, since) = activity.state();
         // That was its one request.
-        if is_on_reserve && told.is_none() && pulse.has_begun() {
-            told = Some(Instant::now());
+        if is_on_reserve && goaway_at.is_none() && activity.has_begun() {
+            goaway_at = Some(Instant::now());
             http.as_mut().graceful_shutdown();
         }
-        let farewell = if pulse.has_begun() { Patience::Usual.time() } else { FAREWELL_TIME_MAX };
-        let deadline = match (state, told) {
-            (State::Idle, Some(told)) => since.max(told) + farewell,
+        let grace = if activity.has_begun() { UserTimeout::Usual.time() } else { GRACE_TIME_MAX };
+        let deadline = match (state, goaway_at) {
+            (State::Idle, Some(goaway_at)) => since.max(goaway_at) + grace,
             (State::Idle, None) => since + idle_time_max,
-            (State::Stalled, _) => since + Patience::Stalled.time(),
+            (State::Stalled, _) => since + UserTimeout::Stalled.time(),
             // A change that nobody tells of is noticed in time.
             (State::Busy, _) => Instant::now() + idle_time_max / 2,
         };
         let progress = poll_fn(|cx| match http.as_mut().poll(cx) {
             Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            Poll::Pending if pulse.state().0 != state => Poll::Ready(None),
+            Poll::Pending if activity.state().0 != state => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
         // All are cancel safe: the connection is polled on, and the others only observe.
@@ -107,22 +107,22 @@ where
                 Some(Ok(())) => return,
                 None => continue,
             },
-            () = shutdown.soft.cancelled(), if told.is_none() => {}
+            () = shutdown.soft.cancelled(), if goaway_at.is_none() => {}
             () = shutdown.hard.cancelled() => return,
             () = tokio::time::sleep_until(deadline) => {
-                if state == State::Busy || pulse.state() != (state, since) {
+                if state == State::Busy || activity.state() != (state, since) {
                     continue;
                 }
                 if state == State::Stalled {
-                    pulse.give_up(since);
+                    activity.give_up(since);
                     continue;
                 }
-                if told.is_some() {
+                if goaway_at.is_some() {
                     return;
                 }
             }
         }
-        told = Some(Instant::now());
+        goaway_at = Some(Instant::now());
         http.as_mut().graceful_shutdown();
     }
 }
@@ -134,6 +134,6 @@ struct Tracked(TaskTracker);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tracked {
     fn execute(&self, request: F) {
-        self.0.spawn(pulse::until_given_up(request));
+        self.0.spawn(activity::until_given_up(request));
     }
 }

@@ -13,15 +13,15 @@
 //! ```
 
 mod accept;
+mod activity;
 mod admission;
 mod connection;
-mod exchange;
+mod dispatch;
 mod frame_budget;
 mod http1;
 mod http2;
 mod listener;
 mod preface;
-mod pulse;
 mod socket;
 mod tls;
 

@@ -12,7 +12,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::peer::{Ending, Fate, Patience};
+use crate::close_reason::{CloseNote, CloseReason};
+use crate::user_timeout::UserTimeout;
 
 /// Silence after which the kernel asks whether the peer is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
@@ -36,14 +37,14 @@ impl Flushed {
 #[derive(Debug)]
 pub struct Watched {
     socket: TcpStream,
-    fate: Fate,
-    patience: Patience,
+    close_note: CloseNote,
+    user_timeout: UserTimeout,
     flushed: Flushed,
 }
 
 impl Watched {
-    pub fn new(socket: TcpStream, fate: Fate, flushed: Flushed) -> Self {
-        Self { socket, fate, patience: Patience::Usual, flushed }
+    pub fn new(socket: TcpStream, close_note: CloseNote, flushed: Flushed) -> Self {
+        Self { socket, close_note, user_timeout: UserTimeout::Usual, flushed }
     }
 
     /// The bare socket.
@@ -51,23 +52,23 @@ impl Watched {
     /// # Errors
     /// When it is dead.
     pub fn into_bare(self) -> io::Result<std::net::TcpStream> {
-        if self.patience != Patience::Usual {
-            Patience::Usual.set(&self.socket)?;
+        if self.user_timeout != UserTimeout::Usual {
+            UserTimeout::Usual.set(&self.socket)?;
         }
         self.socket.into_std()
     }
 
     fn seen<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        result.inspect_err(|error| self.fate.note_error(error))
+        result.inspect_err(|error| self.close_note.note_error(error))
     }
 
     fn written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.flushed.0.store(false, Relaxed);
-        let patience = if result.is_pending() { Patience::Stalled } else { Patience::Usual };
-        if patience != self.patience {
-            self.patience = patience;
+        let user_timeout = if result.is_pending() { UserTimeout::Stalled } else { UserTimeout::Usual };
+        if user_timeout != self.user_timeout {
+            self.user_timeout = user_timeout;
             // A socket that refuses is dead already, and the next write will say so.
-            let _ = patience.set(&self.socket);
+            let _ = user_timeout.set(&self.socket);
         }
         result.map(|result| self.seen(result))
     }
@@ -78,7 +79,7 @@ impl Watched {
 /// # Errors
 /// When the socket is dead.
 pub fn configure(socket: &impl AsFd) -> io::Result<()> {
-    Patience::Usual.set(socket)?;
+    UserTimeout::Usual.set(socket)?;
     let socket = SockRef::from(socket);
     let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
     socket.set_tcp_nodelay(true)?;
@@ -97,7 +98,7 @@ impl AsyncRead for Watched {
         let (filled, room) = (buf.filled().len(), buf.remaining());
         let result = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
         if result.is_ok() && room > 0 && buf.filled().len() == filled {
-            self.fate.note(Ending::Closed);
+            self.close_note.note(CloseReason::Closed);
         }
         Poll::Ready(self.seen(result))
     }

@@ -19,15 +19,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("server", &["shutdown"]),
     ("shutdown", &[]),
     ("telemetry", &[]),
+    ("user_timeout", &[]),
     ("vitals", &[]),
+    ("close_reason", &[]),
     ("config", &[]),
     ("data_dir", &[]),
     ("exec_root", &[]),
     ("handoff", &[]),
     ("metrics", &[]),
     ("open_files", &[]),
-    ("peer", &[]),
-    ("places", &[]),
+    ("quota", &[]),
     ("process", &[]),
 ];
 
@@ -39,10 +40,11 @@ const LEAVES: &[&str] = &[
     "handoff",
     "metrics",
     "open_files",
-    "peer",
-    "places",
+    "close_reason",
+    "quota",
     "process",
     "telemetry",
+    "user_timeout",
     "vitals",
 ];
 /// The roots: they may use everything.

@@ -30,9 +30,9 @@ pub fn add(document: &mut Value) {
     }
 }
 
-/// The members of the object at `place`.
-fn children<'a>(document: &'a mut Value, place: &str) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
-    document.pointer_mut(place).and_then(Value::as_object_mut).into_iter().flatten()
+/// The members of the object at `permit`.
+fn children<'a>(document: &'a mut Value, permit: &str) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
+    document.pointer_mut(permit).and_then(Value::as_object_mut).into_iter().flatten()
 }
 
 /// Each union's schema and the discriminator's mapping.

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use crate::events::feed::{Feed, Page};
 use crate::store::StoreError;
 
-use super::mailbox::{Letter, Mailbox};
+use super::command_queue::{Command, CommandQueue};
+use super::key::Key;
 use super::shard::Shard;
-use super::table::Key;
 
 impl Shard {
-    /// Has a page of the store read, for one client or for the crowd.
+    /// Has a page of the store read, for one client or for all live ones.
     pub(super) fn fetch(&self, key: Option<Key>, cursor: u64) {
-        let feed = self.around.feed.clone();
-        let errand = Errand { mailbox: self.mailbox.clone(), key, page: Err(StoreError::Aborted) };
+        let feed = self.context.feed.clone();
+        let errand = Errand { commands: self.commands.clone(), key, page: Err(StoreError::Aborted) };
         self.tasks.spawn_on(errand.run(feed, cursor), &self.runtime);
     }
 }
 
-/// A page that is being fetched. Whatever happens to the task, somebody is told.
+/// A page that is being fetched. Whatever happens to the task, the thread gets an answer.
 struct Errand {
-    mailbox: Arc<Mailbox>,
+    commands: Arc<CommandQueue>,
     key: Option<Key>,
     page: Result<Page, StoreError>,
 }
@@ -34,6 +34,6 @@ impl Errand {
 impl Drop for Errand {
     fn drop(&mut self) {
         let page = std::mem::replace(&mut self.page, Err(StoreError::Aborted));
-        self.mailbox.post(Letter::Page(self.key, page));
+        self.commands.post(Command::Page(self.key, page));
     }
 }

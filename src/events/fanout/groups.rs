@@ -13,18 +13,15 @@ use crate::domain::event::EventMeta;
 use crate::domain::filter::EventFilter;
 use crate::domain::id::TaskId;
 use crate::domain::text::{Assignee, Tag};
-use crate::events::ring::Shape;
+use crate::events::options::StreamOptions;
 
-use super::table::Key;
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct GroupId(u32);
+use super::key::{GroupId, Key};
 
 #[derive(Debug)]
 pub struct Group {
-    pub shape: Arc<Shape>,
-    /// Those of its clients that are in the crowd.
-    pub crowd: Vec<Key>,
+    pub options: Arc<StreamOptions>,
+    /// Those of its clients that are live.
+    pub live: Vec<Key>,
     /// All of its clients.
     clients: usize,
     /// The last event that was compared with its filter.
@@ -35,7 +32,7 @@ pub struct Group {
 pub struct Groups {
     groups: Vec<Option<Group>>,
     free: Vec<GroupId>,
-    by_shape: HashMap<Arc<Shape>, GroupId>,
+    by_options: HashMap<Arc<StreamOptions>, GroupId>,
     by_task: HashMap<TaskId, Vec<GroupId>>,
     by_assignee: HashMap<Assignee, Vec<GroupId>>,
     by_tag: HashMap<Tag, Vec<GroupId>>,
@@ -43,15 +40,15 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Counts one more client of this shape; answers its group, and the shape that all of the group share.
-    pub fn enter(&mut self, shape: &Arc<Shape>) -> (GroupId, Arc<Shape>) {
-        let id = match self.by_shape.get(shape) {
+    /// Counts one more client with these options; answers its group, and the options that all of the group share.
+    pub fn enter(&mut self, options: &Arc<StreamOptions>) -> (GroupId, Arc<StreamOptions>) {
+        let id = match self.by_options.get(options) {
             Some(id) => *id,
-            None => self.add(shape.clone()),
+            None => self.add(options.clone()),
         };
         let group = self.group(id);
         group.clients += 1;
-        (id, group.shape.clone())
+        (id, group.options.clone())
     }
 
     /// Counts one less.
@@ -59,9 +56,9 @@ impl Groups {
         let group = self.group(id);
         group.clients -= 1;
         if group.clients == 0 {
-            let shape = group.shape.clone();
-            self.by_shape.remove(&shape);
-            self.index(&shape.filter, |list| list.retain(|it| *it != id));
+            let options = group.options.clone();
+            self.by_options.remove(&options);
+            self.index(&options.filter, |list| list.retain(|it| *it != id));
             self.groups[id.0 as usize] = None;
             self.free.push(id);
         }
@@ -72,9 +69,9 @@ impl Groups {
         self.groups[id.0 as usize].as_mut().expect("a group is there as long as it has clients")
     }
 
-    /// One of those in the crowd of a group; a group is gone with the last of its clients.
-    pub fn crowd_at(&self, id: GroupId, index: usize) -> Option<Key> {
-        self.groups.get(id.0 as usize)?.as_ref()?.crowd.get(index).copied()
+    /// One of the live clients of a group. A group is gone with the last of its clients.
+    pub fn live_client(&self, id: GroupId, index: usize) -> Option<Key> {
+        self.groups.get(id.0 as usize)?.as_ref()?.live.get(index).copied()
     }
 
     /// The groups whose filter lets this event pass.
@@ -88,7 +85,7 @@ impl Groups {
                 // It may be found by more than one of its words.
                 if group.seen != seq {
                     group.seen = seq;
-                    if group.shape.filter.matches(meta) {
+                    if group.options.filter.matches(meta) {
                         each(*id);
                     }
                 }
@@ -109,15 +106,15 @@ impl Groups {
         }
     }
 
-    fn add(&mut self, shape: Arc<Shape>) -> GroupId {
+    fn add(&mut self, options: Arc<StreamOptions>) -> GroupId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.groups.push(None);
             // There are no more groups than clients.
             GroupId(self.groups.len() as u32 - 1)
         });
-        self.index(&shape.filter, |list| list.push(id));
-        self.by_shape.insert(shape.clone(), id);
-        self.groups[id.0 as usize] = Some(Group { shape, crowd: Vec::new(), clients: 0, seen: 0 });
+        self.index(&options.filter, |list| list.push(id));
+        self.by_options.insert(options.clone(), id);
+        self.groups[id.0 as usize] = Some(Group { options, live: Vec::new(), clients: 0, seen: 0 });
         id
     }
 
@@ -157,8 +154,8 @@ mod tests {
     use crate::domain::task::Status;
     use crate::events::frame::Format;
 
-    fn shape(filter: EventFilter) -> Arc<Shape> {
-        Arc::new(Shape::new(filter, Format::Sse))
+    fn options(filter: EventFilter) -> Arc<StreamOptions> {
+        Arc::new(StreamOptions::new(filter, Format::Sse))
     }
 
     fn of_assignees(names: &[&str]) -> EventFilter {
@@ -208,7 +205,7 @@ mod tests {
             EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() },
         ];
         let mut groups = Groups::default();
-        let ids: Vec<_> = filters.iter().map(|filter| groups.enter(&shape(filter.clone())).0).collect();
+        let ids: Vec<_> = filters.iter().map(|filter| groups.enter(&options(filter.clone())).0).collect();
         let metas = [
             update(task, facets("ada", &["web", "api"]), facets("bob", &["web"])),
             update(TaskId::generate(), facets("eve", &[]), facets("eve", &["web"])),
@@ -227,8 +224,8 @@ mod tests {
     fn clients_who_want_the_same_are_one_group_and_nothing_is_left_of_it_in_the_end() {
         let mut groups = Groups::default();
         let filter = of_assignees(&["ada", "bob"]);
-        let (first, shared) = groups.enter(&shape(filter.clone()));
-        let (second, same) = groups.enter(&shape(filter));
+        let (first, shared) = groups.enter(&options(filter.clone()));
+        let (second, same) = groups.enter(&options(filter));
         assert_eq!(first, second);
         assert!(Arc::ptr_eq(&shared, &same));
         groups.leave(first);
@@ -236,9 +233,9 @@ mod tests {
         assert_eq!(concerned(&mut groups, 1, &of_ada), [first]);
         groups.leave(first);
         assert_eq!(concerned(&mut groups, 2, &of_ada), []);
-        assert_eq!(groups.crowd_at(first, 0), None, "whoever asks for it has to do without");
-        assert!(groups.by_shape.is_empty() && groups.by_assignee.is_empty());
-        let (again, _) = groups.enter(&shape(EventFilter::default()));
+        assert_eq!(groups.live_client(first, 0), None, "whoever asks for it has to do without");
+        assert!(groups.by_options.is_empty() && groups.by_assignee.is_empty());
+        let (again, _) = groups.enter(&options(EventFilter::default()));
         assert_eq!(again, first, "its number is free again");
     }
 }

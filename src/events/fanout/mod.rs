@@ -1,23 +1,22 @@
 //! Fan-out: the bare sockets of streams, written by a few threads of their own.
 //!
 //! Nearly all streams are answers of plain HTTP/1.1. For one of these, HTTP is done when its head is out: what
-//! follows are chunks, the same for everybody who wants the same. So its socket is taken out of the server's hands
+//! follows are chunks, the same for all who asked for the same. So its socket is taken out of the server's hands
 //! (`handoff.rs`) and given to a thread whose only work is to write what is pending (`shard.rs`): a client there is
-//! a descriptor and a place in the log. TLS, HTTP/2 and HTTP/1.0 keep the body of their answer, a
+//! a descriptor and a position in the log. TLS, HTTP/2 and HTTP/1.0 keep the body of their answer, a
 //! [`Subscriber`], which is also how every stream begins.
 
-mod crowd;
+mod command_queue;
 mod fetch;
 mod groups;
-mod mailbox;
+mod key;
+mod live;
 mod member;
+mod resync;
 mod serve;
 mod shard;
 mod socket;
 mod table;
-mod tend;
-
-pub use member::Wish;
 
 use std::io;
 use std::sync::Arc;
@@ -33,21 +32,22 @@ use tokio_util::task::TaskTracker;
 use crate::handoff::{Bare, Claimant, Offer};
 use crate::vitals::Vitals;
 
-use super::subscriber::{Subscriber, Surroundings};
-use mailbox::{Letter, Mailbox, Promise};
+use super::context::StreamContext;
+use super::subscriber::Subscriber;
+use command_queue::{Command, CommandQueue, PendingClient};
 use member::Member;
 use shard::Shard;
 
 /// How long a client that lacks nothing may wait for others, to wake its thread together.
-const COMPANY_TIME: Duration = Duration::from_millis(5);
+const DEFERRAL_TIME: Duration = Duration::from_millis(5);
 
 /// The fan-out threads. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fanout {
-    mailboxes: Arc<[Arc<Mailbox>]>,
+    queues: Arc<[Arc<CommandQueue>]>,
     next: Arc<AtomicUsize>,
-    /// Told of letters that can wait for others.
-    can_wait: Arc<Notify>,
+    /// Notified of commands that can wait for others.
+    deferred: Arc<Notify>,
 }
 
 impl Fanout {
@@ -56,27 +56,27 @@ impl Fanout {
     /// # Errors
     /// When the system has no descriptor to give.
     pub fn new(threads: usize) -> io::Result<Self> {
-        let can_wait = Arc::new(Notify::new());
-        let mailboxes = (0..threads).map(|_| Mailbox::new(can_wait.clone()).map(Arc::new));
-        Ok(Self { mailboxes: mailboxes.collect::<io::Result<_>>()?, next: Arc::default(), can_wait })
+        let deferred = Arc::new(Notify::new());
+        let queues = (0..threads).map(|_| CommandQueue::new(deferred.clone()).map(Arc::new));
+        Ok(Self { queues: queues.collect::<io::Result<_>>()?, next: Arc::default(), deferred })
     }
 
-    /// Starts the threads. They end when `around.draining` is cancelled and everybody has been sent away, or when
+    /// Starts the threads. They end when `context.draining` is cancelled and every client has got its goodbye, or when
     /// `cut_off` is. `tasks` waits for them, and must be waited for on this runtime.
     ///
     /// # Errors
     /// When the system has no thread or descriptor to give.
     pub fn start(
         &self,
-        around: &Surroundings,
+        context: &StreamContext,
         cut_off: CancellationToken,
         tasks: &TaskTracker,
         vitals: &Vitals,
     ) -> io::Result<()> {
         let mut threads = Vec::new();
-        for (number, mailbox) in self.mailboxes.iter().enumerate() {
+        for (number, commands) in self.queues.iter().enumerate() {
             let (runtime, tasks, cut_off) = (Handle::current(), tasks.clone(), cut_off.clone());
-            let shard = Shard::new(mailbox.clone(), around.clone(), runtime, tasks, cut_off)?;
+            let shard = Shard::new(commands.clone(), context.clone(), runtime, tasks, cut_off)?;
             let (ends, ended) = oneshot::channel();
             let vital = vitals.hold("a fan-out thread");
             thread::Builder::new().name(format!("fanout-{number}")).spawn(move || {
@@ -87,28 +87,28 @@ impl Fanout {
             })?;
             threads.push(ended);
         }
-        let supervision = self.clone().supervise(threads, around.draining.clone(), cut_off);
+        let supervision = self.clone().supervise(threads, context.draining.clone(), cut_off);
         vitals.spawn(tasks, "the supervision of the fan-out threads", supervision);
         Ok(())
     }
 
     /// Something was published, and may wait for a moment for what follows. Never blocks.
-    pub fn wake_for_news(&self, can_linger: bool) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.wake_for_news(can_linger));
+    pub fn wake_for_events(&self, can_linger: bool) {
+        self.queues.iter().for_each(|commands| commands.wake_for_events(can_linger));
     }
 
     fn wake(&self) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
+        self.queues.iter().for_each(|commands| commands.wake());
     }
 
     /// A keepalive is due to those who want one every so many seconds, or to those who have not said.
     pub fn tick(&self, seconds: Option<u64>) {
-        self.post(|| Letter::Tick(seconds));
+        self.post(|| Command::Tick(seconds));
     }
 
     /// Has those sent away who are no longer let in.
-    pub fn expel(&self) {
-        self.post(|| Letter::Expel);
+    pub fn revoke(&self) {
+        self.post(|| Command::Revoke);
     }
 
     /// Claims the socket of a stream for one of the threads.
@@ -117,12 +117,12 @@ impl Fanout {
     /// The subscriber, if there is no thread, or all of them are ending: then it is the body's, as ever.
     pub fn claim(&self, subscriber: Subscriber, offer: &Offer) -> Result<(), Box<Subscriber>> {
         let first = self.next.fetch_add(1, Relaxed);
-        let count = self.mailboxes.len();
-        let promise = (0..count).find_map(|at| self.mailboxes[(first + at) % count].promise());
-        match promise {
+        let count = self.queues.len();
+        let pending = (0..count).find_map(|at| self.queues[(first + at) % count].expect_client());
+        match pending {
             // Promised before this look: a thread that ends has seen either the promise or nobody who makes one.
-            Some(promise) if !subscriber.is_draining() => {
-                offer.claim(Box::new(Claim { subscriber, promise }));
+            Some(pending) if !subscriber.is_draining() => {
+                offer.claim(Box::new(Claim { subscriber, pending }));
                 Ok(())
             }
             _ => Err(Box::new(subscriber)),
@@ -135,19 +135,19 @@ impl Fanout {
         draining: CancellationToken,
         cut_off: CancellationToken,
     ) {
-        let leash = Leash(self);
+        let leash = StopGuard(self);
         let fanout = &leash.0;
         loop {
             // All are cancel safe.
             tokio::select! {
                 () = draining.cancelled() => break,
-                () = fanout.can_wait.notified() => {
-                    tokio::time::sleep(COMPANY_TIME).await;
+                () = fanout.deferred.notified() => {
+                    tokio::time::sleep(DEFERRAL_TIME).await;
                     fanout.wake();
                 }
             }
         }
-        fanout.post(|| Letter::Drain);
+        fanout.post(|| Command::Drain);
         let ended = async {
             for thread in threads {
                 // An error says that the sender is gone, which is what is waited for.
@@ -162,26 +162,26 @@ impl Fanout {
                 () = &mut ended => return,
                 () = cut_off.cancelled(), if !is_cut_off => {
                     is_cut_off = true;
-                    fanout.post(|| Letter::CutOff);
+                    fanout.post(|| Command::CutOff);
                 }
-                // Somebody who came on the last moment is sent away, too.
-                () = fanout.can_wait.notified() => fanout.wake(),
+                // A client that came at the last moment gets its goodbye, too.
+                () = fanout.deferred.notified() => fanout.wake(),
             }
         }
     }
 
-    fn post(&self, letter: impl Fn() -> Letter) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.post(letter()));
+    fn post(&self, command: impl Fn() -> Command) {
+        self.queues.iter().for_each(|commands| commands.post(command()));
     }
 }
 
 /// Ends the threads with the runtime, if it goes without an end in order.
-struct Leash(Fanout);
+struct StopGuard(Fanout);
 
-impl Drop for Leash {
+impl Drop for StopGuard {
     fn drop(&mut self) {
-        self.0.post(|| Letter::Drain);
-        self.0.post(|| Letter::CutOff);
+        self.0.post(|| Command::Drain);
+        self.0.post(|| Command::CutOff);
     }
 }
 
@@ -189,15 +189,15 @@ impl Drop for Leash {
 #[derive(Debug)]
 struct Claim {
     subscriber: Subscriber,
-    promise: Promise,
+    pending: PendingClient,
 }
 
 impl Claimant for Claim {
     fn take(self: Box<Self>, connection: Bare) {
         let is_urgent = self.subscriber.is_draining();
-        let (wish, cursor) = self.subscriber.into_wish();
+        let (handover, cursor) = self.subscriber.into_handover();
         // Nothing after its cursor was published yet: whatever will be wakes its thread.
-        let lacks_nothing = !is_urgent && cursor == wish.live_after;
-        self.promise.keep(Member::new(connection, wish, cursor), lacks_nothing);
+        let lacks_nothing = !is_urgent && cursor == handover.live_after;
+        self.pending.keep(Member::new(connection, handover, cursor), lacks_nothing);
     }
 }

@@ -1,25 +1,25 @@
-//! One client by itself: catching up, being told that its stream lives, being sent away.
+//! Serving one client by itself: catching up, keepalives, goodbye.
 
 use bytes::{Bytes, BytesMut};
 
+use crate::events::batch::{Batch, Position};
 use crate::events::control::CheckpointData;
 use crate::events::feed::Page;
 use crate::events::frame::{self, LAST_CHUNK};
-use crate::events::parcel::{Parcel, Place};
+use crate::events::log_slice::LogSlice;
 use crate::events::registry::DisconnectReason;
 use crate::events::ring::{After, SCAN_MAX};
 use crate::events::segment::PAGE_BYTES;
-use crate::events::stretch::Stretch;
 use crate::events::subscriber::Subscriber;
 use crate::store::StoreError;
 
+use super::key::Key;
 use super::member::{Sent, State};
+use super::resync::resync;
 use super::shard::Shard;
-use super::table::Key;
-use super::tend::tend;
 
-/// Parcels in a row, so that nobody has to wait long for their turn.
-const TURN_PARCELS_MAX: usize = 8;
+/// Batches in a row for one client, so that no other waits long for its turn.
+const TURN_BATCHES_MAX: usize = 8;
 
 /// Whether a client can go on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +38,11 @@ impl Shard {
 
     /// Sends a client what it lacks, for one turn.
     pub(super) fn serve(&mut self, key: Key) {
-        // Who is in the crowd goes with it.
-        if self.table.get(key).is_none_or(|member| member.state == State::Crowd) {
+        // Live clients are served together.
+        if self.table.get(key).is_none_or(|member| member.state == State::Live) {
             return;
         }
-        for _ in 0..TURN_PARCELS_MAX {
+        for _ in 0..TURN_BATCHES_MAX {
             if self.advance(key) == Turn::Over {
                 return;
             }
@@ -52,7 +52,7 @@ impl Shard {
 
     fn advance(&mut self, key: Key) -> Turn {
         if let Some(tail) = self.tails.remove(&key) {
-            return self.say(key, tail);
+            return self.send_control(key, tail);
         }
         let position = self.position;
         let Some(member) = self.table.get(key) else {
@@ -62,63 +62,63 @@ impl Shard {
             self.end(key, |member| member.close(reason));
             return Turn::Over;
         }
-        let Place { cursor, offset } = member.place;
+        let Position { cursor, offset } = member.position;
         // Whatever is begun is finished first.
         if offset == 0 {
             if self.is_draining && (member.is_last || cursor >= position) {
-                return self.send_away(key);
+                return self.say_goodbye(key);
             }
             if std::mem::take(&mut member.is_due) {
-                return self.beat(key, cursor);
+                return self.send_keepalive(key, cursor);
             }
             if cursor == position {
-                self.join_crowd(key);
+                self.join_live(key);
                 return Turn::Over;
             }
             if cursor > position {
                 member.state = State::Ahead;
-                member.wish.registration.stand(cursor);
+                member.handover.registration.set_cursor(cursor);
                 self.ahead.push(key);
                 return Turn::Over;
             }
         }
-        match self.around.feed.ring.after(cursor, PAGE_BYTES, SCAN_MAX) {
-            After::Some(stretch) => self.send_stretch(key, stretch, true),
-            // The crowd is never ahead of the ring. If it were, this client would have to wait.
+        match self.context.feed.ring.after(cursor, PAGE_BYTES, SCAN_MAX) {
+            After::Some(slice) => self.send_slice(key, slice, true),
+            // The live cursor is never ahead of the ring. If it were, this client would have to wait.
             After::UpToDate => {
                 self.enqueue(key);
                 Turn::Over
             }
             After::Behind => {
                 member.state = State::Fetching;
-                member.wish.registration.stand(cursor);
+                member.handover.registration.set_cursor(cursor);
                 self.fetch(Some(key), cursor);
                 Turn::Over
             }
         }
     }
 
-    /// Sends what a client lacks of a stretch that begins where it stands, no further than the crowd.
-    fn send_stretch(&mut self, key: Key, stretch: Stretch, is_live: bool) -> Turn {
-        let (position, epoch) = (self.position, self.around.feed.epoch());
+    /// Sends a slice that begins at the position of a client, no further than the live cursor.
+    fn send_slice(&mut self, key: Key, slice: LogSlice, is_live: bool) -> Turn {
+        let (position, epoch) = (self.position, self.context.feed.epoch());
         let Some(member) = self.table.get(key) else {
             return Turn::Over;
         };
-        let Some(stretch) = stretch.limited(position) else {
+        let Some(slice) = slice.limited(position) else {
             return Turn::More;
         };
-        let Place { offset, .. } = member.place;
-        let mut parcel = Parcel::of(&stretch, epoch, &member.wish.shape);
+        let Position { offset, .. } = member.position;
+        let mut batch = Batch::chunks(&slice, epoch, &member.handover.options);
         if self.is_draining {
             // One page at most; and of that, once it was begun, no more than the message that is half sent.
             if std::mem::replace(&mut member.is_last, true) && offset > 0 {
-                parcel = parcel.first_only();
+                batch = batch.first_only();
             }
         }
-        let is_live = is_live && offset == 0 && parcel.first() > Some(member.wish.live_after);
-        let sent = member.send(&parcel, offset as usize);
-        member.wish.registration.stand(member.place.cursor);
-        self.note_latency(parcel.published.filter(|_| is_live), 1);
+        let is_live = is_live && offset == 0 && batch.first_seq() > Some(member.handover.live_after);
+        let sent = member.send(&batch, offset as usize);
+        member.handover.registration.set_cursor(member.position.cursor);
+        self.note_latency(batch.published.filter(|_| is_live), 1);
         self.yields();
         match sent {
             Sent::Whole => Turn::More,
@@ -138,15 +138,15 @@ impl Shard {
             return;
         };
         member.state = State::Queued;
-        let is_whole = member.place.offset == 0;
+        let is_whole = member.position.offset == 0;
         match page {
-            Ok(Page::Some(stretch)) if stretch.after != member.place.cursor => self.serve(key),
-            Ok(Page::Some(stretch)) => {
-                if self.send_stretch(key, stretch, false) == Turn::More {
+            Ok(Page::Some(slice)) if slice.after != member.position.cursor => self.serve(key),
+            Ok(Page::Some(slice)) => {
+                if self.send_slice(key, slice, false) == Turn::More {
                     self.serve(key);
                 }
             }
-            Ok(Page::Expired { .. }) if is_whole => self.have_tended(key),
+            Ok(Page::Expired { .. }) if is_whole => self.have_resynced(key),
             Ok(Page::Expired { .. }) => {
                 tracing::warn!("retention has removed an event that was half sent");
                 self.end(key, |member| member.break_off(DisconnectReason::Overtaken));
@@ -154,7 +154,7 @@ impl Shard {
             Err(error) => {
                 tracing::error!(error = %error, "a stream ended: it cannot be read on");
                 match is_whole {
-                    true => drop(self.say_last(key, Bytes::new(), DisconnectReason::Failed)),
+                    true => drop(self.send_last(key, Bytes::new(), DisconnectReason::Failed)),
                     false => self.end(key, |member| member.break_off(DisconnectReason::Failed)),
                 }
             }
@@ -162,16 +162,16 @@ impl Shard {
     }
 
     /// Gives a client that retention has overtaken to a task, which tells it so and may have to take a snapshot.
-    fn have_tended(&mut self, key: Key) {
-        let Some(promise) = self.mailbox.promise() else {
+    fn have_resynced(&mut self, key: Key) {
+        let Some(pending) = self.commands.expect_client() else {
             return self.end(key, |member| member.break_off(DisconnectReason::CutOff));
         };
         let Some(member) = self.take_out(key) else {
             return;
         };
         self.unwatch(&member);
-        let subscriber = Subscriber::rejoin(self.around.clone(), member.wish, member.place.cursor);
-        let tending = tend(member.connection, subscriber, promise);
+        let subscriber = Subscriber::rejoin(self.context.clone(), member.handover, member.position.cursor);
+        let tending = resync(member.connection, subscriber, pending);
         let cut_off = self.cut_off.clone();
         let tending = async move { cut_off.run_until_cancelled_owned(tending).await };
         self.tasks.spawn_on(tending, &self.runtime);
@@ -181,59 +181,59 @@ impl Shard {
     pub(super) fn tick(&mut self, key: Key, seconds: Option<u64>) {
         let position = self.position;
         if let Some(member) = self.table.get(key)
-            && member.wish.shape.keepalive_seconds == seconds
+            && member.handover.options.keepalive_seconds == seconds
         {
             match member.state {
-                State::Crowd => drop(self.beat(key, position)),
+                State::Live => drop(self.send_keepalive(key, position)),
                 _ => member.is_due = true,
             }
         }
     }
 
     /// Tells a client that its stream lives; one that a filter has let fall behind, how far it has come.
-    fn beat(&mut self, key: Key, cursor: u64) -> Turn {
-        let (id, head) = (self.around.feed.id(cursor), self.around.feed.ring.head().max(cursor));
-        let head = self.around.feed.id(head);
+    fn send_keepalive(&mut self, key: Key, cursor: u64) -> Turn {
+        let (id, head) = (self.context.feed.id(cursor), self.context.feed.ring.head().max(cursor));
+        let head = self.context.feed.id(head);
         let Some(member) = self.table.get(key) else {
             return Turn::Over;
         };
-        let format = member.wish.shape.format;
-        let bytes = if member.wish.told >= cursor || member.wish.shape.filter.is_empty() {
+        let format = member.handover.options.format;
+        let bytes = if member.handover.last_sent >= cursor || member.handover.options.filter.is_empty() {
             frame::chunk(&format.keepalive())
         } else {
-            member.wish.told = cursor;
+            member.handover.last_sent = cursor;
             frame::chunk(&format.control(id, "checkpoint", CheckpointData { head }))
         };
-        self.say(key, bytes.freeze())
+        self.send_control(key, bytes.freeze())
     }
 
-    /// Ends the stream of a client that is no longer let in: without a farewell, which would ask it back, and at
+    /// Ends the stream of a client that is no longer let in: without a goodbye, which would ask it back, and at
     /// once, whatever it has not taken yet.
-    pub(super) fn expel(&mut self, key: Key) {
+    pub(super) fn revoke(&mut self, key: Key) {
         let has_tail = self.tails.contains_key(&key);
         let Some(member) = self.table.get(key) else {
             return;
         };
-        if !member.wish.registration.gone().is_cancelled() {
+        if !member.handover.registration.gone().is_cancelled() {
             return;
         }
         let is_whole = match member.state {
-            State::Crowd => true,
+            State::Live => true,
             State::Blocked => false,
-            _ => member.place.offset == 0 && !has_tail,
+            _ => member.position.offset == 0 && !has_tail,
         };
-        self.set_apart(key);
+        self.detach(key);
         match is_whole {
-            true => drop(self.say_last(key, Bytes::new(), DisconnectReason::Revoked)),
+            true => drop(self.send_last(key, Bytes::new(), DisconnectReason::Revoked)),
             false => self.end(key, |member| member.break_off(DisconnectReason::Revoked)),
         }
     }
 
-    /// Everybody is to be sent away; who is not up to date will be in its turn.
+    /// Says goodbye to a client. One that is behind gets it in its turn.
     pub(super) fn drain(&mut self, key: Key) {
         match self.table.get(key).map(|member| member.state) {
-            Some(State::Crowd) => {
-                self.set_apart(key);
+            Some(State::Live) => {
+                self.detach(key);
                 self.serve(key);
             }
             Some(State::Ahead) => self.serve(key),
@@ -241,17 +241,17 @@ impl Shard {
         }
     }
 
-    fn send_away(&mut self, key: Key) -> Turn {
+    fn say_goodbye(&mut self, key: Key) -> Turn {
         let Some(member) = self.table.get(key) else {
             return Turn::Over;
         };
-        let format = member.wish.shape.format;
-        let goodbye = format.goodbye(self.around.feed.id(member.place.cursor));
-        self.say_last(key, goodbye, DisconnectReason::Drained)
+        let format = member.handover.options.format;
+        let goodbye = format.goodbye(self.context.feed.id(member.position.cursor));
+        self.send_last(key, goodbye, DisconnectReason::Drained)
     }
 
     /// Ends an answer after `message`, which may be empty.
-    fn say_last(&mut self, key: Key, message: Bytes, reason: DisconnectReason) -> Turn {
+    fn send_last(&mut self, key: Key, message: Bytes, reason: DisconnectReason) -> Turn {
         let Some(member) = self.table.get(key) else {
             return Turn::Over;
         };
@@ -261,7 +261,7 @@ impl Shard {
             false => frame::chunk(&message),
         };
         bytes.extend_from_slice(LAST_CHUNK);
-        match self.say(key, bytes.freeze()) {
+        match self.send_control(key, bytes.freeze()) {
             // Closes it.
             Turn::More => self.advance(key),
             Turn::Over => Turn::Over,
@@ -269,14 +269,14 @@ impl Shard {
     }
 
     /// Sends what is no part of the log. What the socket does not take is kept until it does.
-    fn say(&mut self, key: Key, bytes: Bytes) -> Turn {
+    fn send_control(&mut self, key: Key, bytes: Bytes) -> Turn {
         let Some(member) = self.table.get(key) else {
             return Turn::Over;
         };
         match member.send_beside(bytes) {
             Ok(rest) if rest.is_empty() => Turn::More,
             Ok(rest) => {
-                self.set_apart(key);
+                self.detach(key);
                 self.tails.insert(key, rest);
                 self.block(key);
                 Turn::Over

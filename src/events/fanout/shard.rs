@@ -1,15 +1,15 @@
-//! A fan-out thread: its own epoll, a table of sockets, and the crowd, which is everybody who is up to date.
+//! A fan-out thread: its own epoll, a table of sockets, and the live clients, which are up to date.
 //!
 //! ```text
-//! loop: letters              -> new clients, pages of the store, the tick, the end
-//!       the crowd is behind  -> what is new, encoded once for each group, one send for each client
+//! loop: commands             -> new clients, pages of the store, the tick, the end
+//!       live clients lag     -> what is new, encoded once for each group, one send for each client
 //!       a tick, or the end   -> some of the table in each round
-//!       somebody is behind   -> a turn for each (`serve.rs`)
-//!       nothing to do        -> sleep until a socket or the bell says so
+//!       a client is behind   -> a turn for each (`serve.rs`)
+//!       nothing to do        -> sleep until a socket or a command wakes it
 //! ```
 //!
-//! The crowd has one cursor. A client leaves it when its socket takes no more, keeping nothing but its place in the
-//! log; when it has caught up it is in the crowd again. While a round goes on, what is published piles up in the
+//! The live clients share one cursor. A client is no longer live when its socket takes no more; it keeps nothing but its
+//! position in the log. When it has caught up it is live again. While a round goes on, what is published piles up in the
 //! ring, and the next round takes it all: the more there is to do, the fewer the sends. Of two commits in a row, the
 //! first waits for the second for the same reason.
 
@@ -27,61 +27,63 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::events::registry::{Crowd, DisconnectReason};
-use crate::events::subscriber::Surroundings;
-use crate::peer::{Ending, Patience};
+use crate::close_reason::CloseReason;
+use crate::events::context::StreamContext;
+use crate::events::registry::{DisconnectReason, LiveCursor};
+use crate::user_timeout::UserTimeout;
 
+use super::command_queue::{Command, CommandQueue};
 use super::groups::Groups;
-use super::mailbox::{Letter, Mailbox};
+use super::key::Key;
 use super::member::{Member, State};
 use super::socket::{self, Input};
-use super::table::{Key, Table};
+use super::table::Table;
 
-/// Sends between two offers to let another thread run: on one core the requests would wait for the whole crowd.
+/// Sends between two offers to let another thread run: on one core requests would wait for all live clients.
 const SENDS_BEFORE_YIELD: u32 = 64;
 /// Slots of the table that are looked at in one round of a tick, so that events do not wait for all of them.
 const SWEEP_MAX: usize = 256;
 /// Events of sockets that are taken at once.
 const READY_MAX: usize = 256;
-/// How long news may wait for the commit that is about to follow: a few times what it takes on a good disk, and nothing
+/// How long new events may wait for the commit that is about to follow: a few times what it takes on a good disk, and nothing
 /// to a person.
 const LINGER_TIME: Duration = Duration::from_millis(1);
-/// The bell, among the keys of clients.
-const BELL: u64 = u64::MAX;
+/// The wake-up, among the keys of clients.
+const WAKEUP: u64 = u64::MAX;
 
 pub struct Shard {
-    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) commands: Arc<CommandQueue>,
     epoll: OwnedFd,
-    pub(super) around: Surroundings,
+    pub(super) context: StreamContext,
     pub(super) runtime: Handle,
     pub(super) tasks: TaskTracker,
     pub(super) cut_off: CancellationToken,
     pub(super) table: Table,
     pub(super) groups: Groups,
-    /// The seq up to which the crowd was served.
+    /// The seq up to which the live clients were served.
     pub(super) position: u64,
     /// The same, for those who ask from outside.
-    pub(super) crowd: Crowd,
-    pub(super) crowd_size: usize,
-    /// Whether a page of the store is on its way to the crowd: it was overtaken by the ring.
+    pub(super) live_cursor: LiveCursor,
+    pub(super) live_count: usize,
+    /// Whether a page of the store is on its way for the live clients: the ring has overtaken them.
     pub(super) is_fetching: bool,
     /// Clients that have something to be sent.
     pub(super) queue: VecDeque<Key>,
-    /// Clients that are ahead of the crowd.
+    /// Clients that are ahead of the live cursor.
     pub(super) ahead: Vec<Key>,
     /// What is no part of the log and was sent in part only: what is left of it.
     pub(super) tails: HashMap<Key, Bytes>,
-    /// Clients that have sent more than was read at once.
-    talkers: Vec<Key>,
+    /// Clients that have sent more than was read at once: the rest is read later.
+    unread: Vec<Key>,
     /// How far each tick has come, while there are any, and whom it is for.
     ticks: Vec<(Option<u64>, usize)>,
     /// How far the search for those has come who are no longer let in, while there is one.
-    expulsion: Option<usize>,
-    /// How far the farewells have come, while they are said.
-    farewell: Option<usize>,
+    revocation: Option<usize>,
+    /// How far the goodbyes have come, while they are sent.
+    goodbyes: Option<usize>,
     pub(super) is_draining: bool,
     is_cut_off: bool,
-    /// Until when news waits for more, while it does.
+    /// Until when new events wait for more, while they do.
     lingers_until: Option<Instant>,
     sends: u32,
 }
@@ -90,35 +92,35 @@ impl Shard {
     /// # Errors
     /// When the system has no descriptor to give.
     pub fn new(
-        mailbox: Arc<Mailbox>,
-        around: Surroundings,
+        commands: Arc<CommandQueue>,
+        context: StreamContext,
         runtime: Handle,
         tasks: TaskTracker,
         cut_off: CancellationToken,
     ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, mailbox.bell(), EventData::new_u64(BELL), EventFlags::IN)?;
-        let position = around.feed.ring.head();
+        epoll::add(&epoll, commands.wakeup(), EventData::new_u64(WAKEUP), EventFlags::IN)?;
+        let position = context.feed.ring.head();
         Ok(Self {
-            mailbox,
+            commands,
             epoll,
-            around,
+            context,
             runtime,
             tasks,
             cut_off,
             table: Table::default(),
             groups: Groups::default(),
             position,
-            crowd: Crowd::new(position.into()),
-            crowd_size: 0,
+            live_cursor: LiveCursor::new(position.into()),
+            live_count: 0,
             is_fetching: false,
             queue: VecDeque::new(),
             ahead: Vec::new(),
             tails: HashMap::new(),
-            talkers: Vec::new(),
+            unread: Vec::new(),
             ticks: Vec::new(),
-            expulsion: None,
-            farewell: None,
+            revocation: None,
+            goodbyes: None,
             is_draining: false,
             is_cut_off: false,
             lingers_until: None,
@@ -126,43 +128,43 @@ impl Shard {
         })
     }
 
-    /// Serves until everybody has been sent away.
+    /// Serves until every client has got its goodbye.
     pub fn run(mut self) {
         let mut ready = Vec::with_capacity(READY_MAX);
         while !self.is_done() {
-            for letter in self.mailbox.take() {
-                self.read(letter);
+            for command in self.commands.take() {
+                self.read(command);
             }
             let pause = self.pause();
             let mut is_busy = pause.is_none() && self.broadcast();
             is_busy |= self.sweep();
             is_busy |= self.serve_queue();
-            is_busy |= self.hear_talkers();
+            is_busy |= self.read_rest();
             self.wait(is_busy, pause, &mut ready);
             for event in ready.drain(..) {
-                self.hear(event);
+                self.handle_ready(event);
             }
         }
     }
 
     fn is_done(&self) -> bool {
-        let nobody = self.table.len() == 0 && !self.mailbox.expects_somebody() && self.mailbox.is_empty();
+        let nobody = self.table.len() == 0 && !self.commands.expects_client() && self.commands.is_empty();
         self.is_draining && nobody
     }
 
-    fn read(&mut self, letter: Letter) {
-        match letter {
-            Letter::Adopt(member) => self.adopt(*member),
-            Letter::Page(Some(key), page) => self.take_page(key, page),
-            Letter::Page(None, page) => self.take_page_for_crowd(page),
-            Letter::Tick(seconds) if self.ticks.iter().any(|(of, _)| *of == seconds) => {}
-            Letter::Tick(seconds) => self.ticks.push((seconds, 0)),
-            Letter::Expel => self.expulsion = Some(0),
-            Letter::Drain => {
+    fn read(&mut self, command: Command) {
+        match command {
+            Command::Adopt(member) => self.adopt(*member),
+            Command::Page(Some(key), page) => self.take_page(key, page),
+            Command::Page(None, page) => self.take_page_for_live(page),
+            Command::Tick(seconds) if self.ticks.iter().any(|(of, _)| *of == seconds) => {}
+            Command::Tick(seconds) => self.ticks.push((seconds, 0)),
+            Command::Revoke => self.revocation = Some(0),
+            Command::Drain => {
                 self.is_draining = true;
-                self.farewell = Some(0);
+                self.goodbyes = Some(0);
             }
-            Letter::CutOff => {
+            Command::CutOff => {
                 self.is_cut_off = true;
                 for key in self.table.keys() {
                     self.end(key, |member| member.break_off(DisconnectReason::CutOff));
@@ -175,7 +177,7 @@ impl Shard {
         if self.is_cut_off {
             return member.break_off(DisconnectReason::CutOff);
         }
-        (member.group, member.wish.shape) = self.groups.enter(&member.wish.shape);
+        (member.group, member.handover.options) = self.groups.enter(&member.handover.options);
         let key = self.table.insert(member);
         let member = self.table.get(key).expect("it has just been inserted");
         let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
@@ -186,7 +188,7 @@ impl Shard {
             return self.end(key, |member| member.break_off(DisconnectReason::Failed));
         }
         // It may have gone on its way here.
-        self.expel(key);
+        self.revoke(key);
         self.serve(key);
     }
 
@@ -205,14 +207,14 @@ impl Shard {
     pub(super) fn block(&mut self, key: Key) {
         if let Some(member) = self.table.get(key) {
             member.state = State::Blocked;
-            member.wish.registration.stand(member.place.cursor);
-            member.set_patience(Patience::Stalled);
+            member.handover.registration.set_cursor(member.position.cursor);
+            member.set_user_timeout(UserTimeout::Stalled);
         }
     }
 
     /// Takes a client out of everything.
     pub(super) fn take_out(&mut self, key: Key) -> Option<Member> {
-        self.set_apart(key);
+        self.detach(key);
         let member = self.table.remove(key)?;
         self.groups.leave(member.group);
         self.tails.remove(&key);
@@ -221,8 +223,8 @@ impl Shard {
 
     pub(super) fn end(&mut self, key: Key, how: impl FnOnce(Member)) {
         if let Some(mut member) = self.take_out(key) {
-            let cursor = member.place.cursor;
-            member.wish.registration.stand(cursor);
+            let cursor = member.position.cursor;
+            member.handover.registration.set_cursor(cursor);
             how(member);
         }
     }
@@ -233,20 +235,20 @@ impl Shard {
         let _ = epoll::delete(&self.epoll, &member.connection.socket);
     }
 
-    /// One round of a tick, or of the farewells; whether there is more.
+    /// One round of a tick, of revocations or of goodbyes; whether there is more.
     fn sweep(&mut self) -> bool {
         for (seconds, from) in std::mem::take(&mut self.ticks) {
             if let Some(to) = self.sweep_from(from, |shard, key| shard.tick(key, seconds)) {
                 self.ticks.push((seconds, to));
             }
         }
-        if let Some(from) = self.expulsion {
-            self.expulsion = self.sweep_from(from, Self::expel);
+        if let Some(from) = self.revocation {
+            self.revocation = self.sweep_from(from, Self::revoke);
         }
-        if let Some(from) = self.farewell {
-            self.farewell = self.sweep_from(from, Self::drain);
+        if let Some(from) = self.goodbyes {
+            self.goodbyes = self.sweep_from(from, Self::drain);
         }
-        !self.ticks.is_empty() || self.expulsion.is_some() || self.farewell.is_some()
+        !self.ticks.is_empty() || self.revocation.is_some() || self.goodbyes.is_some()
     }
 
     fn sweep_from(&mut self, from: usize, mut each: impl FnMut(&mut Self, Key)) -> Option<usize> {
@@ -268,10 +270,10 @@ impl Shard {
         !self.queue.is_empty()
     }
 
-    /// How long the crowd's news is still to wait for more.
+    /// How long new events for the live clients are still to wait for more.
     fn pause(&mut self) -> Option<Duration> {
         // Who is sent away is first sent what there is.
-        if !self.has_news() || self.is_draining || !self.mailbox.can_linger() {
+        if !self.has_new_events() || self.is_draining || !self.commands.can_linger() {
             self.lingers_until = None;
             return None;
         }
@@ -280,87 +282,87 @@ impl Shard {
         let pause = until.checked_duration_since(now).filter(|pause| !pause.is_zero());
         if pause.is_none() {
             self.lingers_until = None;
-            self.mailbox.has_lingered();
+            self.commands.has_lingered();
         }
         pause
     }
 
-    fn has_news(&self) -> bool {
-        !self.is_fetching && self.around.feed.ring.head() != self.position
+    fn has_new_events(&self) -> bool {
+        !self.is_fetching && self.context.feed.ring.head() != self.position
     }
 
     /// Sleeps until there is something to do, or for the `pause`; not at all when there is something already.
     fn wait(&mut self, is_busy: bool, pause: Option<Duration>, ready: &mut Vec<epoll::Event>) {
         let mut has_more = is_busy;
         if !is_busy {
-            self.mailbox.falls_asleep();
-            // Looked at after that, so that whatever comes later rings.
-            let is_urgent = pause.is_none() || !self.mailbox.can_linger();
-            has_more = self.has_news() && is_urgent || !self.mailbox.is_empty() || self.is_done();
+            self.commands.set_asleep();
+            // Looked at after that, so that whatever comes later wakes it.
+            let is_urgent = pause.is_none() || !self.commands.can_linger();
+            has_more = self.has_new_events() && is_urgent || !self.commands.is_empty() || self.is_done();
         }
         let time = if has_more { Some(Duration::ZERO) } else { pause };
         let timeout = time.map(|time| Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() });
         // An interrupted wait finds nothing, and the next one what it missed.
         let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), timeout.as_ref());
-        self.mailbox.is_awake();
+        self.commands.set_awake();
     }
 
-    fn hear(&mut self, event: epoll::Event) {
+    fn handle_ready(&mut self, event: epoll::Event) {
         let number = event.data.u64();
-        if number == BELL {
-            // Only so that it can ring again.
-            let _ = rustix::io::read(self.mailbox.bell(), &mut [0; 8]);
+        if number == WAKEUP {
+            // Only so that it can wake the thread again.
+            let _ = rustix::io::read(self.commands.wakeup(), &mut [0; 8]);
             return;
         }
         let (key, flags) = (Key::from_u64(number), event.flags);
         if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
-            self.hear_input(key, flags);
+            self.read_input(key, flags);
         }
         if let Some(member) = self.table.get(key)
             && member.state == State::Blocked
             && flags.contains(EventFlags::OUT)
         {
-            member.set_patience(Patience::Usual);
+            member.set_user_timeout(UserTimeout::Usual);
             self.serve(key);
         }
     }
 
-    fn hear_input(&mut self, key: Key, flags: EventFlags) {
+    fn read_input(&mut self, key: Key, flags: EventFlags) {
         let Some(Member { connection, .. }) = self.table.get(key) else {
             return;
         };
-        match socket::ignore_input(&connection.socket, &connection.fate) {
+        match socket::ignore_input(&connection.socket, &connection.close_note) {
             Input::End => self.end(key, drop),
             Input::Silence if flags.intersects(EventFlags::HUP | EventFlags::ERR) => {
-                connection.fate.note(Ending::Closed);
+                connection.close_note.note(CloseReason::Closed);
                 self.end(key, drop);
             }
             Input::Silence => {}
             Input::More => {
                 // Once, however often the kernel says so.
                 if let Some(member) = self.table.get(key)
-                    && !std::mem::replace(&mut member.is_talking, true)
+                    && !std::mem::replace(&mut member.is_unread, true)
                 {
-                    self.talkers.push(key);
+                    self.unread.push(key);
                 }
             }
         }
     }
 
-    fn hear_talkers(&mut self) -> bool {
-        for key in std::mem::take(&mut self.talkers) {
+    fn read_rest(&mut self) -> bool {
+        for key in std::mem::take(&mut self.unread) {
             if let Some(member) = self.table.get(key) {
-                member.is_talking = false;
-                self.hear_input(key, EventFlags::empty());
+                member.is_unread = false;
+                self.read_input(key, EventFlags::empty());
             }
         }
-        !self.talkers.is_empty()
+        !self.unread.is_empty()
     }
 }
 
 /// However the thread ends, nobody must wait for it.
 impl Drop for Shard {
     fn drop(&mut self) {
-        self.mailbox.close();
+        self.commands.close();
     }
 }

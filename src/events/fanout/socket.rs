@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::peer::{Ending, Fate};
+use crate::close_reason::{CloseNote, CloseReason};
 
 /// Bytes that are read and thrown away at once; a client of a stream has nothing to say.
 const IGNORED_BYTES: usize = 4096;
@@ -40,18 +40,18 @@ pub enum Input {
 }
 
 /// Reads what the client has sent, and forgets it.
-pub fn ignore_input(socket: &TcpStream, fate: &Fate) -> Input {
+pub fn ignore_input(socket: &TcpStream, close_note: &CloseNote) -> Input {
     let mut bytes = [0; IGNORED_BYTES];
     for _ in 0..READS_MAX {
         match recv(socket, &mut bytes, RecvFlags::DONTWAIT) {
             Ok((0, _)) => {
-                fate.note(Ending::Closed);
+                close_note.note(CloseReason::Closed);
                 return Input::End;
             }
             Ok(_) | Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Input::Silence,
             Err(error) => {
-                fate.note_error(&error.into());
+                close_note.note_error(&error.into());
                 return Input::End;
             }
         }
@@ -62,7 +62,7 @@ pub fn ignore_input(socket: &TcpStream, fate: &Fate) -> Input {
 /// Ends a connection in order. What the client has sent is taken first: with something unread the kernel would
 /// reset the connection, and the client might never see the end of its answer.
 pub fn close(socket: TcpStream) {
-    ignore_input(&socket, &Fate::default());
-    // A peer that has gone by now needs no farewell.
+    ignore_input(&socket, &CloseNote::default());
+    // A peer that has gone needs no goodbye.
     let _ = socket.shutdown(Shutdown::Write);
 }

@@ -85,6 +85,8 @@ async fn database_of_the_first_version(directory: &TempDir) {
         .expect("the first migration was made");
     new.close().expect("closed");
     std::fs::remove_file(&path).expect("removed");
+    // The first version made none.
+    std::fs::remove_file(directory.path().join("taskhub.mark")).expect("removed");
 
     let old = rusqlite::Connection::open(&path).expect("it opens");
     old.execute_batch(include_str!("../../../src/store/migrations/V1__tasks_and_log.sql")).expect("made");

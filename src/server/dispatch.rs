@@ -20,9 +20,9 @@ use poem::http::Version;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 
+use crate::close_reason::CloseNote;
 use crate::handoff::Offer;
-use crate::peer::Fate;
-use crate::places::OnReserve;
+use crate::quota::OnReserve;
 
 use super::Serving;
 
@@ -33,34 +33,34 @@ pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, I
 
 /// What the requests of one connection have in common.
 #[derive(Clone)]
-pub(super) struct Exchange {
+pub(super) struct Dispatch {
     pub endpoint: Arc<BoxEndpoint<'static, poem::Response>>,
     pub local: SocketAddr,
     pub peer: SocketAddr,
     pub scheme: Scheme,
-    pub fate: Fate,
+    pub close_note: CloseNote,
     /// The connection's socket, if an answer may have it.
     pub offer: Option<Offer>,
     /// Of a connection on a place of the reserve: whether a request has come.
     pub has_begun: Option<Arc<AtomicBool>>,
 }
 
-impl Exchange {
+impl Dispatch {
     /// Of a connection from an address of this machine to another one.
     pub fn new((local, peer): (SocketAddr, SocketAddr), serving: &Serving) -> Self {
         let scheme = if serving.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         let endpoint = serving.endpoint.clone();
-        Self { endpoint, local, peer, scheme, fate: Fate::default(), offer: None, has_begun: None }
+        Self { endpoint, local, peer, scheme, close_note: CloseNote::default(), offer: None, has_begun: None }
     }
 
     pub fn is_on_reserve(&self) -> bool {
         self.has_begun.is_some()
     }
 
-    /// Has a request answered, whose stream ends as `fate` says.
-    pub fn answer(&self, mut request: Request<Incoming>, fate: Fate) -> Answering {
+    /// Has a request answered, whose stream ends as `close_note` says.
+    pub fn answer(&self, mut request: Request<Incoming>, close_note: CloseNote) -> Answering {
         let (local, remote) = (LocalAddr(self.local.into()), RemoteAddr(self.peer.into()));
-        request.extensions_mut().insert(fate);
+        request.extensions_mut().insert(close_note);
         if request.version() == Version::HTTP_2 && request.body().is_end_stream() {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
@@ -82,12 +82,12 @@ impl Exchange {
     }
 }
 
-impl Service<Request<Incoming>> for Exchange {
+impl Service<Request<Incoming>> for Dispatch {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Answering {
-        self.answer(request, self.fate.clone())
+        self.answer(request, self.close_note.clone())
     }
 }

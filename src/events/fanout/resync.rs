@@ -1,21 +1,22 @@
-//! A client that needs more than the log for a while: it was overtaken by retention, is told so, and may have to be
-//! sent a snapshot. A task of its own does for it what the body of an answer does for others, and gives it back.
+//! Resynchronising: a client that retention has overtaken gets a `reset`, and a snapshot if it wants one. A task does for
+//! this client what the body of an answer does for others, and then gives it back to the thread.
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
+use crate::close_reason::{CloseNote, CloseReason};
 use crate::events::frame::{self, LAST_CHUNK};
 use crate::events::subscriber::Subscriber;
 use crate::handoff::Bare;
-use crate::peer::{Ending, Fate, Patience};
+use crate::user_timeout::UserTimeout;
 
-use super::mailbox::Promise;
+use super::command_queue::PendingClient;
 use super::member::Member;
 use super::socket;
 
 /// Not cancel safe for the stream, which then ends where it is.
-pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise) {
-    let Bare { socket, fate, place } = connection;
+pub async fn resync(connection: Bare, mut subscriber: Subscriber, pending: PendingClient) {
+    let Bare { socket, close_note, permit } = connection;
     // A socket that cannot be used is dead.
     let Ok(socket) = TcpStream::from_std(socket) else {
         return;
@@ -25,7 +26,7 @@ pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise
         // Whichever comes first, the other one is not needed any more.
         let next = tokio::select! {
             next = subscriber.next() => next,
-            () = gone(&socket, &fate) => return,
+            () = gone(&socket, &close_note) => return,
         };
         let (bytes, is_last) = match next {
             Some(Ok(bytes)) => (frame::chunk(&bytes).freeze(), false),
@@ -35,11 +36,11 @@ pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise
         };
         let written = tokio::select! {
             written = write(&socket, &bytes) => written,
-            () = gone(&socket, &fate) => return,
+            () = gone(&socket, &close_note) => return,
             () = revoked.cancelled(), if !is_last => return subscriber.revoke(),
         };
         if let Err(error) = written {
-            fate.note_error(&error);
+            close_note.note_error(&error);
             return;
         }
         if !is_last && !subscriber.follows() {
@@ -51,35 +52,35 @@ pub async fn tend(connection: Bare, mut subscriber: Subscriber, promise: Promise
         if is_last {
             return socket::close(socket);
         }
-        let (wish, cursor) = subscriber.into_wish();
-        return promise.keep(Member::new(Bare { socket, fate, place }, wish, cursor), false);
+        let (handover, cursor) = subscriber.into_handover();
+        return pending.keep(Member::new(Bare { socket, close_note, permit }, handover, cursor), false);
     }
 }
 
 /// Writes everything, patient with a client that does not read.
 async fn write(socket: &TcpStream, mut bytes: &[u8]) -> std::io::Result<()> {
-    let mut patience = Patience::Usual;
+    let mut user_timeout = UserTimeout::Usual;
     while !bytes.is_empty() {
         match socket.try_write(bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                if patience == Patience::Usual {
-                    patience = Patience::Stalled;
-                    patience.set(socket)?;
+                if user_timeout == UserTimeout::Usual {
+                    user_timeout = UserTimeout::Stalled;
+                    user_timeout.set(socket)?;
                 }
                 socket.writable().await?;
             }
             Err(error) => return Err(error),
         }
     }
-    if patience == Patience::Stalled {
-        Patience::Usual.set(socket)?;
+    if user_timeout == UserTimeout::Stalled {
+        UserTimeout::Usual.set(socket)?;
     }
     Ok(())
 }
 
 /// Waits until the client has gone.
-async fn gone(socket: &TcpStream, fate: &Fate) {
+async fn gone(socket: &TcpStream, close_note: &CloseNote) {
     let mut ignored = [0; 1024];
     loop {
         let read = match socket.readable().await {
@@ -87,10 +88,10 @@ async fn gone(socket: &TcpStream, fate: &Fate) {
             Err(error) => Err(error),
         };
         match read {
-            Ok(0) => return fate.note(Ending::Closed),
+            Ok(0) => return close_note.note(CloseReason::Closed),
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return fate.note_error(&error),
+            Err(error) => return close_note.note_error(&error),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A stretch of the log: what comes after a cursor, as much of it as is looked at in one go.
+//! A slice of the log: the events after a cursor, as many as are looked at in one go.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::segment::{Entry, Segment};
 
 /// Consecutive events, wherever they were found: in the ring, or in a page of the store. Never empty.
 #[derive(Debug, Clone)]
-pub struct Stretch {
+pub struct LogSlice {
     segments: Vec<Arc<Segment>>,
     /// The seq after which it begins.
     pub after: u64,
@@ -14,7 +14,7 @@ pub struct Stretch {
     pub until: u64,
 }
 
-/// One event of a stretch.
+/// One event of a slice.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     pub seq: u64,
@@ -28,7 +28,7 @@ impl<'a> Event<'a> {
     }
 }
 
-impl Stretch {
+impl LogSlice {
     /// What of `segments`, which are consecutive, comes after the cursor: at most `bytes_max` bytes, unless the
     /// first event alone is larger, and at most `events_max` events. `None` when they end before the cursor does.
     pub fn new<'a>(
@@ -37,7 +37,7 @@ impl Stretch {
         bytes_max: usize,
         events_max: usize,
     ) -> Option<Self> {
-        let mut stretch = Self { segments: Vec::new(), after, until: after };
+        let mut slice = Self { segments: Vec::new(), after, until: after };
         let mut bytes_left = bytes_max;
         for segment in segments {
             if segment.last() <= after {
@@ -45,23 +45,23 @@ impl Stretch {
             }
             let index = segment.index(after + 1);
             let start = segment.start(index);
-            let events_left = events_max - (stretch.until - after) as usize;
+            let events_left = events_max - (slice.until - after) as usize;
             let rest = &segment.entries[index..];
             let rest = &rest[..rest.len().min(events_left)];
             let mut fitting = rest.partition_point(|entry| entry.end as usize - start <= bytes_left);
-            if stretch.segments.is_empty() {
+            if slice.segments.is_empty() {
                 fitting = fitting.max(1);
             }
             if fitting > 0 {
                 bytes_left = bytes_left.saturating_sub(rest[fitting - 1].end as usize - start);
-                stretch.until = segment.first + (index + fitting) as u64 - 1;
-                stretch.segments.push(segment.clone());
+                slice.until = segment.first + (index + fitting) as u64 - 1;
+                slice.segments.push(segment.clone());
             }
-            if stretch.until < segment.last() {
+            if slice.until < segment.last() {
                 break;
             }
         }
-        (!stretch.segments.is_empty()).then_some(stretch)
+        (!slice.segments.is_empty()).then_some(slice)
     }
 
     /// What of it comes no later than `until`; `None` when nothing does.

@@ -11,14 +11,14 @@ pub struct OnReserve;
 
 /// How many there are.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub struct Limits {
     pub all: u32,
     pub each: u32,
 }
 
 /// Why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
+pub enum Exhausted {
     /// All are taken.
     All,
     /// The client has as many as it may.
@@ -27,8 +27,8 @@ pub enum Full {
 
 /// The places of all clients. Clones share them.
 #[derive(Debug)]
-pub struct Places<K> {
-    bounds: Bounds,
+pub struct Quota<K> {
+    limits: Limits,
     taken: Arc<Mutex<Taken<K>>>,
 }
 
@@ -38,46 +38,46 @@ struct Taken<K> {
     of: HashMap<K, u32>,
 }
 
-impl<K> Clone for Places<K> {
+impl<K> Clone for Quota<K> {
     fn clone(&self) -> Self {
-        Self { bounds: self.bounds, taken: self.taken.clone() }
+        Self { limits: self.limits, taken: self.taken.clone() }
     }
 }
 
-impl<K: Hash + Eq + Clone> Places<K> {
-    pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, taken: Arc::new(Mutex::new(Taken { all: 0, of: HashMap::new() })) }
+impl<K: Hash + Eq + Clone> Quota<K> {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, taken: Arc::new(Mutex::new(Taken { all: 0, of: HashMap::new() })) }
     }
 
     /// A place of `client`, or of nobody in particular.
     ///
     /// # Errors
     /// [`Full`]
-    pub fn take(&self, client: Option<K>) -> Result<Place<K>, Full> {
+    pub fn take(&self, client: Option<K>) -> Result<Permit<K>, Exhausted> {
         let mut taken = lock(&self.taken);
-        if taken.all >= self.bounds.all {
-            return Err(Full::All);
+        if taken.all >= self.limits.all {
+            return Err(Exhausted::All);
         }
         if let Some(client) = &client {
             let count = taken.of.entry(client.clone()).or_default();
-            if *count >= self.bounds.each {
-                return Err(Full::Own);
+            if *count >= self.limits.each {
+                return Err(Exhausted::Own);
             }
             *count += 1;
         }
         taken.all += 1;
-        Ok(Place { client, taken: self.taken.clone() })
+        Ok(Permit { client, taken: self.taken.clone() })
     }
 }
 
 /// A place that was taken.
 #[derive(Debug)]
-pub struct Place<K: Hash + Eq> {
+pub struct Permit<K: Hash + Eq> {
     client: Option<K>,
     taken: Arc<Mutex<Taken<K>>>,
 }
 
-impl<K: Hash + Eq> Drop for Place<K> {
+impl<K: Hash + Eq> Drop for Permit<K> {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);
         taken.all -= 1;
@@ -103,21 +103,21 @@ mod tests {
 
     #[test]
     fn a_client_has_so_many_places_and_gets_back_what_it_gives_up() {
-        let places = Places::new(Bounds { all: 4, each: 2 });
-        let (first, second) = (places.take(Some("a")), places.take(Some("a")));
+        let quota = Quota::new(Limits { all: 4, each: 2 });
+        let (first, second) = (quota.take(Some("a")), quota.take(Some("a")));
         assert!(first.is_ok() && second.is_ok());
-        assert_eq!(places.take(Some("a")).err(), Some(Full::Own));
-        let others = [places.take(Some("b")), places.take(None)];
+        assert_eq!(quota.take(Some("a")).err(), Some(Exhausted::Own));
+        let others = [quota.take(Some("b")), quota.take(None)];
         assert!(
             others.iter().all(Result::is_ok),
             "another client has its own, and nobody in particular no bound"
         );
-        assert_eq!(places.take(None).err(), Some(Full::All));
+        assert_eq!(quota.take(None).err(), Some(Exhausted::All));
         drop(first);
-        let third = places.take(Some("a"));
+        let third = quota.take(Some("a"));
         assert!(third.is_ok());
         drop((second, third, others));
-        let taken = lock(&places.taken);
+        let taken = lock(&quota.taken);
         assert!(taken.of.is_empty() && taken.all == 0);
     }
 }

@@ -18,9 +18,9 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::peer::{Ending, Fate};
+use crate::close_reason::{CloseNote, CloseReason};
 
-use super::exchange;
+use super::dispatch;
 
 /// What is handed over at once, and so what nobody here knows to be on its way at the end of an answer. A frame.
 const PIECE_BYTES: usize = 16 << 10;
@@ -49,10 +49,10 @@ pub(super) enum State {
 
 /// The pulse of one connection. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Pulse(Arc<Mutex<Beats>>);
+pub(super) struct Activity(Arc<Mutex<Counts>>);
 
 #[derive(Debug)]
-struct Beats {
+struct Counts {
     /// Requests that have come and are not over.
     open: u32,
     /// Those of their answers which were not asked for more, in the order in which they have last been given something.
@@ -69,34 +69,34 @@ struct Beats {
 #[derive(Debug)]
 struct Waiting {
     since: Instant,
-    request: Fate,
+    request: CloseNote,
     given_up: Option<CancellationToken>,
 }
 
-impl Default for Pulse {
+impl Default for Activity {
     fn default() -> Self {
         let (waiting, since) = (BTreeMap::new(), Instant::now());
-        Self(Arc::new(Mutex::new(Beats { open: 0, waiting, given: 0, has_begun: false, since })))
+        Self(Arc::new(Mutex::new(Counts { open: 0, waiting, given: 0, has_begun: false, since })))
     }
 }
 
-impl Pulse {
+impl Activity {
     /// How it stands, and since when: an answer waits on its own, however lively the others are.
     pub fn state(&self) -> (State, Instant) {
-        let beats = self.beats();
-        match beats.waiting.first_key_value() {
-            _ if beats.open == 0 => (State::Idle, beats.since),
+        let counts = self.counts();
+        match counts.waiting.first_key_value() {
+            _ if counts.open == 0 => (State::Idle, counts.since),
             Some((_, longest)) => (State::Stalled, longest.since),
-            None => (State::Busy, beats.since),
+            None => (State::Busy, counts.since),
         }
     }
 
     /// Gives the answers up that have waited since `then` or longer.
     pub fn give_up(&self, then: Instant) {
-        let mut beats = self.beats();
-        while let Some(longest) = beats.waiting.first_entry().filter(|it| it.get().since <= then) {
+        let mut counts = self.counts();
+        while let Some(longest) = counts.waiting.first_entry().filter(|it| it.get().since <= then) {
             let Waiting { request, given_up, .. } = longest.remove();
-            request.note(Ending::TimedOut);
+            request.note(CloseReason::TimedOut);
             if let Some(given_up) = given_up {
                 given_up.cancel();
             }
@@ -105,90 +105,95 @@ impl Pulse {
 
     /// Whether there ever was a request.
     pub fn has_begun(&self) -> bool {
-        self.beats().has_begun
+        self.counts().has_begun
     }
 
-    fn beats(&self) -> MutexGuard<'_, Beats> {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 }
 
 /// Watches one request until its answer is over.
 #[derive(Debug)]
-pub(super) struct Watch {
-    pulse: Pulse,
-    connection: Fate,
-    request: Fate,
+pub(super) struct TrackedRequest {
+    activity: Activity,
+    connection: CloseNote,
+    request: CloseNote,
     /// Its number among those that wait for their client.
     waits: Option<u64>,
 }
 
-impl Watch {
-    pub fn new(pulse: &Pulse, connection: &Fate) -> Self {
-        let mut beats = pulse.beats();
-        beats.open += 1;
-        (beats.has_begun, beats.since) = (true, Instant::now());
-        drop(beats);
-        Self { pulse: pulse.clone(), connection: connection.clone(), request: Fate::default(), waits: None }
+impl TrackedRequest {
+    pub fn new(activity: &Activity, connection: &CloseNote) -> Self {
+        let mut counts = activity.counts();
+        counts.open += 1;
+        (counts.has_begun, counts.since) = (true, Instant::now());
+        drop(counts);
+        Self {
+            activity: activity.clone(),
+            connection: connection.clone(),
+            request: CloseNote::default(),
+            waits: None,
+        }
     }
 
     /// How the request ends.
-    pub fn fate(&self) -> Fate {
+    pub fn close_note(&self) -> CloseNote {
         self.request.clone()
     }
 
-    pub fn over(self, body: exchange::Body) -> Watched {
-        Watched { watch: self, rest: Bytes::new(), body }
+    pub fn over(self, body: dispatch::Body) -> TrackedBody {
+        TrackedBody { tracked: self, rest: Bytes::new(), body }
     }
 
     fn was_asked(&mut self) {
         if let Some(number) = self.waits.take() {
-            self.pulse.beats().waiting.remove(&number);
+            self.activity.counts().waiting.remove(&number);
         }
     }
 
     fn was_given_something(&mut self) {
-        let mut beats = self.pulse.beats();
-        beats.given += 1;
-        let number = beats.given;
+        let mut counts = self.activity.counts();
+        counts.given += 1;
+        let number = counts.given;
         let waiting = Waiting {
             since: Instant::now(),
             request: self.request.clone(),
             given_up: GIVEN_UP.try_with(CancellationToken::clone).ok(),
         };
-        beats.waiting.insert(number, waiting);
-        drop(beats);
+        counts.waiting.insert(number, waiting);
+        drop(counts);
         self.waits = Some(number);
     }
 }
 
-impl Drop for Watch {
+impl Drop for TrackedRequest {
     /// Before the body, which tells others of its end.
     fn drop(&mut self) {
         self.was_asked();
-        let mut beats = self.pulse.beats();
-        beats.open -= 1;
-        beats.since = Instant::now();
-        drop(beats);
-        self.request.note(match self.connection.ending() {
+        let mut counts = self.activity.counts();
+        counts.open -= 1;
+        counts.since = Instant::now();
+        drop(counts);
+        self.request.note(match self.connection.close_reason() {
             // Its connection is well: it was given up by itself.
-            Ending::Open => Ending::Closed,
-            ending => ending,
+            CloseReason::Open => CloseReason::Closed,
+            close_reason => close_reason,
         });
     }
 }
 
 /// The body of an answer, watched.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct TrackedBody {
     // Dropped first.
-    watch: Watch,
+    tracked: TrackedRequest,
     /// What is left of a larger piece.
     rest: Bytes,
-    body: exchange::Body,
+    body: dispatch::Body,
 }
 
-impl Body for Watched {
+impl Body for TrackedBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
@@ -196,7 +201,7 @@ impl Body for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        self.watch.was_asked();
+        self.tracked.was_asked();
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
                 Some(Ok(bytes)) => self.rest = bytes,
@@ -204,7 +209,7 @@ impl Body for Watched {
                 None => return Poll::Ready(None),
             }
         }
-        self.watch.was_given_something();
+        self.tracked.was_given_something();
         let count = self.rest.len().min(PIECE_BYTES);
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(count)))))
     }
@@ -225,34 +230,34 @@ mod tests {
 
     #[test]
     fn an_answer_that_nobody_takes_is_seen_beside_lively_ones() {
-        let pulse = Pulse::default();
-        assert_eq!(pulse.state().0, State::Idle);
-        let [mut lively, mut stuck] = [0, 1].map(|_| Watch::new(&pulse, &Fate::default()));
-        assert_eq!(pulse.state().0, State::Busy);
+        let activity = Activity::default();
+        assert_eq!(activity.state().0, State::Idle);
+        let [mut lively, mut stuck] = [0, 1].map(|_| TrackedRequest::new(&activity, &CloseNote::default()));
+        assert_eq!(activity.state().0, State::Busy);
         stuck.was_given_something();
-        let stuck_since = pulse.state();
+        let stuck_since = activity.state();
         for _ in 0..3 {
             lively.was_given_something();
-            assert_eq!(pulse.state(), stuck_since);
+            assert_eq!(activity.state(), stuck_since);
             lively.was_asked();
         }
         assert_eq!(stuck_since.0, State::Stalled);
         stuck.was_asked();
-        assert_eq!(pulse.state().0, State::Busy);
+        assert_eq!(activity.state().0, State::Busy);
         stuck.was_given_something();
         drop(stuck);
-        assert_eq!(pulse.state().0, State::Busy);
+        assert_eq!(activity.state().0, State::Busy);
 
-        let mut stuck = Watch::new(&pulse, &Fate::default());
+        let mut stuck = TrackedRequest::new(&activity, &CloseNote::default());
         stuck.was_given_something();
-        let (stuck_since, fate) = (pulse.state().1, stuck.fate());
+        let (stuck_since, close_note) = (activity.state().1, stuck.close_note());
         lively.was_given_something();
-        pulse.give_up(stuck_since);
-        assert_eq!(fate.ending(), Ending::TimedOut);
+        activity.give_up(stuck_since);
+        assert_eq!(close_note.close_reason(), CloseReason::TimedOut);
         lively.was_asked();
-        assert_eq!(pulse.state().0, State::Busy, "the lively one is not given up");
+        assert_eq!(activity.state().0, State::Busy, "the lively one is not given up");
         drop(stuck);
         drop(lively);
-        assert_eq!(pulse.state().0, State::Idle);
+        assert_eq!(activity.state().0, State::Idle);
     }
 }
