@@ -1,21 +1,20 @@
-//! The operations on events: listen, ask, look how it stands, announce.
+//! The operations on events: follow them, list past ones, see how the broadcasting stands.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response};
-use poem_openapi::param::{Header, Query};
+use poem_openapi::param::Query;
 use poem_openapi::registry::Registry;
 use poem_openapi::types::Type;
-use poem_openapi::{ApiResponse, Object, OpenApi};
-use serde::Serialize;
+use poem_openapi::{ApiResponse, OpenApi};
 use tokio::time::Instant;
 
 use crate::auth::Principal;
 use crate::close_reason::CloseNote;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{AnnouncementData, EventId, EventKind};
+use crate::domain::event::{EventId, EventKind};
 use crate::domain::filter::{EventFilter, FacetFilter};
 use crate::domain::id::TaskId;
 use crate::domain::task::{PriorityFilter, Status};
@@ -33,7 +32,7 @@ use super::event_schema::Event;
 use super::json_body::JsonBody;
 use super::negotiation::wants_ndjson;
 use super::permission;
-use super::problem::problems::{BODY, GONE, NONE, UNPROCESSABLE};
+use super::problem::problems::{GONE, NONE};
 use super::problem::{Code, Problem, Problems};
 use super::stream_reply::StreamReply;
 use super::stream_status::EventStatus;
@@ -77,52 +76,6 @@ pub enum EventListReply {
         Option<EventId>,
         /// Names this part of the log; with it in `If-None-Match` the same part is answered 304.
         #[oai(header = "ETag")]
-        String,
-    ),
-}
-
-/// An announcement that was made.
-#[derive(Debug, Object, Serialize)]
-pub struct Announced {
-    /// The event that carries it.
-    pub id: EventId,
-}
-
-#[derive(Debug, ApiResponse)]
-pub enum AnnouncedReply {
-    /// The announcement is durable and on its way to every stream.
-    #[oai(status = 201)]
-    Created(
-        JsonBody<Announced>,
-        /// Where the announcement can be read.
-        #[oai(header = "Location")]
-        String,
-    ),
-}
-
-/// Stands for your token, once. Not to be logged.
-#[derive(Object, Serialize)]
-pub struct EventTicket {
-    /// Send it as `ticket` in the query of a stream.
-    pub ticket: String,
-    /// It is refused from then on.
-    pub expires_at: Timestamp,
-}
-
-impl std::fmt::Debug for EventTicket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EventTicket")
-    }
-}
-
-#[derive(Debug, ApiResponse)]
-pub enum TicketReply {
-    /// A ticket was issued.
-    #[oai(status = 201)]
-    Created(
-        JsonBody<EventTicket>,
-        /// The stream of events with the ticket in its query, to be opened as it is. Not to be logged.
-        #[oai(header = "Location")]
         String,
     ),
 }
@@ -375,51 +328,6 @@ impl EventApi {
         clients: Query<bool>,
     ) -> Result<EventStatusReply, Problems<NONE>> {
         Ok(EventStatusReply::Ok(JsonBody(EventStatus::of(&context.events, clients.0).await?)))
-    }
-
-    /// Get a ticket for a stream
-    ///
-    /// A browser's `EventSource` cannot send a token, and no address should hold one. It can open
-    /// `/api/events/stream?ticket=…`, or a log's stream, with a ticket: good once, for 30 seconds, for reading. The
-    /// stream ends when the token is revoked. An `EventSource` that was cut off comes back with its used ticket, is
-    /// refused, and closes for good: then get a new one, and open another with the `last_event_id` you have seen.
-    #[oai(path = "/api/events/tickets", method = "post", operation_id = "createEventTicket")]
-    async fn ticket(
-        &self,
-        context: Data<&Arc<ApiContext>>,
-        principal: Data<&Principal>,
-    ) -> Result<TicketReply, Problems<NONE>> {
-        let ticket = context.auth.issue(&principal).map_err(|error| {
-            tracing::error!(error = %error, "the system has no randomness to give");
-            Problem::internal()
-        })?;
-        let (ticket, expires_at) = (ticket.secret.text, ticket.expires_at);
-        let location = format!("/api/events/stream?ticket={ticket}");
-        Ok(TicketReply::Created(JsonBody(EventTicket { ticket, expires_at }), location))
-    }
-
-    /// Tell everybody something
-    ///
-    /// Emits `announcement` to every stream that does not filter by tasks or their fields. Kept in the log like any event,
-    /// so whoever resumes later gets it as well. With an `Idempotency-Key` a repetition of the same request within 24 hours
-    /// announces nothing and answers what the first one answered.
-    #[oai(path = "/api/events/announcements", method = "post", operation_id = "announce")]
-    async fn announce(
-        &self,
-        service: Data<&Service>,
-        request: &Request,
-        /// Your name for this request, 1–255 visible ASCII characters, so that it can be repeated safely.
-        #[oai(
-            name = "Idempotency-Key",
-            validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
-        )]
-        _key: Header<Option<String>>,
-        body: JsonBody<AnnouncementData>,
-    ) -> Result<AnnouncedReply, Problems<{ BODY | UNPROCESSABLE }>> {
-        let id = service.announce(body.0, super::request_headers::idempotency_key(request)?).await?;
-        let before = EventId::new(id.epoch, id.seq - 1);
-        let location = format!("/api/events?since={before}&limit=1");
-        Ok(AnnouncedReply::Created(JsonBody(Announced { id }), location))
     }
 }
 

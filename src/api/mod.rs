@@ -3,6 +3,7 @@
 //! A handler is a few lines: it turns parameters into a use case of `service` or a question to `events`, and the answer into
 //! a reply. `problem` turns every error into one form. What a request passes before it comes here is in `edge`.
 
+mod announcements;
 mod byte_range;
 mod comma_list;
 pub mod conditional;
@@ -23,6 +24,7 @@ mod stream_reply;
 mod stream_status;
 mod system;
 mod tasks;
+mod tickets;
 
 use crate::auth::Auth;
 use crate::data_dir::DataDir;

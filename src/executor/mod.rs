@@ -41,6 +41,7 @@ pub mod shim;
 mod supervisor;
 mod tailer;
 mod tmux;
+mod verdict;
 mod watcher;
 
 pub use context::{ExecutorSettings, Retention};

@@ -11,11 +11,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::execution::{End, Execution, NamedArtifacts, Outcome};
+use crate::domain::execution::{Execution, NamedArtifacts, Outcome};
 use crate::domain::id::ExecutionId;
 use crate::service::{Claimed, ServiceError};
 
@@ -25,7 +24,8 @@ use super::contract::{PROTOCOL, Spec, Terms};
 use super::directory::Directory;
 use super::processes::{Mark, Process};
 use super::session::{Ended, Session};
-use super::{artifacts, logs, processes, session, shim, tmux};
+use super::verdict::{failed, named, verdict};
+use super::{logs, processes, session, shim, tmux};
 
 /// Between two attempts to write to a store that fails.
 const STORE_PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -34,9 +34,6 @@ const STORE_PAUSE_MAX: Duration = Duration::from_secs(5);
 const STORE_ATTEMPTS_MAX: u32 = 20;
 /// A stop is told again this often, until it has worked.
 const STOP_PAUSE: Duration = Duration::from_secs(2);
-/// Processes of a lost execution are looked for and killed until none is found, at most so often.
-const KILL_ROUNDS_MAX: u32 = 50;
-const KILL_PAUSE: Duration = Duration::from_millis(20);
 /// What a shim may need beyond the grace: for what survives KILL, and for the rest of the output.
 const SHIM_MARGIN: Duration = Duration::from_secs(15);
 /// Between two looks for a shim whose lock is gone.
@@ -367,77 +364,4 @@ impl Watcher {
             () = self.context.shutdown.cancelled() => false,
         }
     }
-}
-
-/// What became of an execution whose shim is gone. Without a result, whatever is left of it is killed.
-fn verdict(
-    directory: &Directory,
-    mark: &Mark,
-    ended: Ended,
-    adopts: bool,
-    family: &[Process],
-) -> io::Result<Outcome> {
-    let id = mark.execution;
-    match directory.read_exit() {
-        Ok(exit) => return Ok(exit.outcome()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        // Not what a shim writes: as good as none.
-        Err(error) if error.kind() == ErrorKind::InvalidData => {}
-        Err(error) => return Err(error),
-    }
-    let complaint = directory.errors().unwrap_or_default();
-    tracing::warn!(execution.id = %id, shim.ended = ?ended, shim.errors = complaint, "a shim left no result");
-    if directory.is_untouched() {
-        match &ended {
-            Ended::Process(status) => return Ok(failed(&format!("its shim ended with {status}"))),
-            Ended::Tmux(Some(error)) => return Ok(failed(error)),
-            Ended::Tmux(None) => return Ok(failed(&"its shim ended before it had begun")),
-            Ended::Unseen | Ended::Hung => {}
-        }
-    }
-    kill_rest(mark, directory.pid(), adopts, family)?;
-    Ok(lost(match ended {
-        Ended::Process(status) => format!("the process that watched over it ended with {status}"),
-        Ended::Tmux(_) => "the process that watched over it ended without a result".into(),
-        Ended::Unseen => "the process that watched over it ended, and the hub was not there to see it".into(),
-        Ended::Hung => "the process that watched over it did not react, and was killed".into(),
-    }))
-}
-
-/// What the script named, whatever became of it: it is there.
-fn named(directory: &Directory, id: ExecutionId) -> NamedArtifacts {
-    match artifacts::read(&directory.artifacts()) {
-        Ok(named) => named,
-        Err(error) if error.kind() == ErrorKind::NotFound => NamedArtifacts::default(),
-        Err(error) => {
-            tracing::info!(execution.id = %id, %error, "what a script named as artifacts cannot be read");
-            NamedArtifacts { refused: 1, ..NamedArtifacts::default() }
-        }
-    }
-}
-
-fn kill_rest(mark: &Mark, shim: Option<Pid>, adopts: bool, family: &[Process]) -> io::Result<()> {
-    for _ in 0..KILL_ROUNDS_MAX {
-        let mut rest = processes::rest(mark, shim)?;
-        rest.extend(family.iter().copied().filter(Process::is_running));
-        if adopts {
-            rest.extend(processes::orphans()?);
-        }
-        if rest.is_empty() {
-            break;
-        }
-        for process in rest {
-            process.signal(Signal::KILL);
-        }
-        std::thread::sleep(KILL_PAUSE);
-    }
-    Ok(())
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Outcome {
-    Outcome { reason: Some(format!("could not start: {error}")), ..Outcome::of(End::Failed) }
-}
-
-fn lost(reason: String) -> Outcome {
-    Outcome { reason: Some(reason), ..Outcome::of(End::Lost) }
 }

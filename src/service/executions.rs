@@ -8,25 +8,24 @@
 
 use std::path::Path;
 
-use crate::config::{DoneStatus, ExecutorConfig};
+use crate::config::ExecutorConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Invalid;
 use crate::domain::event::NewEvent;
-use crate::domain::execution::{
-    End, Execution, ExecutionPhase, ExecutionRequest, ExecutionStatus, NamedArtifacts, Outcome,
-};
+use crate::domain::execution::{End, Execution, ExecutionPhase, ExecutionRequest, ExecutionStatus, Outcome};
 use crate::domain::id::{ExecutionId, TaskId};
 use crate::domain::task::{Status, Task, TaskPatch};
 use crate::domain::text::Script;
-use crate::domain::token::{Actor, AuditAction};
+use crate::domain::token::AuditAction;
 use crate::exec_root;
-use crate::store::{ExecutionPage, ExecutionQuery, Tx, View};
+use crate::store::{ExecutionPage, ExecutionQuery, Tx};
 
 use poem_openapi::types::MaybeUndefined;
 
 use super::idempotency::{IdempotencyKey, fingerprint, once};
-use super::live_execution::refuse_if_live;
-use super::tasks::{load, update};
+use super::lookup::{by_id, latest, load, refuse_if_live};
+use super::settlement::{has_gone, record, settle, settle_of_departed};
+use super::tasks::update;
 use super::{Service, ServiceError};
 
 /// How many attempts that wait are looked at: far more than wait, as a rule.
@@ -265,25 +264,6 @@ impl Service {
         claimed.map_err(ServiceError::Ended)
     }
 
-    /// Stops what tokens have asked for that are revoked by now or have expired, and that has not started. What runs goes on.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`]
-    pub async fn stop_queued_of_departed(&self) -> Result<(), ServiceError> {
-        self.store
-            .write(|tx| {
-                for execution in tx.queued_executions()? {
-                    if has_gone(tx, &tx.execution_actor(execution.id)?)? {
-                        settle_of_departed(tx, execution)?;
-                    }
-                }
-                Ok::<_, ServiceError>(())
-            })
-            .await?;
-        self.stepped();
-        Ok(())
-    }
-
     /// Refuses a directory outside the execution's own, unless the operator has allowed it. It is looked at again
     /// when the script starts; this is for whoever asks.
     async fn refuse_outside(&self, request: &ExecutionRequest) -> Result<(), Invalid> {
@@ -300,104 +280,6 @@ impl Service {
         }
         Ok(())
     }
-
-    /// Records how an execution ended and announces it, once; queues the next attempt if there is to be one. What
-    /// the script named is added to the task, which goes on to the next status after a success.
-    ///
-    /// # Errors
-    /// [`ServiceError::Ended`] when it had ended before, [`ServiceError::Store`]
-    pub async fn settle_execution(
-        &self,
-        id: ExecutionId,
-        outcome: Outcome,
-        named: NamedArtifacts,
-    ) -> Result<Execution, ServiceError> {
-        let done_status = self.executions.exec_done_status;
-        let execution = self
-            .store
-            .write(move |tx| {
-                tx.act_as(tx.execution_actor(id)?);
-                let execution = by_id(tx, id)?;
-                let Some(task) = tx.task(execution.task_id)? else {
-                    return settle(tx, execution, outcome);
-                };
-                let (artifacts, left_out) = task.artifacts_with(named.artifacts);
-                let outcome = outcome.remarked(left_out + named.refused);
-                let execution = settle(tx, execution, outcome)?;
-                let status = status_after(&execution, &task, done_status);
-                let patch = TaskPatch {
-                    artifacts: MaybeUndefined::Value(artifacts),
-                    status: status.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value),
-                    ..TaskPatch::default()
-                };
-                update(tx, task, patch)?;
-                Ok(execution)
-            })
-            .await?;
-        // A slot is free.
-        self.work.notify_one();
-        self.stepped();
-        Ok(execution)
-    }
-}
-
-/// Whether a token is revoked by now or has expired.
-fn has_gone(view: &View<'_>, actor: &Actor) -> Result<bool, ServiceError> {
-    let Some(name) = &actor.token else {
-        return Ok(false);
-    };
-    let (tokens, _) = view.tokens()?;
-    let now = Timestamp::now();
-    Ok(!tokens.iter().any(|token| token.name == *name && token.is_good(now)))
-}
-
-fn settle_of_departed(tx: &mut Tx<'_>, execution: Execution) -> Result<Execution, ServiceError> {
-    let reason = "the token that had asked for it was revoked or has expired".to_owned();
-    let outcome = Outcome { reason: Some(reason), ..Outcome::of(End::Stopped) };
-    settle(tx, execution, outcome)
-}
-
-fn latest(view: &View<'_>, task_id: TaskId) -> Result<Execution, ServiceError> {
-    match view.latest_execution(task_id)? {
-        Some(execution) => Ok(execution),
-        None => {
-            load(view, task_id)?;
-            Err(ServiceError::NeverExecuted(task_id))
-        }
-    }
-}
-
-fn by_id(view: &View<'_>, id: ExecutionId) -> Result<Execution, ServiceError> {
-    view.execution(id)?.ok_or_else(|| crate::store::StoreError::Corrupt(format!("no execution {id}")).into())
-}
-
-/// Where the task goes. What somebody, the script included, has set it to meanwhile stands.
-fn status_after(execution: &Execution, task: &Task, done_status: DoneStatus) -> Option<Status> {
-    if execution.status != ExecutionStatus::Completed || task.status != Status::InProgress {
-        return None;
-    }
-    match done_status {
-        DoneStatus::Todo => Some(Status::Todo),
-        DoneStatus::InProgress => Some(Status::InProgress),
-        DoneStatus::Review => Some(Status::Review),
-        DoneStatus::Done => Some(Status::Done),
-        DoneStatus::Keep => None,
-    }
-}
-
-fn settle(tx: &mut Tx<'_>, execution: Execution, outcome: Outcome) -> Result<Execution, ServiceError> {
-    let phase = outcome.end.phase();
-    let ended = execution.ended(outcome, tx.now())?;
-    // The end makes the row forget it.
-    let request = tx.execution_request(ended.id)?.unwrap_or_default();
-    record(tx, &ended, phase)?;
-    if ended.is_to_be_repeated() {
-        let number = tx.next_execution_number()?;
-        let next = ended.next_attempt(&request, ExecutionId::generate(), number, tx.now());
-        tx.insert_execution(&next, &request)?;
-        announce(tx, &next, ExecutionPhase::Queued)?;
-    }
-    Ok(ended)
 }
 
 /// Refuses what the operator does not allow anybody to ask for.
@@ -422,15 +304,4 @@ fn audit(tx: &mut Tx<'_>, action: AuditAction, execution: &Execution) -> Result<
 
 fn about(execution: &Execution) -> String {
     format!("execution {} of task {}", execution.id, execution.task_id)
-}
-
-fn record(tx: &mut Tx<'_>, execution: &Execution, phase: ExecutionPhase) -> Result<(), ServiceError> {
-    tx.update_execution(execution)?;
-    announce(tx, execution, phase)
-}
-
-fn announce(tx: &mut Tx<'_>, execution: &Execution, phase: ExecutionPhase) -> Result<(), ServiceError> {
-    let task = tx.task(execution.task_id)?;
-    tx.append(&NewEvent::execution(execution, phase, task.as_ref()))?;
-    Ok(())
 }

@@ -6,8 +6,9 @@
 mod error;
 mod executions;
 mod idempotency;
-mod live_execution;
+mod lookup;
 mod retention;
+mod settlement;
 mod tasks;
 
 pub use error::ServiceError;

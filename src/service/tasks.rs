@@ -4,10 +4,10 @@ use crate::domain::event::{EventId, NewEvent};
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, TaskQuery};
 use crate::domain::task::{StatusUpdate, Task, TaskDraft, TaskPatch};
-use crate::store::{Tx, View};
+use crate::store::Tx;
 
 use super::idempotency::{IdempotencyKey, fingerprint, once};
-use super::live_execution::refuse_if_live;
+use super::lookup::{load, refuse_if_live};
 use super::{Service, ServiceError};
 
 /// What a change depends on: `If-Match` and `If-None-Match`. RFC 9110, sections 13.1.1 and 13.1.2.
@@ -158,10 +158,6 @@ impl Service {
             })
             .await
     }
-}
-
-pub(super) fn load(view: &View<'_>, id: TaskId) -> Result<Task, ServiceError> {
-    view.task(id)?.ok_or(ServiceError::NoTask(id))
 }
 
 /// Writes the next version and its event, or neither when nothing would change.

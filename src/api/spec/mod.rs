@@ -13,23 +13,25 @@ use std::sync::LazyLock;
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService, ServerObject};
 use serde_json::Value;
 
+use super::announcements::AnnouncementApi;
 use super::events::EventApi;
 use super::executions::ExecutionApi;
 use super::logs::LogApi;
 use super::system::SystemApi;
 use super::tasks::TaskApi;
+use super::tickets::TicketApi;
 
 pub use answers::REQUIRED_SCOPE;
 
 /// All operations.
-pub type Api = (TaskApi, ExecutionApi, LogApi, EventApi, SystemApi);
+pub type Api = (TaskApi, ExecutionApi, LogApi, EventApi, TicketApi, AnnouncementApi, SystemApi);
 
 /// What a stranger needs to know before the first operation.
 const OVERVIEW: &str = include_str!("overview.md");
 
 pub fn service() -> OpenApiService<Api, ()> {
     OpenApiService::new(
-        (TaskApi, ExecutionApi, LogApi, EventApi, SystemApi),
+        (TaskApi, ExecutionApi, LogApi, EventApi, TicketApi, AnnouncementApi, SystemApi),
         "TaskHub",
         env!("CARGO_PKG_VERSION"),
     )

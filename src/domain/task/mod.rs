@@ -4,8 +4,10 @@
 //! change, so a no-op can bump no version and emit no event.
 
 mod patch;
+mod words;
 
 pub use patch::{StatusUpdate, TaskPatch};
+pub use words::{Priority, PriorityFilter, Status, TaskField};
 
 use std::collections::HashSet;
 
@@ -16,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use super::clock::Timestamp;
 use super::error::Invalid;
 use super::id::TaskId;
-use super::schema::word_enum;
 use super::text::{Artifact, Assignee, Description, Script, Tag, Title, must_be_one_line, must_be_seen};
 
 /// Most tags a task can carry.
@@ -25,68 +26,6 @@ pub const TAGS_MAX: usize = 50;
 pub const ARTIFACTS_MAX: usize = 1000;
 /// Most characters that all artifacts of a task may have together: each event of the task carries them all.
 pub const ARTIFACTS_CHARS_MAX: usize = 64 << 10;
-
-word_enum! {
-    /// Where a task stands. Any status may follow any other.
-    Status {
-        /// nobody has begun; where a new task stands
-        Todo = "todo",
-        /// somebody, or an execution, is at it
-        InProgress = "inprogress",
-        /// done as far as its worker can tell; a successful execution moves its task here
-        Review = "review",
-        /// finished
-        Done = "done",
-    }
-}
-
-word_enum! {
-    /// How urgent a task is, from low to high.
-    Priority {
-        Low = "low",
-        Medium = "medium",
-        High = "high",
-    }
-}
-
-word_enum! {
-    /// A priority to filter by.
-    PriorityFilter {
-        /// the lowest priority
-        Low = "low",
-        /// between the two
-        Medium = "medium",
-        /// the highest priority
-        High = "high",
-        /// no priority is set
-        None = "none",
-    }
-}
-
-impl From<Option<Priority>> for PriorityFilter {
-    fn from(priority: Option<Priority>) -> Self {
-        match priority {
-            Some(Priority::Low) => Self::Low,
-            Some(Priority::Medium) => Self::Medium,
-            Some(Priority::High) => Self::High,
-            None => Self::None,
-        }
-    }
-}
-
-word_enum! {
-    /// A field of a task, as named in `changed` of a `task_updated` event.
-    TaskField {
-        Title = "title",
-        Description = "description",
-        Status = "status",
-        Priority = "priority",
-        Assignee = "assignee",
-        Tags = "tags",
-        Artifacts = "artifacts",
-        Script = "script",
-    }
-}
 
 /// A task as the API answers it.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]

@@ -14,22 +14,25 @@
 //! - A token that was found expired stays so, also when the clock is set back; the database is told.
 //! - When the database cannot be read, what is known stays in force, and expires as it would have.
 
+mod principal;
+mod secret;
+
+pub use principal::{Principal, Refusal};
+pub use secret::Secret;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::text::TokenName;
 use crate::domain::token::{Scope, Token, TokenDigest};
 use crate::store::{Reader, Store, StoreError};
+
+use secret::digest;
 
 /// Between two looks at the tokens: revoked means refused within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -37,41 +40,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub const TICKET_SECONDS: i64 = 30;
 /// Unused tickets of one token; older ones give way, so that nobody fills the memory with them.
 const TICKETS_MAX: usize = 100;
-/// Says what it is to whoever finds one, and to those who search for secrets that got lost.
-const TOKEN_PREFIX: &str = "taskhub_";
-const TICKET_PREFIX: &str = "ticket_";
-/// As much as SHA-256 keeps.
-const SECRET_BYTES: usize = 32;
-
-/// When the hub asks for a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asking {
-    Never,
-    /// Once there has been one.
-    WithTokens,
-    Always,
-}
-
-/// Why somebody is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Refusal {
-    #[error("a token is needed")]
-    Missing,
-    #[error("the token is unknown, revoked or expired")]
-    Unknown,
-    #[error("the ticket is unknown, used or expired")]
-    UnknownTicket,
-}
-
-/// Somebody who was let in.
-#[derive(Debug, Clone)]
-pub struct Principal {
-    /// The token's name; none where no token is asked for.
-    pub name: Option<TokenName>,
-    pub scope: Scope,
-    /// Cancelled when the principal is no longer let in.
-    pub gone: CancellationToken,
-}
 
 /// Stands for its bearer once, for [`TICKET_SECONDS`].
 #[derive(Debug)]
@@ -80,38 +48,13 @@ pub struct Ticket {
     pub expires_at: Timestamp,
 }
 
-/// A new secret and what is kept of it.
-pub struct Secret {
-    pub text: String,
-    pub digest: TokenDigest,
-}
-
-/// It is to be shown once, and nowhere else.
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-impl Secret {
-    /// A new token.
-    ///
-    /// # Errors
-    /// When the system has no randomness to give.
-    pub fn token() -> Result<Self, getrandom::Error> {
-        Self::new(TOKEN_PREFIX)
-    }
-
-    fn new(prefix: &str) -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; SECRET_BYTES];
-        getrandom::fill(&mut bytes)?;
-        let text = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes));
-        Ok(Self { digest: digest(&text), text })
-    }
-}
-
-fn digest(secret: &str) -> TokenDigest {
-    Sha256::digest(secret).into()
+/// When the hub asks for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    Never,
+    /// Once there has been one.
+    WithTokens,
+    Always,
 }
 
 /// All who may come in. Cheap to clone.
@@ -197,7 +140,7 @@ impl Auth {
     /// # Errors
     /// When the system has no randomness to give.
     pub fn issue(&self, principal: &Principal) -> Result<Ticket, getrandom::Error> {
-        let secret = Secret::new(TICKET_PREFIX)?;
+        let secret = Secret::ticket()?;
         let life = Duration::from_secs(TICKET_SECONDS.unsigned_abs());
         let issued =
             Issued { digest: secret.digest, principal: principal.clone(), until: Instant::now() + life };

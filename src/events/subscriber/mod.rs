@@ -11,6 +11,8 @@
 //!
 //! A stream that asked for a snapshot begins with one, and begins anew with one when it cannot go on.
 
+mod messages;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -21,19 +23,16 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::event::EventId;
-
-use super::batch::Batch;
-use super::context::StreamContext;
-use super::control::{CheckpointData, ConnectedData, ResetData, ResetReason};
-use super::feed::{Next, StartPosition};
-use super::frame::RETRY_MS;
-use super::handover::Handover;
-use super::options::StreamOptions;
-use super::registry::{DisconnectReason, Registration};
-use super::ring::After;
-use super::segment::PAGE_BYTES;
-use super::snapshot::{Snapshot, SnapshotError};
+use crate::events::batch::Batch;
+use crate::events::context::StreamContext;
+use crate::events::control::ResetReason;
+use crate::events::feed::{Next, StartPosition};
+use crate::events::frame::RETRY_MS;
+use crate::events::handover::Handover;
+use crate::events::options::StreamOptions;
+use crate::events::registry::{DisconnectReason, Registration};
+use crate::events::segment::PAGE_BYTES;
+use crate::events::snapshot::{Snapshot, SnapshotError};
 
 /// What the body of a stream ends with when it cannot end after a whole message: its connection breaks off, so
 /// that nobody takes what there is for all of it.
@@ -83,7 +82,7 @@ impl fmt::Debug for Taking {
 impl Subscriber {
     /// A stream that starts at `position`, or, when it is `with_snapshots` and `position` resumes nothing, with
     /// the tasks as they stand.
-    pub(super) fn new(
+    pub(in crate::events) fn new(
         context: StreamContext,
         options: Arc<StreamOptions>,
         position: StartPosition,
@@ -110,7 +109,7 @@ impl Subscriber {
     }
 
     /// One that goes on after `cursor` where a fan-out thread has left off.
-    pub(super) fn rejoin(mut context: StreamContext, handover: Handover, cursor: u64) -> Self {
+    pub(in crate::events) fn rejoin(mut context: StreamContext, handover: Handover, cursor: u64) -> Self {
         let Handover { options, with_snapshots, last_sent, live_after: _, registration } = handover;
         context.ticks = context.keepalives.ticks(options.keepalive_seconds);
         Self {
@@ -129,23 +128,23 @@ impl Subscriber {
 
     /// What a fan-out thread has to know to go on, and after which seq. To be asked for when it
     /// [follows](Self::follows) the log.
-    pub(super) fn into_handover(self) -> (Handover, u64) {
+    pub(in crate::events) fn into_handover(self) -> (Handover, u64) {
         let Self { context, options, with_snapshots, cursor, last_sent, registration, .. } = self;
         let live_after = context.feed.ring.head();
         (Handover { options, with_snapshots, last_sent, live_after, registration }, cursor)
     }
 
     /// Whether nothing is left to send but the log.
-    pub(super) fn follows(&self) -> bool {
+    pub(in crate::events) fn follows(&self) -> bool {
         matches!(self.stage, Stage::Following) && self.first.is_empty() && self.handed == 0
     }
 
     /// Cancelled when its client is no longer let in.
-    pub(super) fn gone(&self) -> CancellationToken {
+    pub(in crate::events) fn gone(&self) -> CancellationToken {
         self.registration.gone().clone()
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    pub(in crate::events) fn is_draining(&self) -> bool {
         self.context.draining.is_cancelled()
     }
 
@@ -307,7 +306,7 @@ impl Subscriber {
     }
 
     /// A stream whose client is no longer let in ends without a goodbye, which would ask it back.
-    pub(super) fn revoke(&mut self) {
+    pub(in crate::events) fn revoke(&mut self) {
         if matches!(self.stage, Stage::Ended | Stage::BrokenOff) {
             return;
         }
@@ -328,80 +327,5 @@ impl Subscriber {
         self.registration.ends(DisconnectReason::Failed);
         self.stage = if self.is_between_messages() { Stage::Ended } else { Stage::BrokenOff };
         None
-    }
-
-    /// The id from which the client would resume: before the first event until it has a whole snapshot.
-    fn place(&self) -> EventId {
-        match self.stage {
-            Stage::Waiting(_) | Stage::Sending(_) => self.context.feed.id(0),
-            Stage::Following | Stage::Ended | Stage::BrokenOff => self.context.feed.id(self.cursor),
-        }
-    }
-
-    /// The last event of the log. The ring learns of it a moment after it can be read.
-    fn head(&self) -> EventId {
-        self.context.feed.id(self.context.feed.ring.head().max(self.cursor))
-    }
-
-    /// Says that events are missing before the cursor.
-    fn reset(&mut self, reason: ResetReason) -> Bytes {
-        self.last_sent = self.cursor;
-        let oldest = match reason {
-            // Where the stream goes on, as the same look at the log has shown it.
-            ResetReason::Expired | ResetReason::UnknownEpoch => self.cursor,
-            ResetReason::Future => self.context.feed.before_oldest(),
-        };
-        let data = ResetData { reason, oldest: self.context.feed.id(oldest), head: self.head() };
-        self.options.format.control(self.place(), "reset", data)
-    }
-
-    fn connected(&mut self, resumed: bool) {
-        let oldest = self.context.feed.id(self.context.feed.before_oldest());
-        let data = ConnectedData { resumed, head: self.head(), oldest };
-        self.first.push_back(self.options.format.control(self.place(), "connected", data));
-    }
-
-    /// What a tick has to say; the ticker ends only with the hub.
-    fn ticked(&mut self, goes_on: bool) -> Option<Bytes> {
-        if goes_on {
-            return Some(self.keepalive());
-        }
-        self.stage = Stage::Ended;
-        None
-    }
-
-    /// A comment, or, when a filter has let the client's id fall behind, a message that brings it along.
-    fn keepalive(&mut self) -> Bytes {
-        let bytes = if self.cursor == self.last_sent {
-            self.options.format.keepalive()
-        } else {
-            self.last_sent = self.cursor;
-            let data = CheckpointData { head: self.head() };
-            self.options.format.control(self.place(), "checkpoint", data)
-        };
-        self.sent(0, bytes)
-    }
-
-    /// What a client that keeps up has not got yet, and the goodbye.
-    fn goodbye(&mut self) -> Bytes {
-        let mut bytes = Vec::new();
-        let mut events = 0;
-        if let Stage::Following = self.stage
-            && let After::Some(batch) =
-                self.context.feed.ring.messages_after(self.cursor, &self.options, usize::MAX)
-        {
-            (self.cursor, events) = (batch.until, batch.len());
-            bytes.extend_from_slice(&batch.bytes);
-        }
-        let id = self.place();
-        self.stage = Stage::Ended;
-        self.registration.ends(DisconnectReason::Drained);
-        bytes.extend_from_slice(&self.options.format.goodbye(id));
-        self.sent(events, bytes.into())
-    }
-
-    fn sent(&mut self, events: u64, bytes: Bytes) -> Bytes {
-        self.registration.sent(self.cursor, events, bytes.len());
-        bytes
     }
 }

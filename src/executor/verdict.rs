@@ -1,0 +1,91 @@
+//! The verdict: what became of an execution whose shim is gone.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+
+use crate::domain::execution::{End, NamedArtifacts, Outcome};
+use crate::domain::id::ExecutionId;
+
+use super::artifacts;
+use super::directory::Directory;
+use super::processes::{self, Mark, Process};
+use super::session::Ended;
+
+/// Processes of a lost execution are looked for and killed until none is found, at most so often.
+const KILL_ROUNDS_MAX: u32 = 50;
+const KILL_PAUSE: Duration = Duration::from_millis(20);
+
+/// What became of an execution whose shim is gone. Without a result, whatever is left of it is killed.
+pub(super) fn verdict(
+    directory: &Directory,
+    mark: &Mark,
+    ended: Ended,
+    adopts: bool,
+    family: &[Process],
+) -> io::Result<Outcome> {
+    let id = mark.execution;
+    match directory.read_exit() {
+        Ok(exit) => return Ok(exit.outcome()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        // Not what a shim writes: as good as none.
+        Err(error) if error.kind() == ErrorKind::InvalidData => {}
+        Err(error) => return Err(error),
+    }
+    let complaint = directory.errors().unwrap_or_default();
+    tracing::warn!(execution.id = %id, shim.ended = ?ended, shim.errors = complaint, "a shim left no result");
+    if directory.is_untouched() {
+        match &ended {
+            Ended::Process(status) => return Ok(failed(&format!("its shim ended with {status}"))),
+            Ended::Tmux(Some(error)) => return Ok(failed(error)),
+            Ended::Tmux(None) => return Ok(failed(&"its shim ended before it had begun")),
+            Ended::Unseen | Ended::Hung => {}
+        }
+    }
+    kill_rest(mark, directory.pid(), adopts, family)?;
+    Ok(lost(match ended {
+        Ended::Process(status) => format!("the process that watched over it ended with {status}"),
+        Ended::Tmux(_) => "the process that watched over it ended without a result".into(),
+        Ended::Unseen => "the process that watched over it ended, and the hub was not there to see it".into(),
+        Ended::Hung => "the process that watched over it did not react, and was killed".into(),
+    }))
+}
+
+/// What the script named, whatever became of it: it is there.
+pub(super) fn named(directory: &Directory, id: ExecutionId) -> NamedArtifacts {
+    match artifacts::read(&directory.artifacts()) {
+        Ok(named) => named,
+        Err(error) if error.kind() == ErrorKind::NotFound => NamedArtifacts::default(),
+        Err(error) => {
+            tracing::info!(execution.id = %id, %error, "what a script named as artifacts cannot be read");
+            NamedArtifacts { refused: 1, ..NamedArtifacts::default() }
+        }
+    }
+}
+
+fn kill_rest(mark: &Mark, shim: Option<Pid>, adopts: bool, family: &[Process]) -> io::Result<()> {
+    for _ in 0..KILL_ROUNDS_MAX {
+        let mut rest = processes::rest(mark, shim)?;
+        rest.extend(family.iter().copied().filter(Process::is_running));
+        if adopts {
+            rest.extend(processes::orphans()?);
+        }
+        if rest.is_empty() {
+            break;
+        }
+        for process in rest {
+            process.signal(Signal::KILL);
+        }
+        std::thread::sleep(KILL_PAUSE);
+    }
+    Ok(())
+}
+
+pub(super) fn failed(error: &dyn std::fmt::Display) -> Outcome {
+    Outcome { reason: Some(format!("could not start: {error}")), ..Outcome::of(End::Failed) }
+}
+
+fn lost(reason: String) -> Outcome {
+    Outcome { reason: Some(reason), ..Outcome::of(End::Lost) }
+}
