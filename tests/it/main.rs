@@ -9,6 +9,7 @@ mod transcript;
 mod wire;
 
 mod classic;
+mod circles;
 mod commands;
 mod connections;
 mod crash;

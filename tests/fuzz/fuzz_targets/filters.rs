@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use taskhub::domain::event::{EventKind, EventMeta, Facets, TaskMeta};
 use taskhub::domain::filter::{EventFilter, FacetFilter};
 use taskhub::domain::id::TaskId;
-use taskhub::domain::task::{Priority, Status};
+use taskhub::domain::task::{Priority, PriorityFilter, Status};
 
 /// Takes choices from bytes; nothing when there are no more.
 struct Choices<'a>(std::slice::Iter<'a, u8>);
@@ -49,7 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
         task_ids: choices.some(&ids),
         facets: FacetFilter {
             statuses: choices.some(Status::ALL),
-            priorities: choices.some(Priority::ALL),
+            priorities: choices.some(PriorityFilter::ALL),
             assignees: choices.named(),
             tags: choices.named(),
         },
@@ -64,7 +64,7 @@ fuzz_target!(|bytes: &[u8]| {
     let FacetFilter { statuses, priorities, assignees, tags } = &filter.facets;
     let fits = |it: &Facets| {
         wants(statuses, Some(&it.status))
-            && wants(priorities, it.priority.as_ref())
+            && wants(priorities, Some(&PriorityFilter::from(it.priority)))
             && wants(assignees, it.assignee.as_ref())
             && (tags.is_empty() || it.tags.iter().any(|tag| tags.contains(tag)))
     };
