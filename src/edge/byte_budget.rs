@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A client may have one in so many of all bytes.
+/// One client may hold one in so many of all bytes.
 const SHARES: u32 = 4;
 
 /// Bytes to be handed out.

@@ -1,6 +1,12 @@
 //! The edge: what every request passes on its way to an operation or a page, and every answer on its way back.
 //!
 //! Read `pipeline.rs` as the table of contents. One file is one check: who may ask, from where, how often, with which body.
+//!
+//! # Who is kept out
+//! The hub listens on loopback without tokens, so the attacker to think of is a web page in the same person's browser. The
+//! Host check meets DNS rebinding; Origin and Sec-Fetch-Site meet cross-site writes, with or without a body. An IP address as
+//! Host is always allowed, because it cannot be rebound. Access comes before a byte of a body is read. A route that is not
+//! described needs the highest scope, so a forgotten one is closed.
 
 mod access;
 mod authority;

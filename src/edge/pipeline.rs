@@ -1,7 +1,7 @@
-//! The front: what every request passes on its way to a route, and every answer on its way back.
+//! The pipeline: what every request passes on its way to an operation, and every answer on its way back.
 //!
-//! One endpoint and not a layer of poem's for each check. A layer is a future of its own into which the request is
-//! moved, so that ten of them took a tenth of the time of a change; and here the order can be read.
+//! It is one endpoint, so that the order of the checks can be read here. poem has a layer for each check. A layer moves the
+//! request into a future of its own, and ten of them took a tenth of the CPU time of a PATCH.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,36 +13,26 @@ use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Route};
 use crate::config::ServerConfig;
 use crate::domain::token::Caller;
 
-use super::access::Access;
-use super::byte_budget::Budget;
-use super::cors;
-use super::framework_error;
-use super::legacy_query;
-use super::legacy_routes;
-use super::legacy_routes::LegacyRoute;
-use super::operation;
-use super::operation::Operation;
-use super::origin_guard;
-use super::origin_guard::Allowed;
-use super::proxies::Proxies;
-use super::rate_limit::RateLimit;
-use super::request_body;
-use super::request_body::BodyLimits;
-use super::request_path;
-use super::response_budget;
-use super::unknown_parameters;
-use crate::api::ApiContext;
-use crate::api::conditional;
 use crate::api::permission::HeadOnly;
 use crate::api::problem::Problem;
-use crate::api::spec;
+use crate::api::{ApiContext, conditional, spec};
 use crate::web;
+
+use super::access::Access;
+use super::byte_budget::Budget;
+use super::legacy_routes::{self, LegacyRoute};
+use super::operation::{self, Operation};
+use super::origin_guard::{self, Allowed};
+use super::proxies::Proxies;
+use super::rate_limit::RateLimit;
+use super::request_body::{self, BodyLimits};
+use super::{cors, framework_error, legacy_query, request_path, response_budget, unknown_parameters};
 
 pub struct Pipeline {
     allowed: Allowed,
     access: Access,
     limits: BodyLimits,
-    /// For answers that are not taken yet.
+    /// Bytes of answers that clients have not taken yet.
     answers: Budget<Caller>,
     context: Arc<ApiContext>,
     pages: Route,
@@ -68,7 +58,7 @@ impl Pipeline {
         }
     }
 
-    /// Answers a request of whoever may ask at all.
+    /// Checks Host and Origin, and serves what passes.
     async fn answer(&self, request: Request) -> Response {
         let origin = cors::allowed(request.headers(), &self.allowed.origins);
         let is_preflight = cors::is_preflight(&request);
@@ -120,19 +110,22 @@ impl Pipeline {
         };
         match template {
             Some(_) => response_budget::hold(answer, caller, &self.answers).await,
-            // Pages are in memory once for all who read them.
+            // All readers of a page share its bytes, so they need no budget.
             None => answer,
         }
     }
 
-    /// Makes a request one that a handler may see.
+    /// Checks who asks, how often, and with which body and parameters.
+    ///
+    /// # Errors
+    /// The [`Problem`] for a request that no handler may see.
     async fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<Caller, Problem> {
         let caller = self.access.admit(request, operation)?;
         match operation {
             Some(operation) if operation.takes_body => {
                 request_body::read_body(request, caller.clone(), &self.limits).await?;
             }
-            // A page and what is not there take none either.
+            // No other route takes a body: one that is sent is refused or dropped.
             _ => request_body::pass_over_body(request)?,
         }
         unknown_parameters::check(request, operation)?;
@@ -145,7 +138,8 @@ impl Pipeline {
 impl Endpoint for Pipeline {
     type Output = Response;
 
-    /// Counts, logs and hardens. Never logs the query: it may hold what is nobody's business.
+    /// Counts, logs and hardens. The time ends with the head of the answer: a stream may take days. The query is never
+    /// logged, because it may hold secrets.
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let started = Instant::now();
@@ -153,7 +147,7 @@ impl Endpoint for Pipeline {
         let mut response = self.answer(request).await;
         harden(&mut response);
         let (status, elapsed) = (response.status(), started.elapsed());
-        self.context.metrics.request(known(&method), status.as_u16(), elapsed);
+        self.context.metrics.request(method_label(&method), status.as_u16(), elapsed);
         tracing::debug!(
             http.method = %method,
             http.path = %path,
@@ -168,8 +162,8 @@ impl Endpoint for Pipeline {
 /// Keeps pages of other sites from loading an answer as a script or an image of theirs.
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// What every answer says, unless it says something else: nobody shall guess what it is, or put it into a page of
-/// theirs.
+/// Headers of every answer that does not bring its own: a browser must not guess its type, nor show it in a page of another
+/// site.
 fn harden(response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in [
@@ -183,8 +177,8 @@ fn harden(response: &mut Response) {
     }
 }
 
-/// A label that a client cannot make up.
-fn known(method: &Method) -> &'static str {
+/// A method as a label of metrics. A client cannot add labels by making up methods.
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

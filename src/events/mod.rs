@@ -7,6 +7,7 @@
 mod batch;
 mod context;
 pub mod control;
+mod disconnect_reason;
 mod fanout;
 mod feed;
 mod fit;
@@ -22,9 +23,10 @@ mod snapshot;
 mod stream_body;
 mod subscriber;
 
+pub use disconnect_reason::DisconnectReason;
 pub use feed::{Feed, Lag, Start, StartPosition};
 pub use options::StreamOptions;
-pub use registry::{Client, Disconnect, DisconnectReason, Peer, Registry, Totals};
+pub use registry::{Client, Disconnect, Peer, Registry, Totals};
 pub use ring::Ring;
 pub use stream_body::EventStream;
 pub use subscriber::BrokenOff;

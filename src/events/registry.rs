@@ -10,36 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::close_reason::{CloseNote, CloseReason};
 use crate::domain::clock::Timestamp;
-use crate::domain::schema::word_enum;
 use crate::domain::token::Caller;
 use crate::quota::Permit;
 
+use super::disconnect_reason::DisconnectReason;
 use super::options::StreamOptions;
 
 /// Departures that are remembered: enough to see who keeps going, little enough to show at once.
 const RECENT_DISCONNECTS_MAX: usize = 50;
-
-word_enum! {
-    /// Why a stream ended.
-    DisconnectReason {
-        /// the client closed the connection
-        Closed = "closed",
-        /// the client, or something on the way, broke it off
-        Reset = "reset",
-        /// the client took nothing for too long: 25 seconds, or 50 when its buffers were full
-        TimedOut = "timed_out",
-        /// the hub said goodbye
-        Drained = "drained",
-        /// its token was revoked or has expired, or the hub has begun to ask for one
-        Revoked = "revoked",
-        /// it could not be read on
-        Failed = "failed",
-        /// retention has removed an event that was half sent
-        Overtaken = "overtaken",
-        /// it had not ended in time when the hub stopped
-        CutOff = "cut_off",
-    }
-}
 
 /// Who asks for a stream.
 #[derive(Debug, Clone, Default)]

@@ -28,6 +28,7 @@ mod blocking;
 mod context;
 mod contract;
 mod directory;
+mod kill_leftovers;
 mod log_piece;
 mod log_stream;
 pub mod logs;

@@ -1,21 +1,15 @@
 //! The verdict: what became of an execution whose shim is gone.
 
 use std::io::{self, ErrorKind};
-use std::time::Duration;
-
-use rustix::process::{Pid, Signal};
 
 use crate::domain::execution::{End, NamedArtifacts, Outcome};
 use crate::domain::id::ExecutionId;
 
 use super::artifacts;
 use super::directory::Directory;
-use super::processes::{self, Mark, Process};
+use super::kill_leftovers::kill_leftovers;
+use super::processes::{Mark, Process};
 use super::session::Ended;
-
-/// Processes of a lost execution are looked for and killed until none is found, at most so often.
-const KILL_ROUNDS_MAX: u32 = 50;
-const KILL_PAUSE: Duration = Duration::from_millis(20);
 
 /// What became of an execution whose shim is gone. Without a result, whatever is left of it is killed.
 pub(super) fn verdict(
@@ -43,7 +37,7 @@ pub(super) fn verdict(
             Ended::Unseen | Ended::Hung => {}
         }
     }
-    kill_rest(mark, directory.pid(), adopts, family)?;
+    kill_leftovers(mark, directory.pid(), adopts, family)?;
     Ok(lost(match ended {
         Ended::Process(status) => format!("the process that watched over it ended with {status}"),
         Ended::Tmux(_) => "the process that watched over it ended without a result".into(),
@@ -62,24 +56,6 @@ pub(super) fn named(directory: &Directory, id: ExecutionId) -> NamedArtifacts {
             NamedArtifacts { refused: 1, ..NamedArtifacts::default() }
         }
     }
-}
-
-fn kill_rest(mark: &Mark, shim: Option<Pid>, adopts: bool, family: &[Process]) -> io::Result<()> {
-    for _ in 0..KILL_ROUNDS_MAX {
-        let mut rest = processes::rest(mark, shim)?;
-        rest.extend(family.iter().copied().filter(Process::is_running));
-        if adopts {
-            rest.extend(processes::orphans()?);
-        }
-        if rest.is_empty() {
-            break;
-        }
-        for process in rest {
-            process.signal(Signal::KILL);
-        }
-        std::thread::sleep(KILL_PAUSE);
-    }
-    Ok(())
 }
 
 pub(super) fn failed(error: &dyn std::fmt::Display) -> Outcome {

@@ -1,11 +1,11 @@
-//! How lively a connection of HTTP/2 is: whether it has requests, and whether their answers are taken.
+//! The activity of a connection of HTTP/2: whether it has requests, and whether the client takes their answers.
 //!
-//! Answers are handed over in small pieces, so that little is left of one when the last piece has been asked for.
+//! A client of HTTP/2 may close the windows of its streams and still answer pings. The socket does not show this, so it is
+//! noticed here: hyper stops asking the body for more. Such an answer is given up alone, and the others on its connection go
+//! on. (All tabs of a browser share one connection.)
 //!
-//! A peer of HTTP/2 that takes no bytes of its answers can be told from one that has gone only here: its socket is
-//! well, it answers pings, and it has closed the windows of its streams. An answer that it does not take is given up alone:
-//! the others on its connection go on. (A tab of a browser that reads one answer no further shares its connection with
-//! all other tabs.)
+//! Bodies are handed to hyper in small pieces. So when hyper asks for more, the client has taken nearly all of the pieces
+//! before.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,7 +22,7 @@ use crate::close_reason::{CloseNote, CloseReason};
 
 use super::dispatch;
 
-/// What is handed over at once, and so what nobody here knows to be on its way at the end of an answer. A frame.
+/// One piece of a body: a frame of HTTP/2. Nothing tells whether the client has taken the last piece of an answer.
 const PIECE_BYTES: usize = 16 << 10;
 
 tokio::task_local! {
@@ -30,7 +30,7 @@ tokio::task_local! {
     static GIVEN_UP: CancellationToken;
 }
 
-/// Has a request answered, until the answer is [given up](Pulse::give_up).
+/// Runs a request until its answer is complete or [given up](Activity::give_up).
 pub(super) async fn until_given_up<F: Future<Output = ()>>(request: F) {
     let given_up = CancellationToken::new();
     let request = given_up.clone().run_until_cancelled_owned(request);
@@ -41,13 +41,13 @@ pub(super) async fn until_given_up<F: Future<Output = ()>>(request: F) {
 pub(super) enum State {
     /// There is no request.
     Idle,
-    /// The hub has something to do, or nothing to say.
+    /// A handler works, or a stream has nothing to send.
     Busy,
     /// An answer waits for the client to take what it was given.
     Stalled,
 }
 
-/// The pulse of one connection. Clones share it.
+/// The activity of one connection. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Activity(Arc<Mutex<Counts>>);
 
@@ -55,11 +55,11 @@ pub(super) struct Activity(Arc<Mutex<Counts>>);
 struct Counts {
     /// Requests that have come and are not over.
     open: u32,
-    /// Those of their answers which were not asked for more, in the order in which they have last been given something.
+    /// Answers of which hyper has not asked for more, in the order of their last pieces.
     waiting: BTreeMap<u64, Waiting>,
-    /// Counts how often that was.
+    /// Counts the pieces.
     given: u64,
-    /// Whether there ever was one.
+    /// Whether there ever was a request.
     has_begun: bool,
     /// When the number of requests last changed.
     since: Instant,
@@ -81,7 +81,7 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// How it stands, and since when: an answer waits on its own, however lively the others are.
+    /// Its state, and since when. One answer that waits makes it stalled, however lively the others are.
     pub fn state(&self) -> (State, Instant) {
         let counts = self.counts();
         match counts.waiting.first_key_value() {
@@ -91,7 +91,7 @@ impl Activity {
         }
     }
 
-    /// Gives the answers up that have waited since `then` or longer.
+    /// Gives up the answers that have waited since `then` or longer.
     pub fn give_up(&self, then: Instant) {
         let mut counts = self.counts();
         while let Some(longest) = counts.waiting.first_entry().filter(|it| it.get().since <= then) {
@@ -142,17 +142,18 @@ impl TrackedRequest {
         self.request.clone()
     }
 
-    pub fn over(self, body: dispatch::Body) -> TrackedBody {
+    /// Wraps the body of the answer.
+    pub fn wrap(self, body: dispatch::Body) -> TrackedBody {
         TrackedBody { tracked: self, rest: Bytes::new(), body }
     }
 
-    fn was_asked(&mut self) {
+    fn asked_for_more(&mut self) {
         if let Some(number) = self.waits.take() {
             self.activity.counts().waiting.remove(&number);
         }
     }
 
-    fn was_given_something(&mut self) {
+    fn gave_piece(&mut self) {
         let mut counts = self.activity.counts();
         counts.given += 1;
         let number = counts.given;
@@ -168,15 +169,15 @@ impl TrackedRequest {
 }
 
 impl Drop for TrackedRequest {
-    /// Before the body, which tells others of its end.
+    /// Runs before the body is dropped, so that the body finds the reason noted.
     fn drop(&mut self) {
-        self.was_asked();
+        self.asked_for_more();
         let mut counts = self.activity.counts();
         counts.open -= 1;
         counts.since = Instant::now();
         drop(counts);
         self.request.note(match self.connection.close_reason() {
-            // Its connection is well: it was given up by itself.
+            // The connection is open: the client, or this hub, has ended this request alone. A reason noted before stays.
             CloseReason::Open => CloseReason::Closed,
             close_reason => close_reason,
         });
@@ -201,7 +202,7 @@ impl Body for TrackedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        self.tracked.was_asked();
+        self.tracked.asked_for_more();
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
                 Some(Ok(bytes)) => self.rest = bytes,
@@ -209,7 +210,7 @@ impl Body for TrackedBody {
                 None => return Poll::Ready(None),
             }
         }
-        self.tracked.was_given_something();
+        self.tracked.gave_piece();
         let count = self.rest.len().min(PIECE_BYTES);
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(count)))))
     }
@@ -218,7 +219,7 @@ impl Body for TrackedBody {
         self.rest.is_empty() && self.body.is_end_stream()
     }
 
-    /// Asked for before the first piece alone.
+    /// hyper asks only before the first piece.
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
@@ -234,27 +235,27 @@ mod tests {
         assert_eq!(activity.state().0, State::Idle);
         let [mut lively, mut stuck] = [0, 1].map(|_| TrackedRequest::new(&activity, &CloseNote::default()));
         assert_eq!(activity.state().0, State::Busy);
-        stuck.was_given_something();
+        stuck.gave_piece();
         let stuck_since = activity.state();
         for _ in 0..3 {
-            lively.was_given_something();
+            lively.gave_piece();
             assert_eq!(activity.state(), stuck_since);
-            lively.was_asked();
+            lively.asked_for_more();
         }
         assert_eq!(stuck_since.0, State::Stalled);
-        stuck.was_asked();
+        stuck.asked_for_more();
         assert_eq!(activity.state().0, State::Busy);
-        stuck.was_given_something();
+        stuck.gave_piece();
         drop(stuck);
         assert_eq!(activity.state().0, State::Busy);
 
         let mut stuck = TrackedRequest::new(&activity, &CloseNote::default());
-        stuck.was_given_something();
+        stuck.gave_piece();
         let (stuck_since, close_note) = (activity.state().1, stuck.close_note());
-        lively.was_given_something();
+        lively.gave_piece();
         activity.give_up(stuck_since);
         assert_eq!(close_note.close_reason(), CloseReason::TimedOut);
-        lively.was_asked();
+        lively.asked_for_more();
         assert_eq!(activity.state().0, State::Busy, "the lively one is not given up");
         drop(stuck);
         drop(lively);

@@ -61,7 +61,7 @@ where
         service_fn(move |request: Request<Incoming>| {
             let tracked = TrackedRequest::new(&activity, &dispatch.close_note);
             let answering = dispatch.answer(request, tracked.close_note());
-            async move { answering.await.map(|answer: Response<_>| answer.map(|body| tracked.over(body))) }
+            async move { answering.await.map(|answer: Response<_>| answer.map(|body| tracked.wrap(body))) }
         })
     };
     let mut http = pin!(

@@ -19,6 +19,15 @@
 //! # Rejected
 //! A lock around one connection: every waiter would pay for its own fsync. An async SQL library: four to
 //! ten times slower here, and the batch would still have to be built by hand.
+//!
+//! # Time
+//! Order is `seq` alone. Timestamps run forwards along the log, unless the system's clock is set back by more than five
+//! seconds. Then they follow it, the step is noted (`clock_steps`), and a time is found by bisection between two steps.
+//! Retention deletes by age only by a clock that two looks have confirmed.
+//!
+//! # The write-ahead log
+//! SQLite can start it over only at a moment when nobody reads. The writer makes one: beyond 16 MiB, or when the disk is
+//! small, it takes the gate that every short query passes, empties the file and goes on. Snapshots do not pass the gate.
 
 mod audit;
 mod checksum;

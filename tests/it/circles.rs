@@ -131,7 +131,7 @@ fn target(path: &[String], from: &[String], sources: &BTreeMap<Module, Source>) 
         _ => return None,
     }
     while let Some(name) = rest.first() {
-        let deeper = [&module[..], &[name.clone()]].concat();
+        let deeper = [&module[..], std::slice::from_ref(name)].concat();
         if !sources.contains_key(&deeper) {
             break;
         }
@@ -214,7 +214,8 @@ fn a_circle_is_found_also_through_what_is_handed_on() {
         sources.keys().filter_map(|module| circle(module, &imports)).count()
     };
     assert_eq!(of(&[("a", "mod b; pub use b::B;"), ("a/b", "use super::c::C;"), ("a/c", "struct C;")]), 0);
-    let through = [("a", "pub use b::B; pub use c::C;"), ("a/b", "use super::C;"), ("a/c", "use crate::a::B;")];
+    let through =
+        [("a", "pub use b::B; pub use c::C;"), ("a/b", "use super::C;"), ("a/c", "use crate::a::B;")];
     assert_eq!(of(&through), 2);
     assert_eq!(of(&[("a", "use b::run;"), ("a/b", "fn run() { super::other() }")]), 2);
     assert_eq!(of(&[("a", "use b::run;"), ("a/b", "#[cfg(test)] mod tests { use crate::a; }")]), 0);

@@ -8,8 +8,8 @@ mod sse;
 mod transcript;
 mod wire;
 
-mod classic;
 mod circles;
+mod classic;
 mod commands;
 mod connections;
 mod crash;

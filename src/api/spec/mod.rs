@@ -3,6 +3,13 @@
 //! poem-openapi describes what the handlers are; generators and linters want some of it said differently
 //! (`polish.rs`), and what the layers in front of the handlers answer has to be added (`answers.rs`). All of that is
 //! rules over the whole document rather than exceptions for one operation; `tests/it/spec/` holds it to them.
+//!
+//! Names bow to the generators: a schema `NewTask` beside `Task` does not compile in Go, and a header `Last-Event-ID` beside
+//! `last_event_id` not in Rust. A nullable enum is `nullable` beside `allOf` with one reference; to the letter of OpenAPI 3.0.3
+//! null would have to be a word of the enum, and generators make a second type of that.
+//!
+//! What was released stays: `openapi/released.json` is what clients were generated from, and a test names what would break
+//! them. To release, write it anew in the commit that sets the version.
 
 mod answers;
 mod examples;

@@ -10,8 +10,7 @@ use crate::events::log_slice::{Event, LogSlice};
 use crate::events::ring::{After, SCAN_MAX};
 use crate::store::StoreError;
 
-use super::key::GroupId;
-use super::key::Key;
+use super::key::{GroupId, Key};
 use super::member::{Sent, State};
 use super::shard::Shard;
 
@@ -19,7 +18,7 @@ use super::shard::Shard;
 const LIVE_BYTES_MAX: usize = 256 << 10;
 
 impl Shard {
-    /// Sends the live clients what is new; whether there may be more.
+    /// Sends the live clients what is new. Answers whether there may be more.
     pub(super) fn broadcast(&mut self) -> bool {
         if self.is_fetching {
             return false;
@@ -42,8 +41,9 @@ impl Shard {
         }
     }
 
-    /// Sends each live client its part of a slice that begins at the live cursor.
-    fn deliver(&mut self, slice: &LogSlice, is_live: bool) {
+    /// Sends each live client its part of a slice that begins at the live cursor. Only events that come from the ring say
+    /// something about the latency.
+    fn deliver(&mut self, slice: &LogSlice, is_from_ring: bool) {
         let mut concerned: HashMap<GroupId, Vec<Event<'_>>> = HashMap::new();
         for event in slice.events() {
             let meta = &event.entry().meta;
@@ -57,12 +57,13 @@ impl Shard {
                     true => Batch::chunks(slice, epoch, &options),
                     false => Batch::chunks_of(slice, epoch, &options, events.into_iter()),
                 };
-                self.send_to_live(id, &batch, batch.published.filter(|_| is_live));
+                self.send_to_live(id, &batch, batch.published.filter(|_| is_from_ring));
             }
         }
         self.step(slice.until);
     }
 
+    /// Sends one batch to all live clients of a group. One that leaves is replaced by the last of the list, so the index stays.
     fn send_to_live(&mut self, id: GroupId, batch: &Batch, published: Option<Instant>) {
         let (mut at, mut sent) = (0, 0);
         while let Some(key) = self.groups.live_client(id, at) {
@@ -91,9 +92,10 @@ impl Shard {
         }
     }
 
-    /// Moves the live cursor to `position`. Clients that were ahead of it may not be any more.
+    /// Moves the live cursor to `position`, and serves the clients that waited ahead of it: they come from a task that had read
+    /// further than this thread.
     pub(super) fn step(&mut self, position: u64) {
-        // Never backwards: what a group has seen it is not shown again.
+        // Never backwards: no client gets an event twice.
         if position <= self.position {
             return;
         }
@@ -116,7 +118,7 @@ impl Shard {
         self.live_count += 1;
     }
 
-    /// From here on the client has a position of its own.
+    /// Takes a client whose position is set out of the live ones.
     pub(super) fn leave_live(&mut self, key: Key) {
         let Some(member) = self.table.get(key) else {
             return;
@@ -133,7 +135,7 @@ impl Shard {
         }
     }
 
-    /// Takes a client out of the live ones, to be served by itself.
+    /// Takes a client out of the live ones, and gives it their position.
     pub(super) fn detach(&mut self, key: Key) {
         let position = self.position;
         if let Some(member) = self.table.get(key)
@@ -147,13 +149,15 @@ impl Shard {
     pub(super) fn take_page_for_live(&mut self, page: Result<Page, StoreError>) {
         self.is_fetching = false;
         match page {
-            // What is committed may not be published yet; clients that are not live ask the ring.
+            // The store may hold events that the ring does not have yet. The live cursor must not pass the head of the ring, since
+            // other clients ask the ring for what comes after it.
             Ok(Page::Some(slice)) => {
                 if let Some(slice) = slice.limited(self.context.feed.ring.head()) {
                     self.deliver(&slice, false);
                 }
             }
-            // Each by itself, then: some want a `reset`, some a snapshot.
+            // Each client goes on by itself: one may need a `reset`, another a snapshot, and after an error each ends as its own
+            // stream does.
             Ok(Page::Expired { .. }) | Err(_) => {
                 for key in self.table.keys() {
                     if self.table.get(key).is_some_and(|member| member.state == State::Live) {

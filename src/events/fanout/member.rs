@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::events::batch::{Batch, Position};
+use crate::events::disconnect_reason::DisconnectReason;
 use crate::events::handover::Handover;
-use crate::events::registry::DisconnectReason;
 use crate::handoff::Bare;
 use crate::user_timeout::UserTimeout;
 

@@ -5,6 +5,26 @@
 //! (`handoff.rs`) and given to a thread whose only work is to write what is pending (`shard.rs`): a client there is
 //! a descriptor and a position in the log. TLS, HTTP/2 and HTTP/1.0 keep the body of their answer, a
 //! [`Subscriber`], which is also how every stream begins.
+//!
+//! # The hand-off
+//! 1. The server puts an offer of its socket (`handoff.rs`) into each request of plain HTTP/1.1. It knows nothing of streams.
+//! 2. The handler answers with a body. `retry:`, `connected`, a `reset` and a snapshot go out as a body does. When nothing is
+//!    left to send but the log, the body claims the offer for a thread and waits.
+//! 3. The server polls hyper, sees the claim, and sees that everything written has left hyper's buffers. It takes the
+//!    connection apart and gives away the socket with its permit. If it failed the body instead, hyper would write the last
+//!    chunk.
+//! 4. The thread enters the client in its table, its group and its epoll.
+//!
+//! # Pace
+//! A thread is woken at once for new events, and within 5 ms for a new client that lacks nothing: a switch to the thread and
+//! back costs a third of what connecting does. When the writer already has the operations of the next commit, the thread waits
+//! up to 1 ms for its events, but never twice in a row. Of ten changes at once the first is a commit by itself and the others
+//! are the second, and one send to each client costs half of two. Every 64 sends the thread offers its core to others.
+//!
+//! # Rejected
+//! A channel for each client: memory, and a wake-up each. Writing from the runtime's tasks: a wake-up and a poll each.
+//! io_uring: 6 % less CPU in a prototype, for much more code. Vectored writes over segments: a round copies small ones
+//! together once, for all clients.
 
 mod command_queue;
 mod fetch;

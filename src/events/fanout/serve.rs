@@ -4,10 +4,10 @@ use bytes::{Bytes, BytesMut};
 
 use crate::events::batch::{Batch, Position};
 use crate::events::control::CheckpointData;
+use crate::events::disconnect_reason::DisconnectReason;
 use crate::events::feed::Page;
 use crate::events::frame::{self, LAST_CHUNK};
 use crate::events::log_slice::LogSlice;
-use crate::events::registry::DisconnectReason;
 use crate::events::ring::{After, SCAN_MAX};
 use crate::events::segment::PAGE_BYTES;
 use crate::events::subscriber::Subscriber;

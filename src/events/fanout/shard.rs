@@ -29,7 +29,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::close_reason::CloseReason;
 use crate::events::context::StreamContext;
-use crate::events::registry::{DisconnectReason, LiveCursor};
+use crate::events::disconnect_reason::DisconnectReason;
+use crate::events::registry::LiveCursor;
 use crate::user_timeout::UserTimeout;
 
 use super::command_queue::{Command, CommandQueue};

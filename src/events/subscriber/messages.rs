@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::domain::event::EventId;
 use crate::events::control::{CheckpointData, ConnectedData, ResetData, ResetReason};
-use crate::events::registry::DisconnectReason;
+use crate::events::disconnect_reason::DisconnectReason;
 use crate::events::ring::After;
 
 use super::{Stage, Subscriber};

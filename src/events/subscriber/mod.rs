@@ -26,11 +26,12 @@ use tokio_util::sync::CancellationToken;
 use crate::events::batch::Batch;
 use crate::events::context::StreamContext;
 use crate::events::control::ResetReason;
+use crate::events::disconnect_reason::DisconnectReason;
 use crate::events::feed::{Next, StartPosition};
 use crate::events::frame::RETRY_MS;
 use crate::events::handover::Handover;
 use crate::events::options::StreamOptions;
-use crate::events::registry::{DisconnectReason, Registration};
+use crate::events::registry::Registration;
 use crate::events::segment::PAGE_BYTES;
 use crate::events::snapshot::{Snapshot, SnapshotError};
 
