@@ -18,11 +18,23 @@ use crate::{api, process, telemetry};
 /// How long a hub that has to end shows by `/ready` why.
 const FAILURE_SHOWN: Duration = Duration::from_secs(2);
 
+/// Where to read on, at the end of `--help`.
+const PAGES: &str = "\
+Without a command the hub serves: the board at http://localhost:8000, the API at /docs.
+
+Pages of the repository:
+  README.md           first steps
+  docs/stream.md      follow changes
+  docs/executions.md  run scripts
+  docs/security.md    tokens, TLS, limits
+  docs/operations.md  settings, proxies, backups, what fails how";
+
 #[derive(Debug, Parser)]
 #[command(
     name = "taskhub",
     version,
     about = "Keeps tasks, runs their scripts, and streams every change",
+    after_help = PAGES,
     args_conflicts_with_subcommands = true
 )]
 pub struct Cli {

@@ -31,6 +31,12 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def named_in_the_source():
+    """Pages that the program names: in its help, and in its problems."""
+    text = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    return sorted(set(re.findall(r"docs/\w+\.md(?:#[\w-]+)?", text)))
+
+
 def problems(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"[a-z]+:", target):
@@ -53,6 +59,11 @@ def main():
         name = page.relative_to(ROOT)
         print(f"FAILED: {name}: {'; '.join(found)}" if found else f"ok: {name}")
         passed, failed = passed + (not found), failed + bool(found)
+    for named in named_in_the_source():
+        name, _, anchor = named.partition("#")
+        is_there = (ROOT / name).exists() and (not anchor or anchor in anchors(ROOT / name))
+        print(f"ok: the program names {named}" if is_there else f"FAILED: the program names {named}, which is not there")
+        passed, failed = passed + is_there, failed + (not is_there)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

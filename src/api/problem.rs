@@ -194,7 +194,10 @@ impl IntoResponse for Problem {
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             code: self.code,
-            detail: self.detail,
+            detail: match self.code.page() {
+                Some(page) => format!("{} (see {page})", self.detail),
+                None => self.detail,
+            },
             field: self.field,
         };
         let bytes = serde_json::to_vec(&body).expect("a problem is always JSON");

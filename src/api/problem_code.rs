@@ -103,6 +103,22 @@ impl Code {
     }
 }
 
+impl Code {
+    /// The page of the documentation that says more, as a path in the repository.
+    pub fn page(self) -> Option<&'static str> {
+        Some(match self {
+            Self::TokenMissing | Self::TokenInvalid | Self::ScopeMissing => "docs/security.md#tokens",
+            Self::HostNotAllowed | Self::CrossSite => "docs/operations.md#behind-a-proxy",
+            Self::TooManyRequests | Self::TooManyStreams | Self::BodyTooLarge => "docs/security.md#limits",
+            Self::CursorGone => "docs/stream.md#resume-after-a-break",
+            Self::NothingToRun => "docs/executions.md#what-is-run",
+            Self::NotAttachable => "docs/executions.md#attach-a-terminal",
+            Self::StorageFull => "docs/operations.md#what-lies-in-the-data-directory",
+            _ => return None,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
