@@ -1,6 +1,6 @@
 //! The other end of a connection: how it went, as the socket saw it, and how long it is waited for.
 //!
-//! A stream that is dropped learns nothing of why; the socket knows. Whoever reads and writes it notes it here, and
+//! A stream that is dropped learns nothing of why; the socket knows. The code that reads and writes it notes the reason here, and
 //! the note goes along with each request.
 
 use std::io;

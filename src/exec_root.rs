@@ -1,7 +1,7 @@
 //! The directories in which scripts may work besides their own: what the operator has named with `--exec-root`.
 //!
 //! Both sides are resolved, links and all, at the moment of asking: once when an execution is asked for, to tell
-//! whoever asks, and again by the shim that is about to go there. It guards against mistakes and against whoever may
+//! the caller, and again by the shim that is about to go there. It guards against mistakes and against people who may
 //! start what others wrote; a script itself can go wherever its user can.
 
 use std::path::{Path, PathBuf};

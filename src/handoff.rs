@@ -1,7 +1,7 @@
 //! How a connection gives its socket away: the meeting point of who serves HTTP and who serves streams.
 //!
 //! The server makes an [`Offer`] with each request whose answer could be written by anybody, which is one of plain
-//! HTTP/1.1 with a body in chunks. Whoever answers may claim it while the body is asked for its next bytes, and has
+//! HTTP/1.1 with a body in chunks. The handler may claim it while the body is asked for its next bytes, and has
 //! the body wait from then on. When the server sees the claim, and that everything before has left HTTP's buffers,
 //! it takes HTTP apart and hands the bare socket over: from there on the claimant writes the chunks. Neither side
 //! knows the other.
@@ -20,7 +20,7 @@ pub struct Bare {
     pub socket: TcpStream,
     /// How it ends.
     pub close_note: CloseNote,
-    /// Its place among the connections of the server, for as long as it is open.
+    /// Its permit of the limit on connections, held as long as it is open.
     pub permit: Permit<IpAddr>,
 }
 

@@ -47,7 +47,7 @@ fn share_out(limit: Option<u64>) -> Shares {
 }
 
 /// Keeps what this process was handed open, beyond the three usual files, from the programs that it starts. A script
-/// outlives the hub: it must not hold on to the lock or the pipe of whoever has started that.
+/// outlives the hub: it must not hold on to the lock or the pipe of the process that has started it.
 pub fn keep_to_itself() {
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
 }

@@ -1,22 +1,22 @@
-//! Places that there is a limited number of, in all and for each client. A place is given back when it is dropped.
+//! A quota: how many of something there may be, in all and for each client. A permit is given back when it is dropped.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Goes with a request that has come on a place of the server's reserve: it is there so that operators can see what is
-/// going on while all other places are taken, and for nothing else.
+/// Marks a request on a connection of the server's reserve. The reserve lets operators see what is going on while all other
+/// permits are taken, and nothing else.
 #[derive(Debug, Clone, Copy)]
 pub struct OnReserve;
 
-/// How many there are.
+/// How many permits there are.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub all: u32,
     pub each: u32,
 }
 
-/// Why there is none.
+/// Why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exhausted {
     /// All are taken.
@@ -25,7 +25,7 @@ pub enum Exhausted {
     Own,
 }
 
-/// The places of all clients. Clones share them.
+/// The permits of all clients. Clones share them.
 #[derive(Debug)]
 pub struct Quota<K> {
     limits: Limits,
@@ -49,10 +49,10 @@ impl<K: Hash + Eq + Clone> Quota<K> {
         Self { limits, taken: Arc::new(Mutex::new(Taken { all: 0, of: HashMap::new() })) }
     }
 
-    /// A place of `client`, or of nobody in particular.
+    /// A permit for `client`, or for nobody in particular.
     ///
     /// # Errors
-    /// [`Full`]
+    /// [`Exhausted`]
     pub fn take(&self, client: Option<K>) -> Result<Permit<K>, Exhausted> {
         let mut taken = lock(&self.taken);
         if taken.all >= self.limits.all {
@@ -70,7 +70,7 @@ impl<K: Hash + Eq + Clone> Quota<K> {
     }
 }
 
-/// A place that was taken.
+/// A permit that was given out.
 #[derive(Debug)]
 pub struct Permit<K: Hash + Eq> {
     client: Option<K>,

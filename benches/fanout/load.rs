@@ -1,4 +1,4 @@
-//! Publishing to a fresh server, alone and with an audience, and what each delivery costs.
+//! Publishing to a fresh server, alone and with many clients, and what each delivery costs.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,9 @@ use rig::process::Cpu;
 use rig::report::Sample;
 
 use crate::servers::{Kind, Server};
-use rig::audience::{Ask, Audience, Tally};
-use rig::mark::now_ns;
-use rig::press::Press;
+use rig::load_client::{Ask, LoadClient, Tally};
+use rig::marker::now_ns;
+use rig::publisher::Publisher;
 
 /// Events that get what a server allocates once out of the way.
 const WARM_UP: u64 = 20;
@@ -78,30 +78,30 @@ impl Load {
     }
 
     fn run(self, server: &Server, mut ask: impl FnMut(usize) -> Ask) -> anyhow::Result<(Outcome, Outcome)> {
-        let mut audience = Audience::new()?;
-        audience.publish_over(Press::open(server.address, server.way.clone())?)?;
-        audience.open(1, |_| server.ask())?;
-        audience.publish_and_receive(WARM_UP)?;
-        let alone = self.alone().publish(server, &mut audience)?;
+        let mut load_client = LoadClient::new()?;
+        load_client.publish_over(Publisher::open(server.address, server.way.clone())?)?;
+        load_client.open(1, |_| server.ask())?;
+        load_client.publish_and_receive(WARM_UP)?;
+        let alone = self.alone().publish(server, &mut load_client)?;
         // Who goes on as one of them, unless they ask for something else.
         let rest = match self.reaches {
             None => self.clients - 1,
             Some(_) => {
-                audience.leave();
+                load_client.leave();
                 self.clients
             }
         };
-        audience.open(rest, &mut ask)?;
+        load_client.open(rest, &mut ask)?;
         if self.reaches.is_none() {
-            audience.publish_and_receive(3)?;
+            load_client.publish_and_receive(3)?;
         }
-        Ok((alone, self.publish(server, &mut audience)?))
+        Ok((alone, self.publish(server, &mut load_client)?))
     }
 
     /// Publishes everything and waits until it has come.
-    pub fn publish(self, server: &Server, audience: &mut Audience) -> anyhow::Result<Outcome> {
-        audience.settle(AFTERWARDS)?;
-        audience.tally = Tally::default();
+    pub fn publish(self, server: &Server, load_client: &mut LoadClient) -> anyhow::Result<Outcome> {
+        load_client.settle(AFTERWARDS)?;
+        load_client.tally = Tally::default();
         let before = server.process.cpu()?;
         let (started, started_ns) = (Instant::now(), now_ns());
         let reaches = self.reaches.unwrap_or(self.clients as u64);
@@ -111,20 +111,20 @@ impl Load {
             if let Some(rate) = self.per_second {
                 let due = Duration::from_secs_f64(published as f64 / rate);
                 while started.elapsed() < due {
-                    audience.turn()?;
+                    load_client.turn()?;
                 }
             }
-            audience.publish(group)?;
+            load_client.publish(group)?;
             published += group;
             if self.per_second.is_none() {
-                audience.receive(published * reaches)?;
+                load_client.receive(published * reaches)?;
             }
         }
-        audience.receive(self.events * reaches)?;
-        audience.acknowledged()?;
-        audience.settle(AFTERWARDS)?;
+        load_client.receive(self.events * reaches)?;
+        load_client.acknowledged()?;
+        load_client.settle(AFTERWARDS)?;
         let cpu = server.process.cpu()?.since(before);
-        let tally = std::mem::take(&mut audience.tally);
+        let tally = std::mem::take(&mut load_client.tally);
         let time = Duration::from_nanos(tally.last_ns.saturating_sub(started_ns).max(1));
         Ok(Outcome { tally, cpu, time })
     }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Beside it, on the same cores, the store alone does the same transactions for as many callers; and the same
-//! changes are made with clients on the stream, each of which must get every one of them, in order.
+//! changes are made with clients on the stream, and each client must get every one of them, in order.
 //!
 //! - **µs/update** is the server's CPU time for each change, by its own clock in the kernel.
 //! - **deliveries %** is the part of its CPU time that the hub has spent on clients: what is left when the changes
@@ -29,12 +29,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
-use rig::audience::{Ask, Audience, Tally};
 use rig::cores::Cores;
 use rig::figures::count;
 use rig::hub::Hub;
 use rig::interrupt;
 use rig::listener::Ids;
+use rig::load_client::{Ask, LoadClient, Tally};
 use rig::process::need_descriptors;
 use rig::report::{Sample, Section};
 
@@ -133,16 +133,16 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         );
         let alone = ingest(&cores, writers, 0, seconds)?;
         section.note(HTTP, alone.sample());
-        let crowd = ingest(&cores, writers, clients, seconds)?;
-        let writing = alone.cpu.as_secs_f64() / alone.updates as f64 * crowd.updates as f64;
+        let readers = ingest(&cores, writers, clients, seconds)?;
+        let writing = alone.cpu.as_secs_f64() / alone.updates as f64 * readers.updates as f64;
         section.note(
             &crowded,
-            crowd
+            readers
                 .sample()
-                .with("lost %", 100.0 - crowd.per_second() / alone.per_second() * 100.0)
-                .with("deliveries %", 100.0 - writing / crowd.cpu.as_secs_f64() * 100.0)
-                .with("deliveries/s", crowd.deliveries as f64 / crowd.time.as_secs_f64())
-                .with("all delivered after s", crowd.afterwards.as_secs_f64()),
+                .with("lost %", 100.0 - readers.per_second() / alone.per_second() * 100.0)
+                .with("deliveries %", 100.0 - writing / readers.cpu.as_secs_f64() * 100.0)
+                .with("deliveries/s", readers.deliveries as f64 / readers.time.as_secs_f64())
+                .with("all delivered after s", readers.afterwards.as_secs_f64()),
         );
     }
     section.compare("updates/s", STORE);
@@ -189,11 +189,11 @@ fn ingest(cores: &Cores, writers: usize, clients: usize, seconds: u64) -> anyhow
     let directory = tempfile::tempdir()?;
     let hub = Hub::start(env!("CARGO_BIN_EXE_taskhub"), directory.path(), &[], cores)?;
     let mut writers = Writers::open(hub.address, writers)?;
-    let mut audience = Audience::new()?;
+    let mut load_client = LoadClient::new()?;
     let path = "/api/events/stream".to_owned();
     let ask = Ask { address: hub.address, path, ids: Ids::Hub, receive_bytes: None };
-    audience.open(clients, |_| ask.clone())?;
-    audience.tally = Tally::default();
+    load_client.open(clients, |_| ask.clone())?;
+    load_client.tally = Tally::default();
 
     let before = hub.cpu()?;
     let started = Instant::now();
@@ -201,19 +201,19 @@ fn ingest(cores: &Cores, writers: usize, clients: usize, seconds: u64) -> anyhow
     let until = started + Duration::from_secs(seconds);
     while Instant::now() < until {
         writers.turn(true)?;
-        audience.turn()?;
+        load_client.turn()?;
     }
     let (time, cpu) = (started.elapsed(), hub.cpu()?.since(before));
-    let (updates, deliveries) = (writers.answered, audience.tally.delivered);
+    let (updates, deliveries) = (writers.answered, load_client.tally.delivered);
     let (p50, p99) = (writers.latency.quantile(0.5), writers.latency.quantile(0.99));
 
     let afterwards = Instant::now();
     while !writers.rest() {
         ensure!(afterwards.elapsed() < PATIENCE, "not everything was answered within {PATIENCE:?}");
         writers.turn(false)?;
-        audience.turn()?;
+        load_client.turn()?;
     }
-    audience.receive(writers.answered * clients as u64)?;
+    load_client.receive(writers.answered * clients as u64)?;
     let afterwards = afterwards.elapsed();
     drop(hub);
     Ok(Outcome { updates, time, cpu: cpu.total, user: cpu.user(), p50, p99, deliveries, afterwards })

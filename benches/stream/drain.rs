@@ -9,7 +9,7 @@ use rig::figures::{Table, count, megabytes, milliseconds, seconds};
 use rig::hub::Clocks;
 use rig::process::need_descriptors;
 
-use crate::crowd::{Ask, Crowd, Reader};
+use crate::readers::{Ask, Reader, Readers};
 use crate::start;
 
 /// How long the hub may take to end.
@@ -33,8 +33,8 @@ pub fn run(options: Options, quick: bool) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let mut hub = start::hub(directory.path(), &[])?;
     let opening = Instant::now();
-    let mut crowd = Crowd::open(hub.address, &Ask::default(), clients, 1)?;
-    crowd.connected()?;
+    let mut readers = Readers::open(hub.address, &Ask::default(), clients, 1)?;
+    readers.connected()?;
     let (opening, memory) = (opening.elapsed(), hub.private_bytes()?);
 
     let clocks = Clocks::start(&hub)?;
@@ -43,8 +43,8 @@ pub fn run(options: Options, quick: bool) -> anyhow::Result<()> {
     let (mut closed, mut gone, mut passed) = (None, None, clocks.read(&hub)?);
     while closed.is_none() || gone.is_none() {
         ensure!(asked.elapsed() < PATIENCE, "the hub has not ended within {PATIENCE:?}");
-        crowd.turn(&mut |_, _| {})?;
-        if closed.is_none() && crowd.readers.iter().all(Reader::closed) {
+        readers.turn(&mut |_, _| {})?;
+        if closed.is_none() && readers.readers.iter().all(Reader::closed) {
             closed = Some(asked.elapsed());
         }
         if gone.is_none() {
@@ -58,7 +58,7 @@ pub fn run(options: Options, quick: bool) -> anyhow::Result<()> {
     }
 
     let number =
-        |which: fn(&Reader) -> bool| count(crowd.readers.iter().filter(|it| which(it)).count() as u64);
+        |which: fn(&Reader) -> bool| count(readers.readers.iter().filter(|it| which(it)).count() as u64);
     let mut table = Table::new(["", "drain"]);
     let mut row = |name: &str, figure| table.row([name.to_owned(), figure]);
     row("streams", count(clients as u64));
@@ -71,7 +71,7 @@ pub fn run(options: Options, quick: bool) -> anyhow::Result<()> {
     row("goodbye received", number(|reader| reader.goodbye));
     row("ended cleanly", number(Reader::ended_cleanly));
     println!("{table}");
-    println!("{}", retries(&crowd.readers));
+    println!("{}", retries(&readers.readers));
     Ok(())
 }
 

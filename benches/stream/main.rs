@@ -38,10 +38,10 @@
 //!
 //! All load is bounded in count and in time, and the hub is killed when the bench fails or is interrupted.
 
-mod crowd;
 mod drain;
 mod log;
 mod publisher;
+mod readers;
 mod resume;
 mod stalled;
 mod start;

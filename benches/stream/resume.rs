@@ -10,9 +10,9 @@ use rig::hub::{Clocks, Passed};
 use rig::process::MemoryWatch;
 use taskhub::domain::event::EventId;
 
-use crate::crowd::{Ask, Crowd};
 use crate::log;
 use crate::publisher::{Load, Publisher};
+use crate::readers::{Ask, Readers};
 use crate::start;
 
 /// How long a variant may take.
@@ -130,15 +130,15 @@ fn measure(
 
     let ask = Ask { query: variant.query.clone(), last_event_id: Some(start.to_string()), ..Ask::default() };
     let started = Instant::now();
-    let mut crowd = Crowd::open(hub.address, &ask, variant.clients, variant.stride)?;
+    let mut readers = Readers::open(hub.address, &ask, variant.clients, variant.stride)?;
     let mut finished = vec![None; variant.clients];
-    crowd.until(
+    readers.until(
         PATIENCE,
         |_, _| {},
-        |crowd| {
+        |readers| {
             // A filter lets nothing through of what is being written, and so no more than what was there.
             let head = if variant.stride == 1 { publisher.acknowledged().max(events) } else { events };
-            for (time, reader) in finished.iter_mut().zip(&crowd.readers) {
+            for (time, reader) in finished.iter_mut().zip(&readers.readers) {
                 if reader.seq >= head {
                     time.get_or_insert_with(|| started.elapsed());
                 }
@@ -146,14 +146,14 @@ fn measure(
             Ok(finished.iter().all(Option::is_some))
         },
     )?;
-    let (passed, bytes, peak) = (clocks.read(&hub)?, crowd.bytes, watch.peak_bytes());
+    let (passed, bytes, peak) = (clocks.read(&hub)?, readers.bytes, watch.peak_bytes());
 
     if variant.stride == 1 {
-        let seam = crowd.slowest() + LIVE_EVENTS;
-        crowd.until(PATIENCE, |_, _| {}, |crowd| Ok(crowd.all_at(seam)))?;
+        let seam = readers.slowest() + LIVE_EVENTS;
+        readers.until(PATIENCE, |_, _| {}, |readers| Ok(readers.all_at(seam)))?;
     }
     publisher.finish()?;
-    drop(crowd);
+    drop(readers);
     hub.end()?;
     let mut finished: Vec<_> = finished.into_iter().flatten().collect();
     finished.sort();

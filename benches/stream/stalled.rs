@@ -1,4 +1,4 @@
-//! `stalled`: the same load on the same number of clients, of which none, a few or many never read after they
+//! `stalled`: the same load on the same number of clients, where none, a few or many never read after they
 //! have connected. What the others feel is the question.
 //!
 //! Each round has a hub of its own, so that no variant inherits memory; the variants take turns, so that whatever
@@ -14,8 +14,8 @@ use rig::figures::{Histogram, Table, count, each, megabytes, milliseconds, secon
 use rig::hub::Clocks;
 use rig::process::need_descriptors;
 
-use crate::crowd::{Ask, Crowd};
 use crate::publisher::{Load, Publisher, now_ns, sent_ns};
+use crate::readers::{Ask, Readers};
 use crate::start;
 
 /// How long those who read may take for what is left at the end of a round.
@@ -137,9 +137,9 @@ pub fn run(options: Options, quick: bool) -> anyhow::Result<()> {
 fn round(reading: usize, stalled: usize, rate: u32, time: Duration) -> anyhow::Result<Sum> {
     let directory = tempfile::tempdir()?;
     let hub = start::hub(directory.path(), &[])?;
-    let mut crowd = Crowd::open(hub.address, &Ask::default(), reading, 1)?;
+    let mut readers = Readers::open(hub.address, &Ask::default(), reading, 1)?;
     let stalled = (0..stalled).map(|_| stall(hub.address)).collect::<anyhow::Result<Vec<_>>>()?;
-    crowd.connected()?;
+    readers.connected()?;
 
     let mut sum = Sum { before: hub.private_bytes()?, ..Sum::default() };
     let clocks = Clocks::start(&hub)?;
@@ -148,30 +148,30 @@ fn round(reading: usize, stalled: usize, rate: u32, time: Duration) -> anyhow::R
     let end = Instant::now() + time;
     let latency = &mut sum.latency;
     let mut unreadable = 0;
-    crowd.until(
+    readers.until(
         time + PATIENCE,
         |_, message| match sent_ns(message.data) {
             Some(sent) => latency.note(now_ns().saturating_sub(sent)),
             None => unreadable += 1,
         },
-        |crowd| {
+        |readers| {
             if Instant::now() >= end {
                 publisher.stop();
             }
-            Ok(publisher.has_ended() && crowd.all_at(publisher.acknowledged()))
+            Ok(publisher.has_ended() && readers.all_at(publisher.acknowledged()))
         },
     )?;
     publisher.finish()?;
     ensure!(unreadable == 0, "{unreadable} events without a time in them");
     let passed = clocks.read(&hub)?;
-    (sum.deliveries, sum.hub_cpu, sum.bench_cpu) = (crowd.events(), passed.hub, passed.bench);
+    (sum.deliveries, sum.hub_cpu, sum.bench_cpu) = (readers.events(), passed.hub, passed.bench);
     sum.after = hub.private_bytes()?;
 
     let status = hub.get("/api/events/status?clients=true")?;
     let clients = status["clients"].as_array().context("no list of clients")?;
     ensure!(clients.len() == reading + stalled.len(), "only {} clients are left", clients.len());
     sum.stuck = clients.iter().filter(|client| client["lag_events"].as_u64() > Some(0)).count() as u64;
-    drop((crowd, stalled));
+    drop((readers, stalled));
     hub.end()?;
     Ok(sum)
 }

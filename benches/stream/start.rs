@@ -6,8 +6,8 @@ use std::time::Duration;
 use rig::cores::Cores;
 use rig::hub::Hub;
 
-use crate::crowd::{Ask, Crowd};
 use crate::publisher::{Load, Publisher};
+use crate::readers::{Ask, Readers};
 
 /// How long warming up may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,15 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// measured later belongs to the load.
 pub fn hub(directory: &Path, flags: &[&str]) -> anyhow::Result<Hub> {
     let hub = Hub::start(env!("CARGO_BIN_EXE_taskhub"), directory, flags, &Cores::default())?;
-    let mut crowd = Crowd::open(hub.address, &Ask::default(), 20, 1)?;
-    crowd.connected()?;
+    let mut readers = Readers::open(hub.address, &Ask::default(), 20, 1)?;
+    readers.connected()?;
     let publisher = Publisher::start(hub.address, Load { connections: 4, ..Load::default() });
-    crowd.until(PATIENCE, |_, _| {}, |crowd| Ok(crowd.events() >= 20 * 50))?;
+    readers.until(PATIENCE, |_, _| {}, |readers| Ok(readers.events() >= 20 * 50))?;
     publisher.stop();
-    crowd.until(
+    readers.until(
         PATIENCE,
         |_, _| {},
-        |crowd| Ok(publisher.has_ended() && crowd.all_at(publisher.acknowledged())),
+        |readers| Ok(publisher.has_ended() && readers.all_at(publisher.acknowledged())),
     )?;
     publisher.finish()?;
     Ok(hub)

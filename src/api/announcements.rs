@@ -42,7 +42,7 @@ impl AnnouncementApi {
     /// Tell everybody something
     ///
     /// Emits `announcement` to every stream that does not filter by tasks or their fields. Kept in the log like any event,
-    /// so whoever resumes later gets it as well. With an `Idempotency-Key` a repetition of the same request within 24 hours
+    /// so a client that resumes later gets it as well. With an `Idempotency-Key` a repetition of the same request within 24 hours
     /// announces nothing and answers what the first one answered.
     #[oai(path = "/api/events/announcements", method = "post", operation_id = "announce")]
     async fn announce(

@@ -109,8 +109,8 @@ impl EventApi {
     /// The data is one line of JSON, one `Event`, which says by itself what it is. There is no `event:` line unless
     /// `named=true`, so `EventSource.onmessage` and line-reading clients get all of them. The first line is `retry: 3000`:
     /// milliseconds before a client that was cut off comes back. A comment (`: keepalive`) is sent every 30 seconds, unless
-    /// you say `keepalive_seconds`, or the hub's operator says otherwise (`keepalive_seconds` of `getEventStatus`): whoever
-    /// hears nothing for longer has lost the connection. With `Accept: application/x-ndjson` each line is one `Event`, and there is nothing else.
+    /// you say `keepalive_seconds`, or the hub's operator says otherwise (`keepalive_seconds` of `getEventStatus`): a client
+    /// that hears nothing for longer has lost the connection. With `Accept: application/x-ndjson` each line is one `Event`, and there is nothing else.
     ///
     /// **Control messages** are about this connection and not in the log. `connected`: what follows is complete. `reset`:
     /// events are missing before this point. `checkpoint`, on filtered streams: nothing matched up to this id. `snapshot`:
@@ -141,7 +141,7 @@ impl EventApi {
     /// one counts: libraries add parameters of their own, and a browser that is refused gives up for ever. `lastEventId` is
     /// taken for `last_event_id`.
     ///
-    /// Whoever takes nothing for 50 seconds is gone, and resumes when it comes back. A stream ends without `goodbye` when
+    /// A client that takes nothing for 50 seconds is disconnected, and resumes when it comes back. A stream ends without `goodbye` when
     /// its token is revoked or expires.
     #[oai(path = "/api/events/stream", method = "get", operation_id = "streamEvents")]
     #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]

@@ -38,7 +38,7 @@ pub fn use_up_ticket(request: &Request, auth: &Auth) -> Result<(), Problem> {
     }
 }
 
-/// Refuses whoever may not do what needs this scope.
+/// Refuses a caller that may not do what needs this scope.
 ///
 /// # Errors
 /// A [`Problem`] that names the scope.

@@ -97,7 +97,7 @@ impl StreamReply<LogEvent> {
     }
 }
 
-/// A place for another stream of this client.
+/// A permit for another stream of this client.
 ///
 /// # Errors
 /// A [`Problem`] when it has as many as it may.

@@ -46,7 +46,7 @@ pub enum MetricsReply {
 impl SystemApi {
     /// Is the hub alive?
     ///
-    /// Answers as long as the process serves requests; looks at nothing else. For whoever restarts what hangs.
+    /// Answers as long as the process serves requests; looks at nothing else. For supervisors that restart what hangs.
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self) -> Result<HealthReply, Problems<NONE>> {
         Ok(HealthReply::Ok(JsonBody(alive())))
@@ -55,7 +55,7 @@ impl SystemApi {
     /// Can the hub serve?
     ///
     /// Passes through the store's writer, so it says whether a change would be kept; a problem with status 5xx when that
-    /// fails. For whoever sends traffic only where it can be served.
+    /// fails. For load balancers that send traffic only where it can be served.
     #[oai(path = "/ready", method = "get", operation_id = "readiness")]
     async fn readiness(
         &self,

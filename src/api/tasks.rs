@@ -270,7 +270,7 @@ impl TaskApi {
 
     /// Report a task's status
     ///
-    /// For whoever works on the task. Sets the status and, if given, priority, assignee and artifacts; what is absent or
+    /// For workers on the task. Sets the status and, if given, priority, assignee and artifacts; what is absent or
     /// null stays as it is (to clear a field, use `updateTask`). Any status may follow any other.
     ///
     /// Emits one `task_updated` with the task's current fields, unless nothing would change. An execution is neither

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //! - A secret is compared by its SHA-256, in constant time, with every token there is.
-//! - Whoever is no longer allowed learns of it: [`Principal::gone`] is cancelled when its token is revoked or
+//! - A caller that is no longer allowed learns of it: [`Principal::gone`] is cancelled when its token is revoked or
 //!   expires, and that of everybody who came without one when the hub begins to ask.
 //! - A token that was found expired stays so, also when the clock is set back; the database is told.
 //! - When the database cannot be read, what is known stays in force, and expires as it would have.

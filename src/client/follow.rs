@@ -23,12 +23,12 @@ use super::outcome::End;
 /// Between two attempts to reach a hub that has gone.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// A hub that has been away for so long is not restarting: whoever waits for the exit code is to know.
+/// A hub that has been away for so long is not restarting: a caller that waits for the exit code has to know.
 const ABSENCE_MAX: Duration = Duration::from_secs(300);
 /// A hub's messages are a tenth of this.
 const LINE_BYTES_MAX: usize = 512 << 10;
 
-/// Standard output, byte for byte and at once. Writes off the async threads, for whoever reads may not.
+/// Standard output, byte for byte and at once. Writes off the async threads, since the reader may be slow.
 #[derive(Debug)]
 pub(super) struct Output(Stdout);
 

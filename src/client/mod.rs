@@ -174,7 +174,7 @@ pub fn print(bytes: &[u8]) -> Result<ExitCode, ClientError> {
 
 fn unwritten(error: std::io::Error) -> Result<ExitCode, ClientError> {
     match error.kind() {
-        // Whoever reads has seen enough.
+        // The reader has seen enough.
         std::io::ErrorKind::BrokenPipe => Ok(READER_GONE.into()),
         _ => Err(ClientError::Output(error)),
     }

@@ -5,7 +5,7 @@
 //! scope: a route that somebody forgets to describe is closed, not open. Pages are for everybody, since a
 //! browser shows no token when it opens one; there is nothing in them.
 //!
-//! Whoever was let in goes with the request: a [`Principal`], and a [`Service`] that acts in its name.
+//! Who was let in goes with the request: a [`Principal`], and a [`Service`] that acts in its name.
 
 use poem::Request;
 use poem::http::{Method, header};
@@ -60,7 +60,7 @@ impl Access {
             return Ok(caller);
         };
         let identified = self.identify(request, operation).map_err(challenge);
-        // Whoever is refused asks, too.
+        // A caller that is refused counts, too.
         let token = identified.as_ref().ok().and_then(|principal| principal.name.clone());
         let actor = Actor { token, address };
         let caller = actor.caller();

@@ -1,4 +1,4 @@
-//! Where a request comes from: the other end of its connection, or, when that is a proxy the operator trusts, whoever
+//! Where a request comes from: the other end of its connection, or, when that is a proxy the operator trusts, the client that
 //! the proxy has seen.
 //!
 //! Anybody can write these headers, so one counts only as far as each hop that added to it is trusted: it is read

@@ -74,7 +74,7 @@ impl Batch {
         Self::chunks_of(slice, epoch, options, matching)
     }
 
-    /// The chunks of these events of a slice, of which the others were looked at, too.
+    /// The chunks of these events of a slice. The other events of the slice were looked at, too.
     pub fn chunks_of<'a>(
         slice: &LogSlice,
         epoch: Epoch,

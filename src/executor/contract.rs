@@ -19,7 +19,7 @@ use crate::domain::id::{ExecutionId, TaskId};
 /// over the shims of every protocol up to its own; those of the hubs that had no number count as the first.
 pub(super) const PROTOCOL: u32 = 1;
 
-/// Tells a script, and whoever looks for its processes, which execution it belongs to.
+/// Tells a script, and a hub that looks for its processes, which execution it belongs to.
 pub(super) const EXECUTION_ID_VARIABLE: &str = "TASKHUB_EXECUTION_ID";
 
 /// Names the data directory of an execution, so that a hub on a copy of that directory leaves its processes alone.

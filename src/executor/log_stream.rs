@@ -7,7 +7,7 @@
 //!       nothing yet                 -> wait for the tailer, the keepalive tick, or the hub's end
 //! ```
 //!
-//! Ids are offsets with the number of their execution, and a log only ever grows: whoever comes back with the id of the
+//! Ids are offsets with the number of their execution, and a log only ever grows: a client that comes back with the id of the
 //! last message gets the log of that execution, has missed nothing and gets nothing twice, from this hub or the
 //! next, even if its task has been executed again meanwhile. That holds for a log at its limit, too. The shim
 //! never changes what it has written: a watcher sees the beginning of a flood and the mark, then nothing
@@ -247,7 +247,7 @@ impl LogStream {
         }
     }
 
-    /// Of whoever has seen everything before the cursor.
+    /// The id of a client that has everything before the cursor.
     fn id(&self) -> LogCursor {
         LogCursor::new(self.number, self.cursor)
     }

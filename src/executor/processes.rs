@@ -152,7 +152,7 @@ fn variable<'e>(environ: &'e [u8], name: &str) -> Option<&'e [u8]> {
 }
 
 impl Process {
-    /// Sends a signal, unless the process has ended. Not being allowed to is not reported: whoever needs
+    /// Sends a signal, unless the process has ended. Not being allowed to is not reported: a caller that needs
     /// to know looks again.
     pub fn signal(&self, signal: Signal) {
         let Ok(handle) = pidfd_open(self.pid, PidfdFlags::empty()) else {

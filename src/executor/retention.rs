@@ -64,7 +64,7 @@ async fn forget_some(
     Ok(Some(last))
 }
 
-/// The numbers of those of which nothing is left.
+/// The numbers of executions that have left nothing behind.
 fn remove_all(data_dir: &Path, outdated: &[EndedExecution]) -> Vec<i64> {
     let is_removed = |number: &i64| match remove(data_dir, *number) {
         Ok(removed) => removed,

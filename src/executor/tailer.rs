@@ -5,7 +5,7 @@
 //! comes with the first watcher and leaves with the last. An execution that has ended needs none: nothing about
 //! it will change.
 //!
-//! Rejected: inotify. It rings for every write, of which a script makes a million a second, and a user has
+//! Rejected: inotify. It reports every write, and a script makes a million a second, and a user has
 //! only 128 instances of it; a look at a size costs microseconds.
 
 use std::collections::HashMap;

@@ -44,7 +44,7 @@ const SHORTAGES: [&str; 5] = [
     "server exited unexpectedly",
     "lost server",
 ];
-/// The size of a terminal that nobody looks at yet; it takes that of whoever attaches.
+/// The size of a terminal that nobody looks at yet; it takes the size of the terminal that attaches.
 const SIZE: [&str; 4] = ["-x", "120", "-y", "40"];
 
 /// Refuses what could not start a session later.

@@ -158,7 +158,7 @@ impl Watcher {
         self.expect_end(timeout_seconds);
         let directory = self.directory.clone();
         blocking(move || {
-            // Before the script, so that whoever heard of the start finds a log.
+            // Before the script, so that a client that heard of the start finds a log.
             logs::create(&spec.log)?;
             let stdin = input.map(|task| serde_json::to_vec(&task)).transpose()?;
             directory.prepare(script.as_str(), stdin.as_deref(), &spec)

@@ -34,7 +34,7 @@ pub(super) async fn run(listener: TcpListener, admission: Arc<Admission>, servin
         let Some(local) = listening.or_else(|| socket.local_addr().ok()) else {
             continue;
         };
-        // While there is no place at all one connection waits here and the others in the backlog. Both are cancel safe.
+        // While there is no permit at all one connection waits here and the others in the backlog. Both are cancel safe.
         let admitted = tokio::select! {
             () = serving.shutdown.soft.cancelled() => return,
             admitted = admission.admit(peer.ip()) => admitted,

@@ -55,7 +55,7 @@ pub(super) struct Activity(Arc<Mutex<Counts>>);
 struct Counts {
     /// Requests that have come and are not over.
     open: u32,
-    /// Answers of which hyper has not asked for more, in the order of their last pieces.
+    /// Answers that hyper has not asked for more of, in the order of their last pieces.
     waiting: BTreeMap<u64, Waiting>,
     /// Counts the pieces.
     given: u64,

@@ -1,7 +1,7 @@
 //! Who may connect: so many in all, so many from one address, and a few more while nobody else may.
 //!
-//! A hub whose places are all taken is not silent: a small reserve of places is good for one request each, and soon
-//! over. Who is on one and says nothing makes room for the next, so that whoever asks how the hub stands is answered
+//! A hub whose permits are all taken is not silent: a small reserve of permits is good for one request each, and soon
+//! over. Who is on one and says nothing makes room for the next, so that somebody who asks how the hub stands is answered
 //! also while a thousand others connect and say nothing.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,13 +19,13 @@ use crate::quota::{Exhausted, Limits, Permit, Quota};
 
 /// Places of the reserve: enough for some operators and their monitoring at once.
 const RESERVE_PLACES: u32 = 32;
-/// Of few places a reserve of that many would leave too little: then a share of them.
+/// Of few permits a reserve of that many would leave too little: then a share of them.
 const RESERVE_SHARE: u32 = 4;
 /// Most connections of one address when nothing else is said: no less than the streams that a client may have.
 const PER_ADDRESS_MAX: u32 = 20_000;
-/// Time in which whoever is on a place of the reserve begins a request, before another one may have the place.
+/// Time for a connection on the reserve to begin a request, before another one may have its permit.
 const RESERVE_PATIENCE: Duration = Duration::from_millis(100);
-/// Time after which a place of the reserve is free again, whatever happens.
+/// Time after which a permit of the reserve is free again, whatever happens.
 const RESERVE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What a connection sits on.
@@ -39,7 +39,7 @@ pub(super) enum Admitted {
 pub(super) struct Admission {
     quota: Quota<IpAddr>,
     reserve: Reserve,
-    /// Behind these are many clients: they have as many places as there are.
+    /// Behind these are many clients: they have as many permits as there are.
     proxies: Vec<IpNet>,
     /// Whether the same goes for the hub's own machine: all of its programs come from one address, and its other
     /// users can do worse.
@@ -67,10 +67,10 @@ impl Admission {
         }
     }
 
-    /// A place for a connection from `peer`, sooner or later; `None` when that address has had its share.
+    /// A permit for a connection from `peer`, sooner or later; `None` when that address has had its share.
     ///
     /// # Cancel safety
-    /// A place that nobody takes is free again.
+    /// A permit that nobody takes is free again.
     pub async fn admit(&self, peer: IpAddr) -> Option<Admitted> {
         let peer = peer.to_canonical();
         let is_free = self.proxies.iter().any(|network| network.contains(&peer))
@@ -99,25 +99,25 @@ fn network_of(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// How many places there are, and how many more in reserve, where there is `room` for two connections at least.
+/// How many permits there are, and how many more in reserve, where there is `room` for two connections at least.
 fn split(connections_max: u32, room: u32) -> (u32, u32) {
     let reserve = RESERVE_PLACES.min((room / RESERVE_SHARE).max(1));
     (connections_max.min(room - reserve), reserve)
 }
 
-/// The places that are left when all are taken.
+/// The permits that are left when all are taken.
 #[derive(Debug, Clone)]
 struct Reserve {
     quota: Arc<Semaphore>,
     wanted: Arc<Wanted>,
 }
 
-/// Those who find no place.
+/// Those who find no permit.
 #[derive(Debug, Default)]
 struct Wanted {
-    /// Rung by each; wakes one of those on a place who have had time enough.
+    /// Notified by each; wakes one of those on a permit who have had time enough.
     bell: Notify,
-    /// How many wait now: a bell that was rung for one who has found a place since is no reason to make room.
+    /// How many wait now: a notice of one that has found a permit since is no reason to make room.
     waiting: AtomicUsize,
 }
 
@@ -156,7 +156,7 @@ impl Reserve {
     }
 }
 
-/// A place of the reserve.
+/// A permit of the reserve.
 #[derive(Debug)]
 pub(super) struct Reserved {
     _place: OwnedSemaphorePermit,

@@ -57,7 +57,7 @@ async fn http2_on_place(
     http2::serve(socket, dispatch, serving).await;
 }
 
-/// A connection over TLS, or on a place of the reserve.
+/// A connection over TLS, or on a permit of the reserve.
 async fn unusual(
     socket: TcpStream,
     addresses: (SocketAddr, SocketAddr),

@@ -41,7 +41,7 @@ pub(super) struct Dispatch {
     pub close_note: CloseNote,
     /// The connection's socket, if an answer may have it.
     pub offer: Option<Offer>,
-    /// Of a connection on a place of the reserve: whether a request has come.
+    /// Of a connection on a permit of the reserve: whether a request has come.
     pub has_begun: Option<Arc<AtomicBool>>,
 }
 

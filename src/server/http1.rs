@@ -74,7 +74,7 @@ pub(super) async fn serve_and_give_away(
     }
 }
 
-/// Serves requests, or one of them on a place of the reserve, on what is no bare socket, or is to be kept.
+/// Serves requests, or one of them on a permit of the reserve, on what is no bare socket, or is to be kept.
 pub(super) async fn serve<S>(socket: S, dispatch: Dispatch, serving: Serving)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -27,7 +27,7 @@ use super::frame_budget::FrameBudget;
 
 /// Requests of one connection at once: what it may hold is so many times what one may. A browser's tabs share one.
 const STREAMS_MAX: u32 = 128;
-/// The same for a connection on a place of the reserve.
+/// The same for a connection on a permit of the reserve.
 const STREAMS_ON_RESERVE_MAX: u32 = 1;
 /// Largest head of a request, as of HTTP/1.
 const HEAD_BYTES_MAX: u32 = 32 << 10;

@@ -1,6 +1,6 @@
 //! TLS: the hub's certificate and its key, read again whenever their files change.
 //!
-//! Whoever renews a certificate writes two files, one after the other, or moves a link. So they are looked at from time
+//! To renew a certificate somebody writes two files, one after the other, or moves a link. So they are looked at from time
 //! to time, and a pair that does not fit keeps the one before: an expired certificate is bad, and none is worse.
 
 use std::fs;
@@ -41,7 +41,7 @@ pub enum TlsError {
     Unfit { cert: PathBuf, key: PathBuf, source: rustls::Error },
 }
 
-/// What the hub shows to whoever connects. Clones share it.
+/// The certificate that the hub shows to clients. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Tls(Arc<Shared>);
 
@@ -64,7 +64,7 @@ impl Tls {
         Ok(Self(Arc::new(Shared { cert, key, shown })))
     }
 
-    /// A handshake with whoever has connected.
+    /// A handshake with a client.
     pub(super) fn accept(&self, socket: Watched) -> tokio_rustls::Accept<Watched> {
         let shown = self.0.shown.read().unwrap_or_else(|poison| poison.into_inner()).clone();
         TlsAcceptor::from(shown).accept(socket)

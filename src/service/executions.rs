@@ -265,7 +265,7 @@ impl Service {
     }
 
     /// Refuses a directory outside the execution's own, unless the operator has allowed it. It is looked at again
-    /// when the script starts; this is for whoever asks.
+    /// when the script starts; this is for the caller.
     async fn refuse_outside(&self, request: &ExecutionRequest) -> Result<(), Invalid> {
         let Some(cwd) = request.outer_cwd().map(Path::to_owned) else {
             return Ok(());

@@ -11,7 +11,7 @@ use super::StoreError;
 use super::writer::Tx;
 
 impl Tx<'_> {
-    /// Notes that whoever acts does this to `subject`.
+    /// Notes that the actor does this to `subject`.
     ///
     /// # Errors
     /// [`StoreError`]

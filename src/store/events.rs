@@ -21,7 +21,7 @@ pub struct Age {
 }
 
 impl Tx<'_> {
-    /// Appends an event, signed by whoever acts and encoded here and never again.
+    /// Appends an event, signed by the actor and encoded here and never again.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -236,7 +236,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Lets an execution go on in the name of whoever acts.
+    /// Lets an execution go on in the name of the actor.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,7 +1,7 @@
 //! Writing: one thread, one connection, many operations a commit.
 //!
 //! An operation runs in a savepoint of the batch's transaction. Its answer is held back until the commit,
-//! and its events reach the sink after the commit and before the answer: whoever was told "done" will find
+//! and its events reach the sink after the commit and before the answer: a caller that was told "done" will find
 //! the event in the ring.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -13,8 +13,8 @@ use serde_json::json;
 use crate::bench::Bench;
 use crate::load::Load;
 use crate::servers::{Kind, change};
-use rig::audience::Ask;
 use rig::listener::Ids;
+use rig::load_client::Ask;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {

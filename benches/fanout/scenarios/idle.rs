@@ -9,8 +9,8 @@ use rig::report::Sample;
 
 use crate::bench::Bench;
 use crate::servers::Kind;
-use rig::audience::Audience;
-use rig::press::Press;
+use rig::load_client::LoadClient;
+use rig::publisher::Publisher;
 
 /// Clients and events that get what a server allocates once out of the way.
 const WARM_UP: usize = 20;
@@ -36,20 +36,20 @@ impl Options {
 
 fn measure(bench: &Bench, kind: Kind, clients: usize) -> anyhow::Result<Sample> {
     let server = kind.start(&bench.cores)?;
-    let mut audience = Audience::new()?;
-    audience.publish_over(Press::open(server.address, server.way.clone())?)?;
-    audience.open(WARM_UP, |_| server.ask())?;
-    audience.publish_and_receive(WARM_UP as u64)?;
-    audience.settle(PAUSE)?;
+    let mut load_client = LoadClient::new()?;
+    load_client.publish_over(Publisher::open(server.address, server.way.clone())?)?;
+    load_client.open(WARM_UP, |_| server.ask())?;
+    load_client.publish_and_receive(WARM_UP as u64)?;
+    load_client.settle(PAUSE)?;
 
     let more = clients - WARM_UP;
     let (memory, cpu) = (server.process.resident_bytes()?, server.process.cpu()?);
-    audience.open(more, |_| server.ask())?;
-    audience.settle(PAUSE)?;
+    load_client.open(more, |_| server.ask())?;
+    load_client.settle(PAUSE)?;
     let cpu = server.process.cpu()?.since(cpu);
     let idle = server.process.resident_bytes()?;
-    audience.publish_and_receive(2)?;
-    audience.settle(PAUSE)?;
+    load_client.publish_and_receive(2)?;
+    load_client.settle(PAUSE)?;
     let used = server.process.resident_bytes()?;
     let each = |bytes: u64| bytes.saturating_sub(memory) as f64 / 1024.0 / more as f64;
     drop(server);

@@ -9,9 +9,9 @@ use rig::report::Sample;
 
 use crate::bench::Bench;
 use crate::servers::Kind;
-use rig::audience::{Audience, Tally};
-use rig::mark::now_ns;
-use rig::press::Press;
+use rig::load_client::{LoadClient, Tally};
+use rig::marker::now_ns;
+use rig::publisher::Publisher;
 
 /// Between two events, so that each meets a server that rests.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -39,19 +39,19 @@ impl Options {
 
 fn measure(bench: &Bench, kind: Kind, clients: usize, events: u64) -> anyhow::Result<Sample> {
     let server = kind.start(&bench.cores)?;
-    let mut audience = Audience::new()?;
-    audience.publish_over(Press::open(server.address, server.way.clone())?)?;
-    audience.open(clients, |_| server.ask())?;
-    audience.publish_and_receive(2)?;
+    let mut load_client = LoadClient::new()?;
+    load_client.publish_over(Publisher::open(server.address, server.way.clone())?)?;
+    load_client.open(clients, |_| server.ask())?;
+    load_client.publish_and_receive(2)?;
     let (mut last, mut median) = (Vec::new(), Vec::new());
     for _ in 0..events {
-        audience.settle(PAUSE)?;
-        audience.tally = Tally::default();
+        load_client.settle(PAUSE)?;
+        load_client.tally = Tally::default();
         let started = now_ns();
-        audience.publish(1)?;
-        audience.receive(clients as u64)?;
-        last.push((audience.tally.last_ns - started) as f64 / 1e6);
-        median.push(audience.tally.latency.quantile(0.5).as_secs_f64() * 1e3);
+        load_client.publish(1)?;
+        load_client.receive(clients as u64)?;
+        last.push((load_client.tally.last_ns - started) as f64 / 1e6);
+        median.push(load_client.tally.latency.quantile(0.5).as_secs_f64() * 1e3);
     }
     // The server ends before those who are connected to it.
     drop(server);

@@ -8,9 +8,9 @@ use rig::report::Sample;
 use crate::bench::Bench;
 use crate::load::Load;
 use crate::servers::Kind;
-use rig::audience::Audience;
-use rig::press::Press;
+use rig::load_client::LoadClient;
 use rig::probe::Probe;
+use rig::publisher::Publisher;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
@@ -49,14 +49,14 @@ fn measure(bench: &Bench, kind: Kind, load: Load) -> anyhow::Result<Sample> {
     if server.questions.is_empty() {
         return Ok(Sample::default());
     }
-    let mut audience = Audience::new()?;
-    audience.publish_over(Press::open(server.address, server.way.clone())?)?;
-    audience.open(load.clients, |_| server.ask())?;
-    audience.publish_and_receive(2)?;
-    audience.ask_over(Probe::open(server.address, server.questions.clone())?)?;
-    let outcome = load.publish(&server, &mut audience)?;
+    let mut load_client = LoadClient::new()?;
+    load_client.publish_over(Publisher::open(server.address, server.way.clone())?)?;
+    load_client.open(load.clients, |_| server.ask())?;
+    load_client.publish_and_receive(2)?;
+    load_client.ask_over(Probe::open(server.address, server.questions.clone())?)?;
+    let outcome = load.publish(&server, &mut load_client)?;
     drop(server);
-    let latency = audience.probe.take().map(|probe| probe.latency).unwrap_or_default();
+    let latency = load_client.probe.take().map(|probe| probe.latency).unwrap_or_default();
     let milliseconds = |share| latency.quantile(share).as_secs_f64() * 1e3;
     Ok(Sample::default()
         .with("requests", latency.count() as f64)

@@ -11,8 +11,8 @@ use rig::report::{Sample, Section};
 
 use crate::bench::Bench;
 use crate::servers::Server;
-use rig::audience::{Audience, Tally};
-use rig::press::Press;
+use rig::load_client::{LoadClient, Tally};
+use rig::publisher::Publisher;
 
 /// Lines of the table, however long it takes.
 const LINES: u32 = 60;
@@ -52,11 +52,11 @@ impl Options {
     }
 
     fn soak(&self, server: &Server, mut note: impl FnMut(Sample)) -> anyhow::Result<()> {
-        let mut audience = Audience::new()?;
-        audience.publish_over(Press::open(server.address, server.way.clone())?)?;
-        audience.open(self.clients as usize, |_| server.ask())?;
-        audience.publish_and_receive(3)?;
-        audience.tally = Tally::default();
+        let mut load_client = LoadClient::new()?;
+        load_client.publish_over(Publisher::open(server.address, server.way.clone())?)?;
+        load_client.open(self.clients as usize, |_| server.ask())?;
+        load_client.publish_and_receive(3)?;
+        load_client.tally = Tally::default();
 
         let length = Duration::from_secs_f64(self.minutes * 60.0);
         let started = Instant::now();
@@ -68,11 +68,15 @@ impl Options {
             while Instant::now() < until {
                 let due = (started.elapsed().as_secs_f64() * f64::from(self.rate)) as u64;
                 if published < due {
-                    audience.publish(1)?;
+                    load_client.publish(1)?;
                     published += 1;
                 }
-                audience.turn()?;
-                ensure!(audience.tally.closed == 0, "the hub has closed {} streams", audience.tally.closed);
+                load_client.turn()?;
+                ensure!(
+                    load_client.tally.closed == 0,
+                    "the hub has closed {} streams",
+                    load_client.tally.closed
+                );
             }
             let (cpu, now) = (server.process.cpu()?, Instant::now());
             let share = cpu.since(seen_cpu).total.as_secs_f64() / (now - seen_at).as_secs_f64() * 100.0;
@@ -80,8 +84,8 @@ impl Options {
             let megabytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
             let (rss, wal) = (megabytes(server.process.resident_bytes()?), megabytes(wal_bytes(server)?));
             let open = server.process.descriptors()? as f64;
-            let latency = std::mem::take::<Histogram>(&mut audience.tally.latency);
-            delivered = audience.tally.delivered.max(delivered);
+            let latency = std::mem::take::<Histogram>(&mut load_client.tally.latency);
+            delivered = load_client.tally.delivered.max(delivered);
             println!(
                 "{:6.1} {rss:5.1} MiB {open:11} {wal:6.1} MiB {share:4.0} % {:>10} {:>10} {:>13}",
                 started.elapsed().as_secs_f64() / 60.0,
@@ -98,9 +102,9 @@ impl Options {
                     .with("p99 ms", latency.quantile(0.99).as_secs_f64() * 1e3),
             );
         }
-        audience.receive(published * u64::from(self.clients))?;
-        audience.acknowledged()?;
-        println!("{} deliveries, each in its place.\n", count(audience.tally.delivered));
+        load_client.receive(published * u64::from(self.clients))?;
+        load_client.acknowledged()?;
+        println!("{} deliveries, each in its place.\n", count(load_client.tally.delivered));
         Ok(())
     }
 }

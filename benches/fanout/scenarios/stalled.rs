@@ -12,8 +12,8 @@ use rig::report::Sample;
 use crate::bench::Bench;
 use crate::load::Load;
 use crate::servers::Kind;
-use rig::audience::{Ask, Audience, Tally};
-use rig::press::Press;
+use rig::load_client::{Ask, LoadClient, Tally};
+use rig::publisher::Publisher;
 
 /// What the kernel takes for a client that does not read: the smallest it allows.
 const RECEIVE_BYTES: usize = 4096;
@@ -58,23 +58,23 @@ impl Options {
 
 fn measure(bench: &Bench, kind: Kind, load: Load, stalled: usize) -> anyhow::Result<Sample> {
     let server = kind.start(&bench.cores)?;
-    let mut audience = Audience::new()?;
-    audience.publish_over(Press::open(server.address, server.way.clone())?)?;
-    audience.open(stalled, |_| Ask { receive_bytes: Some(RECEIVE_BYTES), ..server.ask() })?;
-    audience.open(load.clients, |_| server.ask())?;
-    audience.publish_and_receive(3)?;
-    audience.set_reading(stalled, false)?;
+    let mut load_client = LoadClient::new()?;
+    load_client.publish_over(Publisher::open(server.address, server.way.clone())?)?;
+    load_client.open(stalled, |_| Ask { receive_bytes: Some(RECEIVE_BYTES), ..server.ask() })?;
+    load_client.open(load.clients, |_| server.ask())?;
+    load_client.publish_and_receive(3)?;
+    load_client.set_reading(stalled, false)?;
 
     let before = server.process.resident_bytes()?;
-    let outcome = load.publish(&server, &mut audience)?;
+    let outcome = load.publish(&server, &mut load_client)?;
     let after = server.process.resident_bytes()?;
 
-    audience.tally = Tally::default();
+    load_client.tally = Tally::default();
     let reading = Instant::now();
-    audience.set_reading(stalled, true)?;
-    audience.receive(stalled as u64 * load.events)?;
+    load_client.set_reading(stalled, true)?;
+    load_client.receive(stalled as u64 * load.events)?;
     let caught_up = reading.elapsed();
-    ensure!(!kind.is_ours() || audience.tally.lost == 0, "{} events were lost", audience.tally.lost);
+    ensure!(!kind.is_ours() || load_client.tally.lost == 0, "{} events were lost", load_client.tally.lost);
     let latency = |share| outcome.tally.latency.quantile(share).as_secs_f64() * 1e3;
     let end = server.process.resident_bytes()?;
     drop(server);
@@ -86,5 +86,5 @@ fn measure(bench: &Bench, kind: Kind, load: Load, stalled: usize) -> anyhow::Res
         .with("p99 ms", latency(0.99))
         .with("caught up ms", caught_up.as_secs_f64() * 1e3)
         .with("lost by others", outcome.tally.lost as f64)
-        .with("lost by the stalled", audience.tally.lost as f64))
+        .with("lost by the stalled", load_client.tally.lost as f64))
 }

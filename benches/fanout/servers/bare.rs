@@ -10,8 +10,8 @@ use anyhow::Context;
 use memchr::{memchr_iter, memmem};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use rig::mark::Mark;
-use rig::press::{Way, request};
+use rig::marker::Marker;
+use rig::publisher::{Way, request};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\
                       Transfer-Encoding: chunked\r\n\r\n";
@@ -21,8 +21,8 @@ const LISTENER: u64 = u64::MAX;
 
 /// All events in one request, a line each.
 pub fn way() -> Way {
-    let write = |out: &mut Vec<u8>, marks: &[Mark]| {
-        let lines: String = marks.iter().map(|mark| mark.envelope() + "\n").collect();
+    let write = |out: &mut Vec<u8>, markers: &[Marker]| {
+        let lines: String = markers.iter().map(|marker| marker.envelope() + "\n").collect();
         request(out, "POST", "/publish", &lines);
     };
     Way { lanes: 1, batches: true, write: Rc::new(write) }

@@ -12,8 +12,8 @@ use rig::process::Process;
 
 use super::{Server, await_listening, free_address};
 use rig::listener::Ids;
-use rig::mark::Mark;
-use rig::press::{Way, request};
+use rig::marker::Marker;
+use rig::publisher::{Way, request};
 
 fn program() -> PathBuf {
     // Where benches/rivals/install puts it.
@@ -34,8 +34,8 @@ pub fn start(cores: &Cores) -> anyhow::Result<Server> {
     await_listening(&mut process, address)?;
     create(address)?;
     // An array is as many events as it has elements.
-    let write = |out: &mut Vec<u8>, marks: &[Mark]| {
-        let envelopes: Vec<_> = marks.iter().map(|mark| mark.envelope()).collect();
+    let write = |out: &mut Vec<u8>, markers: &[Marker]| {
+        let envelopes: Vec<_> = markers.iter().map(|marker| marker.envelope()).collect();
         request(out, "POST", "/events", &format!("[{}]", envelopes.join(",")));
     };
     Ok(Server {

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::Server;
 use rig::listener::Ids;
-use rig::mark::{MARK_BYTES, Mark};
-use rig::press::{Way, request};
+use rig::marker::{MARKER_BYTES, Marker};
+use rig::publisher::{Way, request};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_taskhub");
 /// Connections that publish: as many as the store commits at once.
@@ -58,9 +58,9 @@ pub fn start(out: Out, flags: &[&str], cores: &Cores) -> anyhow::Result<Server> 
 }
 
 fn announce() -> Way {
-    let padding = "x".repeat(MESSAGE_BYTES - MARK_BYTES);
-    let write = move |out: &mut Vec<u8>, marks: &[Mark]| {
-        let body = format!(r#"{{"level":"info","message":"{}{padding}"}}"#, marks[0].text());
+    let padding = "x".repeat(MESSAGE_BYTES - MARKER_BYTES);
+    let write = move |out: &mut Vec<u8>, markers: &[Marker]| {
+        let body = format!(r#"{{"level":"info","message":"{}{padding}"}}"#, markers[0].text());
         request(out, "POST", "/api/events/announcements", &body);
     };
     Way { lanes: LANES, batches: false, write: Rc::new(write) }
@@ -69,13 +69,13 @@ fn announce() -> Way {
 /// Changes one of `tasks` after the other. Each change is one, in whatever order they arrive: the title has the
 /// event's mark.
 pub fn change(tasks: Vec<String>) -> Way {
-    let write = move |out: &mut Vec<u8>, marks: &[Mark]| {
-        let path = format!("/api/tasks/{}", tasks[marks[0].seq as usize % tasks.len()]);
+    let write = move |out: &mut Vec<u8>, markers: &[Marker]| {
+        let path = format!("/api/tasks/{}", tasks[markers[0].seq as usize % tasks.len()]);
         request(
             out,
             "PATCH",
             &path,
-            &format!(r#"{{"title":"Look for what is wanted {}"}}"#, marks[0].text()),
+            &format!(r#"{{"title":"Look for what is wanted {}"}}"#, markers[0].text()),
         );
     };
     Way { lanes: LANES, batches: false, write: Rc::new(write) }

@@ -17,9 +17,9 @@ use rig::cores::Cores;
 use rig::process::Process;
 use tempfile::TempDir;
 
-use rig::audience::Ask;
 use rig::listener::Ids;
-use rig::press::Way;
+use rig::load_client::Ask;
+use rig::publisher::Way;
 
 pub use hub::{Out, change, start as start_hub};
 

@@ -15,16 +15,16 @@ use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi, OpenApiService};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use rig::mark::Mark;
-use rig::press::{Way, request};
+use rig::marker::Marker;
+use rig::publisher::{Way, request};
 
 /// Events that a client may be behind by.
 const BEHIND_MAX: usize = 4096;
 
 /// All events in one request, as an array.
 pub fn way() -> Way {
-    let write = |out: &mut Vec<u8>, marks: &[Mark]| {
-        let envelopes: Vec<_> = marks.iter().map(|mark| mark.envelope()).collect();
+    let write = |out: &mut Vec<u8>, markers: &[Marker]| {
+        let envelopes: Vec<_> = markers.iter().map(|marker| marker.envelope()).collect();
         request(out, "POST", "/publish", &format!("[{}]", envelopes.join(",")));
     };
     Way { lanes: 1, batches: true, write: Rc::new(write) }

@@ -9,8 +9,8 @@ use rig::process::Process;
 
 use super::{Server, await_listening, free_address};
 use rig::listener::Ids;
-use rig::mark::Mark;
-use rig::press::{Way, request};
+use rig::marker::Marker;
+use rig::publisher::{Way, request};
 
 const PROGRAM: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -60,7 +60,8 @@ pub fn start(cores: &Cores) -> anyhow::Result<Server> {
     let mut process = Process::start(&mut command, cores)?;
     await_listening(&mut process, address)?;
     // It keeps what an `id:` says to itself: marks tell what is missing.
-    let write = |out: &mut Vec<u8>, marks: &[Mark]| request(out, "POST", "/publish", &marks[0].envelope());
+    let write =
+        |out: &mut Vec<u8>, markers: &[Marker]| request(out, "POST", "/publish", &markers[0].envelope());
     Ok(Server {
         process,
         address,

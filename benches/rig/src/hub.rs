@@ -127,7 +127,7 @@ fn follow_log(lines: ChildStderr, ready: &mpsc::Sender<SocketAddr>) {
         if entry["message"] == "TaskHub is ready"
             && let Some(address) = entry["listening"].as_str().and_then(|text| text.parse().ok())
         {
-            // Whoever asked may have given up.
+            // The caller may have given up.
             let _ = ready.send(address);
         } else if entry["level"] != "INFO" {
             worrying += 1;

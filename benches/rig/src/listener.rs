@@ -6,7 +6,7 @@ use crate::wire::{Body, Lines, seq};
 use anyhow::{Context, bail, ensure};
 use memchr::memmem::Finder;
 
-use crate::mark::Mark;
+use crate::marker::Marker;
 
 /// How a server numbers its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Listener {
                 if let Some(data) = line.strip_prefix(b"data:") {
                     match ids {
                         Ids::Hub | Ids::HubFiltered => order.message(*id, data, &mut each)?,
-                        Ids::Marks | Ids::MarksWithGaps => order.marks(data, &mut each)?,
+                        Ids::Marks | Ids::MarksWithGaps => order.markers(data, &mut each)?,
                     }
                 } else if matches!(ids, Ids::Hub | Ids::HubFiltered)
                     && let Some(text) = line.strip_prefix(b"id: ")
@@ -97,17 +97,17 @@ impl Order {
             }
             _ => {
                 let missed = self.step(id)?;
-                each(Delivery { sent_ns: Mark::find(data).map(|(mark, _)| mark.sent_ns), missed });
+                each(Delivery { sent_ns: Marker::find(data).map(|(marker, _)| marker.sent_ns), missed });
             }
         }
         Ok(())
     }
 
     /// A line of another server, which may hold any number of events.
-    fn marks(&mut self, mut data: &[u8], each: &mut impl FnMut(Delivery)) -> anyhow::Result<()> {
-        while let Some((mark, rest)) = Mark::find(data) {
-            let missed = self.step(mark.seq)?;
-            each(Delivery { sent_ns: Some(mark.sent_ns), missed });
+    fn markers(&mut self, mut data: &[u8], each: &mut impl FnMut(Delivery)) -> anyhow::Result<()> {
+        while let Some((marker, rest)) = Marker::find(data) {
+            let missed = self.step(marker.seq)?;
+            each(Delivery { sent_ns: Some(marker.sent_ns), missed });
             data = rest;
         }
         Ok(())

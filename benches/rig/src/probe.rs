@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::connection::Connection;
 use crate::figures::Histogram;
 
-use crate::mark::now_ns;
+use crate::marker::now_ns;
 
 /// Time between two questions, if the first has been answered by then.
 const EVERY_NS: u64 = 3_000_000;

@@ -116,7 +116,7 @@ fn guard(operation: &mut Map<String, Value>) {
 /// What an operation needs; `None`: nothing, it is for everybody.
 fn required_scope(method: &str, operation_id: &str) -> Option<Scope> {
     match (method, operation_id) {
-        // Whoever starts and watches the hub has no token.
+        // A supervisor that starts and watches the hub has no token.
         (_, "health" | "readiness") => None,
         (_, "startExecution" | "stopExecution" | "attachExecution") => Some(Scope::Exec),
         // It allows no more than to read.

@@ -125,7 +125,7 @@ pub struct Outcome {
     pub end: End,
     pub exit_code: Option<i32>,
     pub reason: Option<String>,
-    /// When it ended, if that was seen by whoever watched over it; otherwise it is when the hub learned of it.
+    /// When it ended, if the process that watched over it saw that; otherwise it is when the hub learned of it.
     pub ended_at: Option<Timestamp>,
     /// How long it took by a clock that nobody sets, if that was measured; then that counts.
     pub duration_ms: Option<i64>,
@@ -134,7 +134,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// An end of which nothing else is known.
+    /// An end, when nothing else is known.
     pub fn of(end: End) -> Self {
         Self {
             end,

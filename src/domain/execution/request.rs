@@ -61,7 +61,7 @@ pub struct ExecutionRequest {
     #[oai(nullable, validator(minimum(value = "0"), maximum(value = "3600")))]
     pub retry_delay_seconds: Option<u32>,
     /// How much memory each process of the script may address, in bytes; absent or null: the hub's default. This is the
-    /// size of the address space (RLIMIT_AS), of which programs often reserve more than they use.
+    /// size of the address space (RLIMIT_AS), and programs often reserve more of it than they use.
     #[oai(nullable, validator(minimum(value = "67108864"), maximum(value = "1125899906842624")))]
     pub memory_bytes_max: Option<u64>,
 }

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(concerned(&mut groups, 1, &of_ada), [first]);
         groups.leave(first);
         assert_eq!(concerned(&mut groups, 2, &of_ada), []);
-        assert_eq!(groups.live_client(first, 0), None, "whoever asks for it has to do without");
+        assert_eq!(groups.live_client(first, 0), None, "nobody finds it any more");
         assert!(groups.by_options.is_empty() && groups.by_assignee.is_empty());
         let (again, _) = groups.enter(&options(EventFilter::default()));
         assert_eq!(again, first, "its number is free again");

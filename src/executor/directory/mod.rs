@@ -6,7 +6,7 @@
 //! script      hub -> shim   0700
 //! stdin       hub -> shim   what the script reads, if it is to read anything
 //! lock        held by the shim for its life, by the hub while it declares a dead one `lost`
-//! pid         shim -> hub   written after lock and signal handlers: whoever reads it may send SIGTERM
+//! pid         shim -> hub   written after lock and signal handlers: a process that reads it may send SIGTERM
 //! stop        hub -> shim   made before `pid` is read, looked for after `pid` is written: never missed
 //! artifacts   script -> hub the paths that the script names as its results, one a line
 //! exit.json   shim -> hub   the result; appears whole and durable, or not at all

@@ -80,7 +80,7 @@ pub fn run(directory: &Path, has_terminal: bool) -> ExitCode {
         Ok(()) => Directory::at(Path::new(".")),
         Err(_) => Directory::at(directory),
     };
-    // What this process says of itself is nothing for whoever watches the script.
+    // A person who watches the script must not see what this process says of itself.
     if has_terminal && let Err(error) = redirect_errors(&directory) {
         complain(&format_args!("cannot leave complaints: {error}"));
     }

@@ -38,7 +38,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 const SHORTAGE_ATTEMPTS_MAX: u32 = 1200;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Why the script did not start; shown to whoever asked for it.
+/// Why the script did not start; shown to the caller that asked for it.
 #[derive(Debug, Error)]
 pub(super) enum StartError {
     #[error("the working directory leaves the execution's own")]

@@ -1,4 +1,4 @@
-//! The terminal of an execution that runs in tmux: a copy of the output for whoever attaches, and a way to reach the
+//! The terminal of an execution that runs in tmux: a copy of the output for people who attach, and a way to reach the
 //! script.
 //!
 //! The log is the truth, and the terminal a courtesy: nothing that happens on it may hold up the script or its log. So

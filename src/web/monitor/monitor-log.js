@@ -57,7 +57,7 @@ export class MonitorLog {
     if (this.follow.checked) this.list.scrollTop = this.list.scrollHeight;
   }
 
-  /** Whoever scrolls up, or opens a row, is reading: new rows must not carry that away. */
+  /** A person who scrolls up, or opens a row, is reading: new rows must not carry that away. */
   #pauseWhenScrolledUp() {
     const { scrollTop, scrollHeight, clientHeight } = this.list;
     const atEnd = scrollHeight - scrollTop - clientHeight < 8;

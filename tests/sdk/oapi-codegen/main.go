@@ -56,9 +56,9 @@ func main() {
 
 	etag := got.HTTPResponse.Header.Get("ETag")
 	match := &hub.UpdateTaskParams{IfMatch: &etag}
-	high, low := hub.High, hub.Low
+	high, low := hub.PriorityHigh, hub.Low
 	patched, err := client.UpdateTaskWithResponse(ctx, task.Id, match, hub.TaskPatch{Priority: &high})
-	check(err == nil && patched.JSON200 != nil && *patched.JSON200.Priority == hub.High, err)
+	check(err == nil && patched.JSON200 != nil && *patched.JSON200.Priority == hub.PriorityHigh, err)
 	check(patched.JSON200.Assignee == nil && patched.JSON200.Version == 2, patched.JSON200)
 	fmt.Println("ok: merges a patch, if it matches")
 

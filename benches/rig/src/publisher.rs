@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use crate::connection::Connection;
 
-use crate::mark::{Mark, now_ns};
+use crate::marker::{Marker, now_ns};
 
 /// Writes a request with these events.
-type Write = Rc<dyn Fn(&mut Vec<u8>, &[Mark])>;
+type Write = Rc<dyn Fn(&mut Vec<u8>, &[Marker])>;
 
 /// How a server is published to.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct Way {
 }
 
 #[expect(missing_debug_implementations, reason = "as of its way")]
-pub struct Press {
+pub struct Publisher {
     way: Way,
     lanes: Vec<Connection>,
     next_lane: usize,
@@ -32,7 +32,7 @@ pub struct Press {
     answered: u64,
 }
 
-impl Press {
+impl Publisher {
     pub fn open(server: SocketAddr, way: Way) -> anyhow::Result<Self> {
         let lanes = (0..way.lanes).map(|_| Connection::open(server)).collect::<anyhow::Result<_>>()?;
         Ok(Self { way, lanes, next_lane: 0, seq: 0, asked: 0, answered: 0 })
@@ -45,9 +45,9 @@ impl Press {
     /// Publishes `count` events as one burst.
     pub fn publish(&mut self, count: u64) -> anyhow::Result<()> {
         let sent_ns = now_ns();
-        let marks: Vec<_> = (1..=count).map(|n| Mark { seq: self.seq + n, sent_ns }).collect();
+        let markers: Vec<_> = (1..=count).map(|n| Marker { seq: self.seq + n, sent_ns }).collect();
         self.seq += count;
-        for some in marks.chunks(if self.way.batches { marks.len().max(1) } else { 1 }) {
+        for some in markers.chunks(if self.way.batches { markers.len().max(1) } else { 1 }) {
             (self.way.write)(self.lanes[self.next_lane].request(), some);
             self.next_lane = (self.next_lane + 1) % self.lanes.len();
             self.asked += 1;

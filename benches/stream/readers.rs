@@ -1,4 +1,4 @@
-//! A crowd of readers on one thread: epoll, one read a turn for each socket that has something, and a buffer that
+//! Many readers on one thread: epoll, one read a turn for each socket that has something, and a buffer that
 //! they share. A thread or a task each would cost as much as what is measured.
 
 use std::io::{ErrorKind, Read, Write};
@@ -140,7 +140,7 @@ impl Reader {
 }
 
 /// Readers that are served together.
-pub struct Crowd {
+pub struct Readers {
     epoll: OwnedFd,
     pub readers: Vec<Reader>,
     /// How far apart the seqs of two consecutive events are: more than 1 behind a filter.
@@ -151,10 +151,10 @@ pub struct Crowd {
     ready: Vec<epoll::Event>,
 }
 
-impl Crowd {
-    /// Opens `count` streams. The last ones need not have been answered yet: see [`Crowd::connected`].
+impl Readers {
+    /// Opens `count` streams. The last ones need not have been answered yet: see [`Readers::connected`].
     pub fn open(hub: SocketAddr, ask: &Ask, count: usize, stride: u64) -> anyhow::Result<Self> {
-        let mut crowd = Self {
+        let mut readers = Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             readers: Vec::with_capacity(count),
             stride,
@@ -164,23 +164,23 @@ impl Crowd {
         };
         for number in 0..count {
             if number % OPENING_MAX == 0 {
-                crowd.connected()?;
+                readers.connected()?;
             }
             let socket = ask.connect(hub)?;
             socket.set_nonblocking(true)?;
-            epoll::add(&crowd.epoll, &socket, EventData::new_u64(number as u64), EventFlags::IN)?;
-            crowd.readers.push(Reader::new(socket));
+            epoll::add(&readers.epoll, &socket, EventData::new_u64(number as u64), EventFlags::IN)?;
+            readers.readers.push(Reader::new(socket));
         }
-        Ok(crowd)
+        Ok(readers)
     }
 
     /// Waits until each has been told that it is connected. Events that come meanwhile are counted.
     pub fn connected(&mut self) -> anyhow::Result<()> {
         const WITHIN: Duration = Duration::from_secs(60);
-        self.until(WITHIN, |_, _| {}, |crowd| Ok(crowd.readers.iter().all(|reader| reader.connected)))
+        self.until(WITHIN, |_, _| {}, |readers| Ok(readers.readers.iter().all(|reader| reader.connected)))
     }
 
-    /// Serves whoever has something. `each` gets every event with the number of its reader.
+    /// Serves the readers that have something. `each` gets every event with the number of its reader.
     pub fn turn(&mut self, each: &mut impl FnMut(usize, Message<'_>)) -> anyhow::Result<()> {
         interrupt::check()?;
         let sleep = Timespec { tv_sec: 0, tv_nsec: SLEEP_MAX.subsec_nanos().into() };
@@ -229,7 +229,7 @@ impl Crowd {
         self.readers.iter().all(|reader| reader.seq >= seq)
     }
 
-    /// The seq of whoever is furthest behind.
+    /// The seq of the reader that is furthest behind.
     pub fn slowest(&self) -> u64 {
         self.readers.iter().map(|reader| reader.seq).min().unwrap_or(0)
     }

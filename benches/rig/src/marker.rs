@@ -3,26 +3,26 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Begins a mark; nothing else in an event contains it.
+/// Begins a marker; nothing else in an event contains it.
 const SIGN: u8 = b'~';
 const SEQ_DIGITS: usize = 10;
 const TIME_DIGITS: usize = 19;
 /// Sign, number, `T`, time.
-pub const MARK_BYTES: usize = 1 + SEQ_DIGITS + 1 + TIME_DIGITS;
+pub const MARKER_BYTES: usize = 1 + SEQ_DIGITS + 1 + TIME_DIGITS;
 
 /// An event's number and when it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
+pub struct Marker {
     pub seq: u64,
     pub sent_ns: u64,
 }
 
-impl Mark {
+impl Marker {
     /// The first one in a line, and what follows it.
     pub fn find(line: &[u8]) -> Option<(Self, &[u8])> {
         let at = memchr::memchr(SIGN, line)?;
-        let (mark, rest) = line[at..].split_at_checked(MARK_BYTES)?;
-        let (seq, time) = mark[1..].split_at(SEQ_DIGITS);
+        let (marker, rest) = line[at..].split_at_checked(MARKER_BYTES)?;
+        let (seq, time) = marker[1..].split_at(SEQ_DIGITS);
         Some((Self { seq: number(seq), sent_ns: number(&time[1..]) }, rest))
     }
 

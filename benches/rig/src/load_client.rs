@@ -17,9 +17,9 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use socket2::{Domain, Socket, Type};
 
 use crate::listener::{Ids, Listener};
-use crate::mark::now_ns;
-use crate::press::Press;
+use crate::marker::now_ns;
 use crate::probe::Probe;
+use crate::publisher::Publisher;
 
 /// As much as one read may bring; several times what a server writes at once.
 const READ_BYTES: usize = 256 << 10;
@@ -58,10 +58,10 @@ struct Client {
 
 /// All streams, what they have received, and what is done beside them.
 #[expect(missing_debug_implementations, reason = "an epoll event has nothing to show")]
-pub struct Audience {
+pub struct LoadClient {
     epoll: OwnedFd,
     clients: Vec<Client>,
-    pub press: Option<Press>,
+    pub publisher: Option<Publisher>,
     pub probe: Option<Probe>,
     buffer: Box<[u8]>,
     ready: Vec<epoll::Event>,
@@ -84,12 +84,12 @@ pub struct Tally {
     pub last_ns: u64,
 }
 
-impl Audience {
+impl LoadClient {
     pub fn new() -> anyhow::Result<Self> {
         Ok(Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             clients: Vec::new(),
-            press: None,
+            publisher: None,
             probe: None,
             buffer: vec![0; READ_BYTES].into(),
             ready: Vec::with_capacity(TURN_EVENTS),
@@ -98,13 +98,13 @@ impl Audience {
         })
     }
 
-    /// Publishes over `press` from now on.
-    pub fn publish_over(&mut self, press: Press) -> anyhow::Result<()> {
-        for (lane, connection) in press.lanes().enumerate() {
+    /// Publishes over `publisher` from now on.
+    pub fn publish_over(&mut self, publisher: Publisher) -> anyhow::Result<()> {
+        for (lane, connection) in publisher.lanes().enumerate() {
             let data = EventData::new_u64(PRESS_TOKEN + lane as u64);
             epoll::add(&self.epoll, connection, data, EventFlags::IN | EventFlags::OUT | EventFlags::ET)?;
         }
-        self.press = Some(press);
+        self.publisher = Some(publisher);
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl Audience {
         Ok(())
     }
 
-    /// Serves whoever has something, without sleeping.
+    /// Serves the sockets that have something, without sleeping.
     pub fn turn(&mut self) -> anyhow::Result<()> {
         /// Between two looks: looking takes a lock that the server's writes need, too.
         const BREATHS: usize = 60;
@@ -180,7 +180,7 @@ impl Audience {
                 PROBE_TOKEN.. => self.probe.as_mut().map_or(Ok(()), Probe::receive)?,
                 token @ PRESS_TOKEN.. => {
                     let lane = (token - PRESS_TOKEN) as usize;
-                    self.press.as_mut().map_or(Ok(()), |press| press.serve(lane))?;
+                    self.publisher.as_mut().map_or(Ok(()), |publisher| publisher.serve(lane))?;
                 }
                 number => self.read(number as usize)?,
             }
@@ -270,13 +270,13 @@ impl Audience {
     /// # Errors
     /// When the server has closed the connection.
     pub fn publish(&mut self, events: u64) -> anyhow::Result<()> {
-        self.press.as_mut().map_or(Ok(()), |press| press.publish(events))
+        self.publisher.as_mut().map_or(Ok(()), |publisher| publisher.publish(events))
     }
 
     /// Publishes one after the other, to all of them.
     ///
     /// # Errors
-    /// As [`Audience::receive`].
+    /// As [`LoadClient::receive`].
     pub fn publish_and_receive(&mut self, events: u64) -> anyhow::Result<()> {
         self.tally = Tally::default();
         for count in 1..=events {
@@ -290,7 +290,7 @@ impl Audience {
     pub fn acknowledged(&mut self) -> anyhow::Result<()> {
         const PATIENCE: Duration = Duration::from_secs(30);
         let deadline = Instant::now() + PATIENCE;
-        while self.press.as_ref().is_some_and(|press| press.unanswered() > 0) {
+        while self.publisher.as_ref().is_some_and(|publisher| publisher.unanswered() > 0) {
             ensure!(Instant::now() < deadline, "not everything was acknowledged within {PATIENCE:?}");
             self.turn()?;
         }
