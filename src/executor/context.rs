@@ -9,6 +9,7 @@ use crate::service::Service;
 use crate::vitals::Vitals;
 
 use super::contract::DataId;
+use super::processes::RecentProcesses;
 use super::program::ShimProgram;
 
 /// How long what executions leave is kept, and how often to look.
@@ -42,5 +43,7 @@ pub(super) struct Context {
     pub config: ExecutorConfig,
     /// Which data directory this is, so that a copy of it is another one.
     pub data: DataId,
+    /// What was last seen of the machine's processes.
+    pub processes: RecentProcesses,
     pub shutdown: CancellationToken,
 }

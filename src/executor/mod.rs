@@ -61,6 +61,7 @@ use crate::service::Service;
 
 use context::Context;
 use contract::DataId;
+use processes::RecentProcesses;
 pub use program::ShimProgram;
 pub use session::{NotAttachable, Sessions};
 use supervisor::Supervisor;
@@ -101,7 +102,14 @@ impl Executor {
         if config.adopts_orphans {
             orphans::adopt(shutdown.clone(), tracker);
         }
-        let context = Context { service, settings, config: config.clone(), data, shutdown };
+        let context = Context {
+            service,
+            settings,
+            config: config.clone(),
+            data,
+            processes: RecentProcesses::default(),
+            shutdown,
+        };
         let context = Arc::new(context);
         let vitals = context.settings.vitals.clone();
         vitals.spawn(tracker, "the retention of executions", retention::run(Arc::clone(&context)));

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
@@ -35,8 +37,12 @@ pub(super) struct Process {
 /// # Errors
 /// When `/proc` cannot be read.
 pub(super) fn descendants(ancestor: Pid) -> io::Result<Vec<Process>> {
+    Ok(descendants_among(all()?, ancestor))
+}
+
+fn descendants_among(all: impl Iterator<Item = Process>, ancestor: Pid) -> Vec<Process> {
     let mut by_parent: HashMap<i32, Vec<Process>> = HashMap::new();
-    for process in all()? {
+    for process in all {
         by_parent.entry(process.parent).or_default().push(process);
     }
     let mut found = by_parent.remove(&ancestor.as_raw_nonzero().get()).unwrap_or_default();
@@ -46,7 +52,26 @@ pub(super) fn descendants(ancestor: Pid) -> io::Result<Vec<Process>> {
         found.extend(children.unwrap_or_default());
         next += 1;
     }
-    Ok(found)
+    found
+}
+
+/// One look at all processes, shared by all who ask within its age.
+#[derive(Debug, Default)]
+pub(super) struct RecentProcesses(Mutex<Option<(Instant, Vec<Process>)>>);
+
+impl RecentProcesses {
+    /// Everything that descends from a process, as it was no longer than `age_max` ago.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn descendants(&self, ancestor: Pid, age_max: Duration) -> io::Result<Vec<Process>> {
+        let mut look = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if look.as_ref().is_none_or(|(at, _)| at.elapsed() >= age_max) {
+            *look = Some((Instant::now(), all()?.collect()));
+        }
+        let seen = look.iter().flat_map(|(_, processes)| processes).copied();
+        Ok(descendants_among(seen, ancestor))
+    }
 }
 
 /// Whose a process is: an execution's, of a hub on this very data directory. A copy of the directory has the same
@@ -82,15 +107,6 @@ impl Mark {
 /// When `/proc` cannot be read.
 pub(super) fn shims(mark: &Mark) -> io::Result<Vec<Process>> {
     with_environment(|environ| mark.is_of_shim(environ))
-}
-
-/// Everything that descends from the shims of this execution. Empty when none lives.
-///
-/// # Errors
-/// When `/proc` cannot be read.
-pub(super) fn family(mark: &Mark) -> io::Result<Vec<Process>> {
-    let below = shims(mark)?.into_iter().map(|shim| descendants(shim.pid));
-    Ok(below.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 /// Everything that is left of an execution whose shim is gone: what has its id in the environment, and what is in the

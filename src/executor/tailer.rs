@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::domain::id::ExecutionId;
 use crate::service::Service;
 
 use super::blocking::blocking;
+use super::directory::is_at;
 use super::plain_file;
 
 /// Between two looks at a log that is watched: so late may output arrive.
@@ -100,6 +101,16 @@ impl Tailers {
     }
 }
 
+/// The log that a shim has put back after somebody removed it, once it is as long as the one that is open.
+fn successor(open: &File, path: &Path) -> Option<Arc<File>> {
+    if is_at(open, path) {
+        return None;
+    }
+    let file = plain_file::open(path).ok()?;
+    let is_complete = file.metadata().ok()?.len() >= open.metadata().ok()?.len();
+    is_complete.then(|| Arc::new(file))
+}
+
 struct Tailer {
     tailers: Tailers,
     execution: Execution,
@@ -150,7 +161,7 @@ impl Tailer {
         let (path, open) = (self.path.clone(), self.state.borrow().file.clone());
         let found = blocking(move || {
             let file = match open {
-                Some(file) => file,
+                Some(file) => successor(&file, &path).unwrap_or(file),
                 None => match plain_file::open(&path) {
                     Ok(file) => Arc::new(file),
                     Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -162,7 +173,8 @@ impl Tailer {
         });
         if let Some((file, size)) = found.await? {
             self.state.send_if_modified(|state| {
-                let is_news = state.file.is_none() || state.size != size;
+                let is_same = state.file.as_ref().is_some_and(|known| Arc::ptr_eq(known, &file));
+                let is_news = !is_same || state.size != size;
                 (state.file, state.size) = (Some(file), size);
                 is_news
             });

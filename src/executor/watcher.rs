@@ -39,7 +39,7 @@ const SHIM_MARGIN: Duration = Duration::from_secs(15);
 /// Between two looks for a shim whose lock is gone.
 const SHIM_PAUSE: Duration = Duration::from_millis(200);
 /// Between two looks at the processes of an execution whose shim is no child of this hub.
-const FAMILY_PAUSE: Duration = Duration::from_secs(1);
+const FAMILY_PAUSE: Duration = Duration::from_secs(2);
 /// A machine that has nothing to give is asked again for ten minutes.
 const SHORTAGE_ATTEMPTS_MAX: u32 = 1200;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(500);
@@ -155,7 +155,6 @@ impl Watcher {
                 .min(),
             data: Some(self.context.data),
         };
-        self.expect_end(timeout_seconds);
         let directory = self.directory.clone();
         blocking(move || {
             // Before the script, so that a client that heard of the start finds a log.
@@ -170,7 +169,8 @@ impl Watcher {
             let started =
                 session::start(config.sessions, program, self.directory.clone(), &name, &self.mark()).await;
             let is_shortage = match &started {
-                Ok(session) => session.lacked_something(),
+                // A shim that has come all the same has taken what is to be run.
+                Ok(session) => session.lacked_something() && self.directory.is_untouched(),
                 Err(error) => shim::is_shortage(error),
             };
             // The machine has no process or file to give: others will end.
@@ -179,9 +179,10 @@ impl Watcher {
                 || !self.pause(SHORTAGE_PAUSE).await
                 || self.stop.is_cancelled()
             {
+                // The shim counts from its own start.
+                self.expect_end(timeout_seconds);
                 return started;
             }
-            tmux::end(&self.directory).await;
             attempt += 1;
         }
     }
@@ -249,14 +250,22 @@ impl Watcher {
 
     /// Keeps in mind which processes the execution has.
     async fn note_family(&self) -> Infallible {
+        let mark = self.mark();
+        let shims = blocking(move || processes::shims(&mark)).await.unwrap_or_default();
         loop {
-            let mark = self.mark();
-            match blocking(move || processes::family(&mark)).await {
-                // Its shim has gone: what is known counts.
-                Ok(family) if family.is_empty() => {}
-                Ok(family) => *self.family.lock().unwrap_or_else(PoisonError::into_inner) = family,
-                Err(error) => {
-                    tracing::warn!(execution.id = %self.id, %error, "could not look at its processes");
+            for shim in &shims {
+                let (context, shim) = (self.context.clone(), *shim);
+                let look = move || match shim.is_running() {
+                    true => context.processes.descendants(shim.pid, FAMILY_PAUSE / 2),
+                    // What is known counts.
+                    false => Ok(Vec::new()),
+                };
+                match blocking(look).await {
+                    Ok(family) if family.is_empty() => {}
+                    Ok(family) => *self.family.lock().unwrap_or_else(PoisonError::into_inner) = family,
+                    Err(error) => {
+                        tracing::warn!(execution.id = %self.id, %error, "could not look at its processes");
+                    }
                 }
             }
             sleep(FAMILY_PAUSE).await;

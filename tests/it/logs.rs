@@ -496,6 +496,27 @@ async fn what_lies_in_the_place_of_a_log_is_neither_overwritten_nor_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_follows_a_log_that_is_removed_and_put_back_misses_nothing() {
+    let hub = Hub::start().await;
+    let (task, execution) = run(&hub.client, &format!("echo first; {WAIT} echo last")).await;
+    let log = hub.directory.path().join("logs/task-1.log");
+    let is_there = async || {
+        while !std::fs::read(&log).is_ok_and(|text| text == b"first\n") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, is_there()).await.expect("in time");
+    let (client, watched_task) = (hub.client.clone(), task.clone());
+    let watching = tokio::spawn(async move { watched(&client, &watched_task, "").await });
+    hub.client.wait_for(&format!("/api/exec/{task}/logs"), |it| it["size"] == 6).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    std::fs::remove_file(&log).expect("removed");
+    tokio::time::timeout(DEADLINE, is_there()).await.expect("put back in time");
+    go(hub.directory.path(), &execution);
+    assert_eq!(watching.await.expect("no panic"), (b"first\nlast\n".to_vec(), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_log_is_kept_alive() {
     let hub = Hub::with(&["--keepalive-seconds", "1"]).await;
     let (task, _) = run(&hub.client, "sleep 30").await;

@@ -146,7 +146,7 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Opti
         Err(error) => ended(ExitEnd::Failed, &format!("could not start: {error}")),
     };
     let (left_out, finished) = log.finish(&path);
-    let exit = Exit { log_bytes_left_out: i64::try_from(left_out).ok(), ..exit };
+    let exit = Exit { log_bytes_left_out: left_out.and_then(|bytes| i64::try_from(bytes).ok()), ..exit };
     match finished {
         Ok(()) => exit,
         // On a disk that is still full the log itself cannot say so.

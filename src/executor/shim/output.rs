@@ -20,6 +20,8 @@ use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::fs::statvfs;
+
 use super::super::{directory, plain_file};
 
 /// What is remembered of the end: memory of the shim.
@@ -67,21 +69,29 @@ impl CappedLog {
         if let Some(place) = path.parent() {
             directory::make_private(place)?;
         }
+        let bytes = self.file.metadata()?.len();
+        if statvfs(path.parent().unwrap_or(path)).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < bytes) {
+            return Err(ErrorKind::StorageFull.into());
+        }
         drop(plain_file::create(path, 0o600)?);
         let mut copy = plain_file::open_with(OpenOptions::new().read(true).append(true), path)?;
         self.file.seek(SeekFrom::Start(0))?;
-        io::copy(&mut self.file, &mut copy)?;
-        copy.sync_all()?;
+        if let Err(error) = io::copy(&mut self.file, &mut copy) {
+            // A part would take room, and pass for all of it.
+            let _ = std::fs::remove_file(path);
+            return Err(error);
+        }
         self.file = copy;
         Ok(())
     }
 
-    /// Completes the log and sees it onto the disk. Answers how many bytes of the output it does not hold, and the last
-    /// refusal of the disk.
-    pub fn finish(mut self, path: &Path) -> (u64, io::Result<()>) {
+    /// Completes the log and sees it onto the disk. Answers how many bytes of the output it does not hold, as far as that is
+    /// known, and the last refusal of the disk.
+    pub fn finish(mut self, path: &Path) -> (Option<u64>, io::Result<()>) {
         self.complete();
-        let kept = self.file.sync_all().and_then(|()| self.put_back(path));
-        (self.left_out + self.refused, kept.and(self.refusal.map_or(Ok(()), Err)))
+        let kept = self.put_back(path).and_then(|()| self.file.sync_all());
+        let left_out = kept.is_ok().then_some(self.left_out + self.refused);
+        (left_out, kept.and(self.refusal.map_or(Ok(()), Err)))
     }
 }
 
@@ -148,7 +158,10 @@ impl<W: Write> CappedLog<W> {
     /// A line of the log that is not the script's.
     fn mark(&mut self, text: &str) {
         let start = if self.ends_line { "" } else { "\n" };
+        // Only the script's bytes are counted.
+        let refused = self.refused;
         self.append(format!("{start}[taskhub: {text}]\n").as_bytes());
+        self.refused = refused;
     }
 
     fn append(&mut self, mut bytes: &[u8]) {

@@ -66,6 +66,7 @@ pub(super) fn watch(
         log,
         log_path,
         log_looked_at: started,
+        log_cannot_be_put_back: false,
         terminal,
     };
     let cause = watch.until_something_happens(deadline);
@@ -121,6 +122,7 @@ struct Watch<'a> {
     log: &'a mut CappedLog,
     log_path: &'a Path,
     log_looked_at: Instant,
+    log_cannot_be_put_back: bool,
     /// Where somebody may look on.
     terminal: Option<Terminal>,
 }
@@ -221,13 +223,14 @@ impl Watch<'_> {
         signalled
     }
 
-    /// Puts the log back when it is gone. What fails is tried again: in the end it is a part of the result.
+    /// Puts the log back when it is gone. If that fails it is tried once more at the end, and is a part of the result then.
     fn look_after_log(&mut self) {
-        if self.log_looked_at.elapsed() < LOG_PAUSE {
+        if self.log_cannot_be_put_back || self.log_looked_at.elapsed() < LOG_PAUSE {
             return;
         }
         if let Err(error) = self.log.put_back(self.log_path) {
             complain(&format_args!("cannot put the log back yet: {error}"));
+            self.log_cannot_be_put_back = true;
         }
         self.log_looked_at = Instant::now();
     }

@@ -129,7 +129,7 @@ fn nor_a_shim_that_a_later_hub_has_found() {
         hub.stop();
         let hub = Hub::start(directory.path());
         // Time for a look at what there is.
-        thread::sleep(2 * Duration::from_secs(1));
+        thread::sleep(Duration::from_secs(3));
         sh(&format!("kill -9 {shim}"), &[]);
         assert_eq!(hub.ends(task).0, Lost);
         assert!(!is_alive(&bare) && !is_alive(&main));
