@@ -206,7 +206,7 @@ pub struct StoreConfig {
     /// Time between two rounds of forgetting what is old
     #[arg(skip = 60_000u64)]
     pub retention_period_ms: u64,
-    /// Time that retention leaves an event alone which was half sent to a client, so that its stream need not break off
+    /// Time that retention leaves an event alone of which a client has a part that was up to date before
     #[arg(skip = 60_000u64)]
     pub half_sent_ms_max: u64,
     /// Operations in one commit

@@ -25,17 +25,15 @@ use crate::handoff::Offer;
 use crate::quota::OnReserve;
 use crate::service::Service;
 
-use super::ApiContext;
-use super::Tags;
 use super::comma_list::CommaList;
 use super::event_schema::Event;
 use super::json_body::JsonBody;
 use super::negotiation::wants_ndjson;
-use super::permission;
 use super::problem::problems::{GONE, NONE};
 use super::problem::{Code, Problem, Problems};
 use super::stream_reply::StreamReply;
 use super::stream_status::EventStatus;
+use super::{ApiContext, Tags, permission};
 
 #[derive(Debug)]
 pub struct EventApi;
@@ -308,7 +306,7 @@ impl EventApi {
                 list.push(b']');
                 // What the log holds between two places never changes, and the address says which of it is asked for.
                 let tag = format!("W/\"{}-{}\"", log.id(position.cursor), history.cursor);
-                let next_page = Some(history.cursor).filter(|cursor| cursor.seq < log.status().head.seq);
+                let next_page = Some(history.cursor).filter(|cursor| cursor.seq < log.head().seq);
                 Ok(EventListReply::Ok(EventList(list), history.cursor, next_page, tag))
             }
             None => Err(gone("since: retention has just removed this place of the log")),

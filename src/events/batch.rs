@@ -13,7 +13,7 @@ use crate::domain::event::{Epoch, EventId};
 use super::fit;
 use super::log_slice::{Event, LogSlice};
 use super::options::StreamOptions;
-use super::segment::PAGE_BYTES;
+use super::segment::{FRAME_BYTES, PAGE_BYTES};
 
 /// How the events of a batch follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,13 +101,12 @@ impl Batch {
                 break;
             }
             if options.filter.matches(&event.entry().meta) {
-                let bytes = out.len();
-                batch.push(&mut out, Framing::Messages, epoch, options, event);
-                if bytes > 0 && out.len() > PAGE_BYTES {
-                    out.truncate(bytes);
-                    batch.ends.pop();
+                // Asked for before it is encoded: a buffer never shrinks, and is kept as long as its client needs.
+                let bytes = event.segment.body(event.index).len() + FRAME_BYTES;
+                if !out.is_empty() && out.len() + bytes > PAGE_BYTES {
                     break;
                 }
+                batch.push(&mut out, Framing::Messages, epoch, options, event);
             }
             batch.until = event.seq;
         }

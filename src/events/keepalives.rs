@@ -1,5 +1,6 @@
-//! When streams are told that they live: one ticker for all that want it equally often, since a timer each would be ten
-//! thousand timers.
+//! When keepalives are sent: one ticker for each period that somebody has asked for. A timer for each stream would be ten
+//! thousand timers. The operator sets the usual period ([`EventsConfig`](crate::config::EventsConfig)); how long a period a
+//! client may ask for is in the operations (`api/events.rs`, `api/logs.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -281,11 +281,17 @@ impl Events {
         self.feed.id(seq)
     }
 
-    /// The oldest event that the ring holds, or that a client was half sent no longer ago than `half_sent_time_max`: the
-    /// store keeps everything from here on. A client that takes longer for one event is broken off when that goes.
+    /// The oldest event that the ring holds, or that a client has a part of which was up to date no longer ago than
+    /// `half_sent_time_max`: the store keeps everything from here on. A client that takes longer is broken off when its event
+    /// goes.
     pub fn oldest_in_use(&self, half_sent_time_max: Duration) -> u64 {
         let half_sent = self.registry.oldest_half_sent(half_sent_time_max);
         half_sent.unwrap_or(u64::MAX).min(self.feed.ring.oldest())
+    }
+
+    /// The last event that was published.
+    pub fn head(&self) -> EventId {
+        self.feed.id(self.feed.ring.head())
     }
 
     pub fn status(&self) -> BroadcastStatus {

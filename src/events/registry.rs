@@ -44,12 +44,16 @@ pub struct Client {
     live_cursor: OnceLock<LiveCursor>,
     bytes: AtomicU64,
     events: AtomicU64,
-    /// When it was sent a part of the event behind its cursor, in milliseconds since [`START`]; 0 between events.
+    /// While it has a part of the event behind its cursor: when it was last up to date, in milliseconds since [`START`].
+    /// Otherwise 0, and also for a client that never was: nobody shall hold up retention by opening streams.
     half_sent_at: AtomicU64,
 }
 
 /// What times within this process are counted from.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// In place of the time since when a client is behind.
+const UP_TO_DATE: u64 = u64::MAX;
 
 fn ms_since_start() -> u64 {
     // Never 0, which says something else.
@@ -124,8 +128,9 @@ pub struct Registration {
     options: Arc<StreamOptions>,
     /// Set when it is the hub that ends the stream.
     reason: Option<DisconnectReason>,
-    /// The cursor in front of the event that the client was sent a part of, if it was.
-    half_sent_after: Option<u64>,
+    /// When the client was last up to date, in milliseconds since [`START`]: [`UP_TO_DATE`] while it is, 0 if it never was.
+    behind_since: u64,
+    is_half_sent: bool,
 }
 
 impl Registry {
@@ -136,7 +141,8 @@ impl Registry {
             peer,
             options,
             reason: None,
-            half_sent_after: None,
+            behind_since: 0,
+            is_half_sent: false,
         }
     }
 
@@ -147,7 +153,7 @@ impl Registry {
         clients
     }
 
-    /// The oldest event that a client was half sent, no longer ago than `time_max`.
+    /// The oldest event that a client has a part of which was up to date no longer ago than `time_max`.
     pub fn oldest_half_sent(&self, time_max: Duration) -> Option<u64> {
         let now = ms_since_start();
         let is_young = |at: u64| at > 0 && u128::from(now.saturating_sub(at)) < time_max.as_millis();
@@ -193,16 +199,25 @@ impl Registration {
         add(&client.bytes, bytes as u64);
     }
 
-    /// Notes that the client has a part of the event behind this cursor, and is to be sent the rest; `None` between events.
-    pub fn note_half_sent(&mut self, after: Option<u64>) {
-        if std::mem::replace(&mut self.half_sent_after, after) != after {
-            let at = if after.is_some() { ms_since_start() } else { 0 };
+    /// Notes whether the client has a part of an event, and is to be sent the rest.
+    pub fn note_half_sent(&mut self, is_half_sent: bool) {
+        if std::mem::replace(&mut self.is_half_sent, is_half_sent) != is_half_sent {
+            if self.behind_since == UP_TO_DATE {
+                self.behind_since = ms_since_start();
+            }
+            let at = if is_half_sent { self.behind_since } else { 0 };
             self.client().half_sent_at.store(at, Relaxed);
         }
     }
 
+    /// Notes that the client has everything there is.
+    pub fn note_up_to_date(&mut self) {
+        self.behind_since = UP_TO_DATE;
+    }
+
     /// Lets the client follow the live cursor of its thread, until [`Self::set_cursor`].
     pub fn follow(&mut self, live_cursor: &LiveCursor) {
+        self.note_up_to_date();
         let client = self.client();
         client.live_cursor.get_or_init(|| live_cursor.clone());
         client.cursor.store(AT_LIVE_CURSOR, Relaxed);

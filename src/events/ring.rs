@@ -38,6 +38,7 @@ pub enum After<T> {
 #[derive(Debug)]
 pub struct Ring {
     epoch: Epoch,
+    /// Set by [`EventsConfig`](crate::config::EventsConfig), as is the next one.
     bytes_max: u64,
     events_max: u64,
     state: Mutex<State>,

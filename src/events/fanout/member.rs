@@ -85,7 +85,7 @@ impl Member {
         self.handover.last_sent = batch.last(from + sent).unwrap_or(self.handover.last_sent);
         let events = batch.events(from + sent) - batch.events(from);
         self.handover.registration.delivered(events, sent);
-        self.handover.registration.note_half_sent((self.position.offset > 0).then_some(self.position.cursor));
+        self.handover.registration.note_half_sent(self.position.offset > 0);
         if sent == bytes.len() { Sent::Whole } else { Sent::Part }
     }
 

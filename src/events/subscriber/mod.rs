@@ -266,6 +266,7 @@ impl Subscriber {
                 Some(self.sent(0, message))
             }
             Ok(Next::UpToDate) => {
+                self.registration.note_up_to_date();
                 // All are cancel safe: they only observe.
                 tokio::select! {
                     _ = self.context.news.changed() => None,
@@ -292,7 +293,7 @@ impl Subscriber {
         let rest = batch.bytes.slice(self.handed..);
         if rest.len() > PAGE_BYTES {
             self.handed += PAGE_BYTES;
-            self.registration.note_half_sent(Some(self.cursor));
+            self.registration.note_half_sent(true);
             return self.sent(0, Bytes::copy_from_slice(&rest[..PAGE_BYTES]));
         }
         let bytes = match std::mem::take(&mut self.handed) {
@@ -302,7 +303,7 @@ impl Subscriber {
         self.cursor = batch.until;
         self.last_sent = batch.last_seq().unwrap_or(self.last_sent);
         let bytes = self.sent(batch.len(), bytes);
-        self.registration.note_half_sent(None);
+        self.registration.note_half_sent(false);
         bytes
     }
 
