@@ -94,10 +94,13 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
     let locks = Locks { _directory: lock, _database: lock::take(dir, &path)? };
     let mut conn = Connection::open(&path).map_err(|e| database(e.into()))?;
     configure_writer(&conn).map_err(|e| database(e.into()))?;
+    // After each migration the write-ahead log starts over: a small disk has no room for all of them.
+    checkpoint_every(&conn, 1).map_err(|e| database(e.into()))?;
     migrations::migrations::runner()
         .run(&mut conn)
         .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
-    use_wal(&conn).map_err(|e| database(e.into()))?;
+    // Copied into the database every 4 MiB; the writer sees to it that the file starts over.
+    checkpoint_every(&conn, 1000).map_err(|e| database(e.into()))?;
     Ok((conn, locks))
 }
 
@@ -227,6 +230,8 @@ pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
 fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     checksum::register(conn)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    // From the beginning: a database that is half made is opened again by its log, and is never taken for a damaged one.
+    conn.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit is on disk before it is acknowledged. With group commit it costs almost nothing.
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "busy_timeout", BUSY_MS)?;
@@ -236,10 +241,7 @@ fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// After the migrations: those of a new database would fill a write-ahead log with pages that the next one changes again,
-/// which a small disk has no room for.
-fn use_wal(conn: &Connection) -> rusqlite::Result<()> {
-    conn.pragma_update(None, "journal_mode", "WAL")?;
-    // Copied into the database every 4 MiB; the writer sees to it that the file starts over.
-    conn.pragma_update(None, "wal_autocheckpoint", 1000)
+/// Has SQLite copy the write-ahead log into the database whenever it has so many pages.
+fn checkpoint_every(conn: &Connection, pages: u32) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "wal_autocheckpoint", pages)
 }

@@ -104,6 +104,7 @@ impl Writer {
             clock: Clock::ahead_by(config.clock_ahead_ms.clone()),
             batch_max: config.batch_max,
             wal_bytes_max: WAL_BYTES_MAX,
+            crowded_wal_bytes_max: WAL_BYTES_MIN,
         };
         (Self { queue }, thread)
     }
@@ -168,6 +169,8 @@ pub struct WriterThread {
     batch_max: usize,
     /// The WAL's size at which it is to be emptied.
     wal_bytes_max: u64,
+    /// The same while it is larger than the room that is left on the disk.
+    crowded_wal_bytes_max: u64,
 }
 
 impl WriterThread {
@@ -269,18 +272,16 @@ impl WriterThread {
     fn shorten_wal(&mut self) {
         let size = std::fs::metadata(&self.shared.wal_path).map_or(0, |file| file.len());
         let is_crowded = || reserve::room(&self.shared.wal_path).is_some_and(|room| size > room);
-        if size < self.wal_bytes_max && !(size >= WAL_BYTES_MIN && is_crowded()) {
+        if size < self.wal_bytes_max && !(size >= self.crowded_wal_bytes_max && is_crowded()) {
             return;
         }
         let _nobody_reads = self.shared.gate.write().unwrap_or_else(|poison| poison.into_inner());
-        self.wal_bytes_max = match self.empty_wal() {
-            Ok(true) => WAL_BYTES_MAX,
-            Ok(false) => size + WAL_BYTES_MAX,
-            Err(error) => {
-                tracing::warn!(error = %error, "the write-ahead log could not be emptied; trying again");
-                size + WAL_BYTES_MAX
-            }
-        };
+        let is_empty = self.empty_wal().unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "the write-ahead log could not be emptied; trying again");
+            false
+        });
+        let left = if is_empty { 0 } else { size };
+        (self.wal_bytes_max, self.crowded_wal_bytes_max) = (left + WAL_BYTES_MAX, left + WAL_BYTES_MIN);
     }
 
     /// Whether it worked: not while somebody reads.
