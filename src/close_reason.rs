@@ -1,4 +1,4 @@
-//! The other end of a connection: how it went, as the socket saw it, and how long it is waited for.
+//! Why a connection closed, as its socket saw it. What a stream is said to have ended for is in `events/disconnect_reason.rs`.
 //!
 //! A stream that is dropped learns nothing of why; the socket knows. The code that reads and writes it notes the reason here, and
 //! the note goes along with each request.

@@ -13,13 +13,11 @@ use crate::domain::id::{ExecutionId, TaskId};
 use crate::service::Service;
 use crate::store::ExecutionQuery;
 
-use super::ApiContext;
-use super::Tags;
 use super::comma_list::CommaList;
-use super::conditional;
 use super::json_body::JsonBody;
 use super::problem::Problems;
 use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, UNPROCESSABLE};
+use super::{ApiContext, Tags, conditional};
 
 #[derive(Debug)]
 pub struct ExecutionApi;

@@ -20,18 +20,15 @@ use crate::executor::logs::{self, From};
 use crate::executor::{Admission, LogStart};
 use crate::service::{Service, ServiceError};
 
-use super::ApiContext;
-use super::Tags;
 use super::byte_range::{self, Wanted};
-use super::conditional;
 use super::event_schema::LogEvent;
 use super::json_body::JsonBody;
 use super::negotiation::wants_ndjson;
-use super::permission;
 use super::problem::problems::{NOT_FOUND, PRECONDITION_FAILED, RANGE};
 use super::problem::{Code, Problem, Problems};
 use super::raw_log::RawLog;
 use super::stream_reply::StreamReply;
+use super::{ApiContext, Tags, conditional, permission};
 
 /// Bytes of a log in one JSON page.
 const PAGE_BYTES_MAX: usize = 1 << 20;
@@ -112,11 +109,7 @@ impl LogApi {
             size: page.size,
             text: page.text,
         };
-        // A log only grows, so its text need not be looked at.
-        let tag = format!(
-            "W/\"{}-{}-{}-{}-{}-{}\"",
-            execution.number, log.offset, log.next_offset, log.size, log.complete, log.log_lost
-        );
+        let tag = conditional::tag_of_json(&(execution.id, &log));
         Ok(ExecutionLogReply::Ok(JsonBody(log), tag))
     }
 

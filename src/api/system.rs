@@ -10,11 +10,10 @@ use serde::Serialize;
 use crate::service::Service;
 use crate::telemetry;
 
-use super::ApiContext;
-use super::Tags;
 use super::json_body::JsonBody;
 use super::problem::problems::NONE;
 use super::problem::{Code, Problem, Problems};
+use super::{ApiContext, Tags};
 
 #[derive(Debug)]
 pub struct SystemApi;

@@ -16,13 +16,11 @@ use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
 use crate::service::{Service, TaskPage};
 
-use super::Tags;
 use super::comma_list::CommaList;
-use super::conditional;
 use super::json_body::JsonBody;
-use super::permission;
 use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, PRECONDITION_FAILED, UNPROCESSABLE};
 use super::problem::{Code, Problem, Problems};
+use super::{Tags, conditional, permission};
 
 /// Longest search text, in characters.
 const SEARCH_CHARS_MAX: usize = 200;

@@ -19,6 +19,7 @@ const DRAIN_FACTOR: u64 = 16;
 /// How much is taken in.
 #[derive(Debug)]
 pub struct BodyLimits {
+    /// Set by [`ServerConfig::body_bytes_max`](crate::config::ServerConfig::body_bytes_max).
     pub bytes_max: u32,
     /// Bytes of bodies that may be in memory at once, of all clients and of each.
     pub bodies: Budget<Caller>,
