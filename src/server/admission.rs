@@ -53,7 +53,7 @@ impl Admission {
             // Many machines are set up so, and few hubs need more.
             tracing::info!(
                 connections_max = all,
-                "there are fewer quota for connections than allowed: the limit on open files is low (`ulimit -n`, \
+                "fewer connections are possible than allowed: the limit on open files is low (`ulimit -n`, \
                  LimitNOFILE=)"
             );
         }
