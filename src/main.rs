@@ -8,7 +8,7 @@ use taskhub::executor::shim;
 use taskhub::telemetry;
 use tikv_jemallocator::Jemalloc;
 
-/// A crowd that connects leaves holes behind in the memory that it shared with what stays: 1.6 KiB a client with the
+/// Many clients that connect leave holes behind in the memory that it shared with what stays: 1.6 KiB a client with the
 /// usual allocator, 0.24 with this one.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;

@@ -6,7 +6,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What clients leave to the store, executions and the program itself, so that a crowd does not stop the work: these,
+/// What clients leave to the store, executions and the program itself, so that many clients do not stop the work: these,
 /// and of a higher limit an eighth.
 const KEPT: u64 = 96;
 const KEPT_SHARE: u64 = 8;

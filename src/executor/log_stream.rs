@@ -195,7 +195,7 @@ impl LogStream {
         }
         while !self.has_ended {
             if self.admission.gone.is_cancelled() {
-                // Without another word: a farewell would ask its client back.
+                // Without a goodbye, which would ask its client back.
                 self.has_ended = true;
                 break;
             }

@@ -116,7 +116,7 @@ struct Reserve {
 #[derive(Debug, Default)]
 struct Wanted {
     /// Notified by each; wakes one of those on a permit who have had time enough.
-    bell: Notify,
+    notify: Notify,
     /// How many wait now: a notice of one that has found a permit since is no reason to make room.
     waiting: AtomicUsize,
 }
@@ -131,7 +131,7 @@ impl Wanted {
             }
         }
         self.waiting.fetch_add(1, Relaxed);
-        self.bell.notify_one();
+        self.notify.notify_one();
         Waiting(self)
     }
 }
@@ -169,7 +169,7 @@ impl Reserved {
         let wanted = async {
             sleep(RESERVE_PATIENCE).await;
             loop {
-                self.wanted.bell.notified().await;
+                self.wanted.notify.notified().await;
                 match self.wanted.waiting.load(Relaxed) {
                     0 => {}
                     _ if has_begun() => break,
@@ -177,7 +177,7 @@ impl Reserved {
                 }
             }
             // Let another one go.
-            self.wanted.bell.notify_one();
+            self.wanted.notify.notify_one();
             std::future::pending::<()>().await;
         };
         // However it ends, the connection does.

@@ -68,7 +68,7 @@ pub(super) async fn serve_and_give_away(
                 claimant.take(Bare { socket, close_note, permit });
             }
         }
-        // A peer that has gone by now needs no farewell.
+        // A peer that has gone by now needs no goodbye.
         Some(Ok(())) => drop(socket.shutdown().await),
         Some(Err(error)) => tracing::debug!(error = %error, "a connection broke off"),
     }

@@ -30,7 +30,7 @@ pub(super) async fn spoken(socket: &TcpStream) -> io::Result<Spoken> {
         let peeked = socket.try_io(Interest::READABLE, || {
             let mut first = [0; PREFACE.len()];
             let (_, count) = recv(socket, &mut first[..], RecvFlags::PEEK)?;
-            match told(&first[..count]) {
+            match protocol_of(&first[..count]) {
                 // Nothing but an end is HTTP/1's to see.
                 None if count == 0 => Ok(Spoken::Http1),
                 None => Err(io::ErrorKind::WouldBlock.into()),
@@ -49,7 +49,7 @@ pub(super) async fn spoken(socket: &TcpStream) -> io::Result<Spoken> {
 }
 
 /// What the first bytes tell; `None` when more are needed.
-fn told(first: &[u8]) -> Option<Spoken> {
+fn protocol_of(first: &[u8]) -> Option<Spoken> {
     if first.len() >= PREFACE.len() && first.starts_with(PREFACE) {
         return Some(Spoken::Http2);
     }
@@ -63,12 +63,12 @@ mod tests {
     #[test]
     fn the_first_byte_that_differs_tells() {
         for length in 0..PREFACE.len() {
-            assert_eq!(told(&PREFACE[..length]), None, "{length}");
+            assert_eq!(protocol_of(&PREFACE[..length]), None, "{length}");
             let mut other = PREFACE[..=length].to_vec();
             other[length] ^= 1;
-            assert_eq!(told(&other), Some(Spoken::Http1), "{length}");
+            assert_eq!(protocol_of(&other), Some(Spoken::Http1), "{length}");
         }
-        assert_eq!(told(PREFACE), Some(Spoken::Http2));
-        assert_eq!(told(b"POST / HTTP/1.1\r\n"), Some(Spoken::Http1));
+        assert_eq!(protocol_of(PREFACE), Some(Spoken::Http2));
+        assert_eq!(protocol_of(b"POST / HTTP/1.1\r\n"), Some(Spoken::Http1));
     }
 }

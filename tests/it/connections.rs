@@ -164,9 +164,9 @@ async fn a_thousand_connections_to_a_hub_with_few_files_cost_nobody_anything() {
     // Kept, as its place is, by what it says from time to time.
     hub.client.get("/ready").await;
     let (before, started) = (cpu(hub.child.id()), Instant::now());
-    let mut crowd = Vec::new();
+    let mut clients = Vec::new();
     for _ in 0..1000 {
-        crowd.push(TcpStream::connect(hub.client.address).await.expect("the kernel takes it"));
+        clients.push(TcpStream::connect(hub.client.address).await.expect("the kernel takes it"));
     }
     // The connection of this client was there before.
     hub.client.create(json!({ "title": "meanwhile" })).await;
@@ -187,7 +187,7 @@ async fn a_thousand_connections_to_a_hub_with_few_files_cost_nobody_anything() {
     let files = fs::read_dir(format!("/proc/{}/fd", hub.child.id())).expect("it runs").count();
     assert!(files < 240, "{files} files are open: too little is left for the work");
 
-    drop(crowd);
+    drop(clients);
     let recovered = async { while late.get("/api/tasks").await.status != 200 {} };
     tokio::time::timeout(DEADLINE, recovered).await.expect("it recovers");
     late.create(json!({ "title": "afterwards" })).await;

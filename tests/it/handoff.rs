@@ -188,9 +188,9 @@ async fn clients_that_all_go_at_once_take_nobody_along() {
     let hub = Hub::with(&["--fanout-threads", "1"]).await;
     let mut other = Stream::open(&hub.client, "?events=announcement").await;
     for round in 0..30 {
-        let mut crowd = Vec::new();
+        let mut clients = Vec::new();
         for _ in 0..20 {
-            crowd.push(Stalled::open(&hub.client, "/api/events/stream").await);
+            clients.push(Stalled::open(&hub.client, "/api/events/stream").await);
         }
         hub.client.wait_for("/api/events/status", |status| status["connected_clients"] == 21).await;
         // Each is reset at some moment of what is sent to all of them meanwhile.
@@ -202,7 +202,7 @@ async fn clients_that_all_go_at_once_take_nobody_along() {
                 }
             })
         };
-        for client in crowd {
+        for client in clients {
             client.socket.set_zero_linger().expect("it takes the option");
         }
         sending.await.expect("no panic");

@@ -177,5 +177,5 @@ async fn the_commands_speak_tls_with_a_hub_they_trust() {
     let mut stream = Stream::open(&client, "").await;
     assert_eq!(hub.terminate().await, Some(0));
     let rest = stream.rest().await;
-    assert_eq!(rest.last().expect("a farewell")["event"], "goodbye");
+    assert_eq!(rest.last().expect("a goodbye")["event"], "goodbye");
 }

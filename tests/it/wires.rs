@@ -23,7 +23,7 @@ async fn a_stream_resumes_across_a_restart() {
         let second = stream.next().await["id"].as_str().expect("an id").to_owned();
         let rest = async {
             let rest = stream.rest().await;
-            assert_eq!(rest.last().expect("a farewell")["event"], "goodbye", "{wire:?}");
+            assert_eq!(rest.last().expect("a goodbye")["event"], "goodbye", "{wire:?}");
             assert!((1000..5000).contains(&stream.parser.retry_ms.expect("a retry")), "{wire:?}");
         };
         let (hub, ()) = tokio::join!(wire.restart(hub), rest);

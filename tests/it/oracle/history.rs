@@ -21,7 +21,7 @@ pub struct History {
 
 /// A part of the log of which an observer can say what is in it, as far as its filter shows it.
 #[derive(Debug)]
-pub struct Stretch {
+pub struct Span {
     /// It begins after this seq.
     pub after: u64,
     /// And goes up to this one.
@@ -60,39 +60,39 @@ impl observer::Log {
     }
 
     /// What it has seen without a break that it was told of.
-    pub fn stretches(&self) -> Vec<Stretch> {
-        let mut stretches = Vec::new();
-        let mut open: Option<Stretch> = None;
+    pub fn spans(&self) -> Vec<Span> {
+        let mut spans = Vec::new();
+        let mut open: Option<Span> = None;
         for record in self.records() {
-            let begin = |after| Some(Stretch { after, to: after, events: Vec::new() });
+            let begin = |after| Some(Span { after, to: after, events: Vec::new() });
             match record {
                 Record::Message(message) => match message.kind.as_str() {
                     "connected" if open.as_ref().is_some_and(|it| it.to == message.seq) => {}
-                    "connected" => stretches.extend(std::mem::replace(&mut open, begin(message.seq))),
+                    "connected" => spans.extend(std::mem::replace(&mut open, begin(message.seq))),
                     // The snapshot that follows has a place of its own.
-                    "reset" if self.snapshot => stretches.extend(open.take()),
-                    "reset" => stretches.extend(std::mem::replace(&mut open, begin(message.seq))),
-                    "snapshot" => stretches.extend(open.take()),
-                    // A farewell before the snapshot was there.
+                    "reset" if self.snapshot => spans.extend(open.take()),
+                    "reset" => spans.extend(std::mem::replace(&mut open, begin(message.seq))),
+                    "snapshot" => spans.extend(open.take()),
+                    // A goodbye before the snapshot was there.
                     _ if open.is_none() && !message.is_event() => {}
                     _ => {
-                        let stretch = open.get_or_insert_with(|| Stretch {
+                        let span = open.get_or_insert_with(|| Span {
                             after: message.seq - 1,
                             to: 0,
                             events: Vec::new(),
                         });
-                        stretch.to = message.seq;
+                        span.to = message.seq;
                         if message.is_event() {
-                            stretch.events.push(message.clone());
+                            span.events.push(message.clone());
                         }
                     }
                 },
-                Record::Began { at, .. } => stretches.extend(std::mem::replace(&mut open, begin(*at))),
-                Record::Stands(seq) => open.iter_mut().for_each(|stretch| stretch.to = *seq),
+                Record::Began { at, .. } => spans.extend(std::mem::replace(&mut open, begin(*at))),
+                Record::Stands(seq) => open.iter_mut().for_each(|span| span.to = *seq),
                 Record::Gone | Record::Probed { .. } => {}
             }
         }
-        stretches.extend(open);
-        stretches
+        spans.extend(open);
+        spans
     }
 }

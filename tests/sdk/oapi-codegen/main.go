@@ -56,7 +56,7 @@ func main() {
 
 	etag := got.HTTPResponse.Header.Get("ETag")
 	match := &hub.UpdateTaskParams{IfMatch: &etag}
-	high, low := hub.PriorityHigh, hub.Low
+	high, low := hub.PriorityHigh, hub.PriorityLow
 	patched, err := client.UpdateTaskWithResponse(ctx, task.Id, match, hub.TaskPatch{Priority: &high})
 	check(err == nil && patched.JSON200 != nil && *patched.JSON200.Priority == hub.PriorityHigh, err)
 	check(patched.JSON200.Assignee == nil && patched.JSON200.Version == 2, patched.JSON200)

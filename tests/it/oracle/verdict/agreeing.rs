@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Included};
 
-use crate::oracle::history::{History, Stretch};
+use crate::oracle::history::{History, Span};
 use crate::oracle::observer::Log;
 use crate::oracle::truth::Truth;
 
@@ -18,15 +18,15 @@ pub fn agreeing(history: &History, truth: &Truth, court: &mut Court) {
         history.observers.iter().flat_map(Log::messages).map(|message| &message.epoch).collect();
     court.holds(epochs.len() == 1, || format!("one log has one epoch, not {epochs:?}"));
     for observer in &history.observers {
-        for stretch in observer.stretches() {
-            exactly_what_matches(observer, &stretch, truth, court);
+        for span in observer.spans() {
+            exactly_what_matches(observer, &span, truth, court);
         }
     }
 }
 
-fn exactly_what_matches(observer: &Log, stretch: &Stretch, truth: &Truth, court: &mut Court) {
-    let (name, Stretch { after, to, .. }) = (&observer.name, stretch);
-    let seen: BTreeSet<u64> = stretch.events.iter().map(|event| event.seq).collect();
+fn exactly_what_matches(observer: &Log, span: &Span, truth: &Truth, court: &mut Court) {
+    let (name, Span { after, to, .. }) = (&observer.name, span);
+    let seen: BTreeSet<u64> = span.events.iter().map(|event| event.seq).collect();
     for seq in seen.iter().filter(|seq| *seq <= after || *seq > to) {
         court.holds(false, || format!("{name}: {seq} is not in {after}..={to}"));
     }

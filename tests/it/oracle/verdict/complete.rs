@@ -28,23 +28,23 @@ pub fn complete(history: &History, truth: &Truth, court: &mut Court) {
 
 fn no_gap(history: &History, observer: &Log, court: &mut Court) {
     let (name, head) = (&observer.name, history.head);
-    let stretches = observer.stretches();
-    let to = stretches.last().map_or(0, |stretch| stretch.to);
+    let spans = observer.spans();
+    let to = spans.last().map_or(0, |span| span.to);
     court.holds(!observer.is_stuck, || format!("{name} waited in vain at {to}; the last event is {head}"));
     court.holds(observer.is_stuck || to == head, || format!("{name} ended at {to}, not at {head}"));
     if !observer.filter.is_empty() {
         // What a filter must show is for the property "agreeing".
         return;
     }
-    for stretch in &stretches {
-        let mut next = stretch.after + 1;
-        for event in &stretch.events {
+    for span in &spans {
+        let mut next = span.after + 1;
+        for event in &span.events {
             court.holds(event.seq == next, || {
-                format!("{name}: {} came where {next} was due, in {}..={}", event, stretch.after, stretch.to)
+                format!("{name}: {} came where {next} was due, in {}..={}", event, span.after, span.to)
             });
             next = event.seq + 1;
         }
-        court.holds(next == stretch.to + 1, || format!("{name}: {} came where {next} was due", stretch.to));
+        court.holds(next == span.to + 1, || format!("{name}: {} came where {next} was due", span.to));
     }
 }
 
