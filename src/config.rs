@@ -1,6 +1,8 @@
-//! Every setting: a flag, an environment variable, a default. Each room is handed its own section.
+//! Every setting: its flag, its environment variable and its default. Each module gets its own
+//! section.
 //!
-//! Names carry their unit; a bound ends in `_max`. Nothing here is read again after the start.
+//! Names carry their unit, and an upper bound ends in `_max`. The hub reads the settings once, at
+//! the start.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -130,7 +132,8 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "expected an address or a network, such as 127.0.0.1 or 10.0.0.0/8".to_owned())
 }
 
-/// An origin as browsers write it: scheme, host and port, if it is not the scheme's own; or `null`.
+/// An origin as browsers write it: scheme, host, and the port unless it is the scheme's default; or
+/// `null`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(String);
 
@@ -158,10 +161,10 @@ impl FromStr for Origin {
     }
 }
 
-/// Where to listen when no whole address is given.
+/// The host part of the address to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
-    /// 127.0.0.1, and ::1 where there is IPv6.
+    /// 127.0.0.1, and ::1 on a machine with IPv6.
     Localhost,
     Address(IpAddr),
 }
@@ -178,8 +181,8 @@ impl FromStr for Host {
     }
 }
 
-/// In a cluster of Kubernetes the variable `TASKHUB_PORT` tells of a service called `taskhub` (`tcp://10.0.0.1:80`), and says
-/// nothing to this hub.
+/// In a Kubernetes cluster with a service called `taskhub`, Kubernetes sets `TASKHUB_PORT` to that
+/// service's address (`tcp://10.0.0.1:80`). The hub ignores such a value.
 fn port(text: &str) -> Result<u16, String> {
     match text.strip_prefix("tcp://") {
         Some(_) => Ok(DEFAULT_PORT),
@@ -249,13 +252,13 @@ pub struct EventsConfig {
 }
 
 impl EventsConfig {
-    /// Threads that write to the bare sockets of streams.
+    /// How many threads write to the sockets of streams.
     pub fn fanout_threads(&self) -> usize {
         self.fanout_threads.map_or_else(cores, usize::from)
     }
 }
 
-/// Those that this process may use.
+/// How many cores this process may use.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -335,7 +338,7 @@ pub enum DoneStatus {
 }
 
 impl ExecutorConfig {
-    /// Executions that may run at once.
+    /// How many executions may run at once.
     pub fn slots(&self) -> usize {
         match self.executions_max {
             Some(count) => count as usize,

@@ -1,21 +1,21 @@
-//! `Range` and `If-Range`, for GET alone. RFC 9110, sections 13.1.5 and 14.2.
+//! Reads `Range` and `If-Range`, for GET only (RFC 9110, sections 13.1.5 and 14.2).
 
 use poem::Request;
 use poem::http::header;
 
 use super::permission::HeadOnly;
 
-/// What a request wants of something that has `size` bytes.
+/// Which part of a log of `size` bytes a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     Whole,
     /// From the first to the last byte, both included.
     Part(u64, u64),
-    /// Nothing that there is: 416.
+    /// No existing byte: the answer is 416.
     Beyond,
 }
 
-/// `tag`: the strong entity tag of what there is now, with its quotes.
+/// `tag` is the current strong entity tag, with its quotes.
 pub fn wanted(request: &Request, size: u64, tag: &str) -> Wanted {
     let headers = request.headers();
     let mut ranges = headers.get_all(header::RANGE).iter();
@@ -23,7 +23,7 @@ pub fn wanted(request: &Request, size: u64, tag: &str) -> Wanted {
     let (false, Some(range), None) = (is_head, ranges.next(), ranges.next()) else {
         return Wanted::Whole;
     };
-    // A date says less than a tag about a log that grows several times a second, so none will do.
+    // Accepts no date: the log grows several times a second, so a date is less exact than the tag.
     let mut conditions = headers.get_all(header::IF_RANGE).iter();
     if !conditions.all(|condition| condition.as_bytes() == tag.as_bytes()) {
         return Wanted::Whole;
@@ -31,7 +31,7 @@ pub fn wanted(request: &Request, size: u64, tag: &str) -> Wanted {
     range.to_str().map_or(Wanted::Whole, |range| part(range, size))
 }
 
-/// The first satisfiable one of several ranges. What is no range of bytes is passed over.
+/// The first of several ranges that exists. A header that is no range of bytes counts as absent.
 fn part(range: &str, size: u64) -> Wanted {
     let Some((unit, ranges)) = range.split_once('=') else {
         return Wanted::Whole;
@@ -45,7 +45,7 @@ fn part(range: &str, size: u64) -> Wanted {
             return Wanted::Whole;
         };
         let found = match (number(first), number(last)) {
-            // The last so many bytes.
+            // The last `length` bytes.
             (None, Some(length)) if first.is_empty() => {
                 (length > 0 && size > 0).then(|| (size - length.min(size), size.saturating_sub(1)))
             }
@@ -60,7 +60,7 @@ fn part(range: &str, size: u64) -> Wanted {
     wanted
 }
 
-/// Digits alone. More than there can be is as good as the largest.
+/// Parses digits only. A number that is too large becomes the largest one.
 fn number(digits: &str) -> Option<u64> {
     let are_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     are_digits.then(|| digits.parse().unwrap_or(u64::MAX))

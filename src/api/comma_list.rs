@@ -8,11 +8,11 @@ use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
 use crate::domain::text::must_be_one_line;
 
-/// Most values in one list: what a filter compares with for every event.
+/// Most values in one list. A filter compares every event with all of them.
 const VALUES_MAX: usize = 100;
 
-/// The values of a parameter, without the spaces around them. An empty value is refused: passed over, it would answer
-/// everything.
+/// The values of a parameter, without the spaces around them. Refuses an empty value: a filter that
+/// ignored it would match everything.
 #[derive(Debug, Clone)]
 pub struct CommaList<T>(pub Vec<T>);
 
@@ -62,13 +62,14 @@ impl<T: Type + FromStr<Err = String>> ParseFromParameter for CommaList<T> {
         let mut values = Vec::new();
         for text in texts {
             for part in text.as_ref().split(',').map(str::trim) {
-                // Named in full: poem-openapi gives strings an `is_empty` of its own, which says no.
+                // Written in full, because poem-openapi gives strings an `is_empty` that always
+                // answers no.
                 if str::is_empty(part) {
                     return Err(ParseError::custom(
                         "has an empty value; leave the parameter out to filter nothing",
                     ));
                 }
-                // No list has other words than names may be.
+                // No list has values that a name could not be.
                 must_be_one_line(part).map_err(ParseError::<Self>::custom)?;
                 values.push(part.parse().map_err(ParseError::<Self>::custom)?);
             }
@@ -80,7 +81,7 @@ impl<T: Type + FromStr<Err = String>> ParseFromParameter for CommaList<T> {
     }
 }
 
-/// The values as a query has them.
+/// The values as a query parameter.
 pub fn comma_list<T: ToString>(values: &[T]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -1,5 +1,5 @@
-//! `If-Match` and `If-None-Match`, read as RFC 9110, sections 8.8.3 and 13.1, has them: tags compare character by
-//! character, and a condition that is not understood is not met.
+//! Reads `If-Match` and `If-None-Match` (RFC 9110, sections 8.8.3 and 13.1). It compares tags
+//! character by character. A condition that it cannot read is not met.
 
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use crate::service::{Precondition, Versions};
 /// The entity tags of one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tags {
-    /// `*`: whatever there is.
+    /// `*`: any tag.
     Any,
     OneOf(Vec<Tag>),
 }
@@ -20,7 +20,7 @@ pub enum Tags {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
     is_weak: bool,
-    /// What stands between the quotes.
+    /// The text between the quotes.
     opaque: String,
 }
 
@@ -29,7 +29,7 @@ impl Tags {
         super::request_headers::header_list(request, name).map(|text| Self::parse(&text))
     }
 
-    /// Reading ends at the first thing that is no tag.
+    /// Reads tags up to the first part that is not a tag.
     pub fn parse(text: &str) -> Self {
         if text.trim() == "*" {
             return Self::Any;
@@ -50,7 +50,7 @@ impl Tags {
         }
     }
 
-    /// Whether one of them is `opaque`, and strong if it has to be.
+    /// Whether one of the tags is `opaque`. With `has_to_be_strong`, weak tags do not count.
     fn name(&self, opaque: &str, has_to_be_strong: bool) -> bool {
         match self {
             Self::Any => true,
@@ -60,14 +60,14 @@ impl Tags {
         }
     }
 
-    /// The versions of a task that they name.
+    /// The versions of a task that the tags name.
     fn versions(self, has_to_be_strong: bool) -> Versions {
         match self {
             Self::Any => Versions::Any,
             Self::OneOf(tags) => Versions::OneOf(
                 tags.into_iter()
                     .filter(|tag| !(has_to_be_strong && tag.is_weak))
-                    // `"+1"` and `"01"` are other tags than `"1"`.
+                    // `"+1"` and `"01"` are different tags from `"1"`.
                     .filter_map(|tag| tag.opaque.parse().ok().filter(|it: &i64| it.to_string() == tag.opaque))
                     .collect(),
             ),
@@ -75,7 +75,7 @@ impl Tags {
     }
 }
 
-/// What a change of a task depends on.
+/// The conditions of a request that changes a task.
 pub fn of(request: &Request) -> Precondition {
     Precondition {
         if_match: Tags::of(request, "If-Match").map(|tags| tags.versions(true)),
@@ -83,7 +83,8 @@ pub fn of(request: &Request) -> Precondition {
     }
 }
 
-/// Whether `If-Match`, or without it `If-Unmodified-Since`, asks for something else than what has this strong tag.
+/// Whether `If-Match` asks for something other than `opaque`, a strong tag. Without `If-Match`,
+/// `If-Unmodified-Since` decides.
 pub fn is_another(request: &Request, opaque: &str, modified: SystemTime) -> bool {
     match Tags::of(request, "If-Match") {
         Some(tags) => !tags.name(opaque, true),
@@ -94,15 +95,17 @@ pub fn is_another(request: &Request, opaque: &str, modified: SystemTime) -> bool
     }
 }
 
-/// Whether `If-Modified-Since` has it already. `If-None-Match` says it better, and then this says nothing.
+/// Whether `If-Modified-Since` says that the client has the current state. With `If-None-Match`,
+/// which is more exact, this header does not count.
 pub fn is_unmodified(request: &Request, modified: SystemTime) -> bool {
     let since = request.headers().typed_get::<IfModifiedSince>();
     !request.headers().contains_key(header::IF_NONE_MATCH)
         && since.is_some_and(|since| !since.is_modified(modified))
 }
 
-/// Spares a client that has it already the body of an answer: 304. For GET and HEAD. All that is not about the body is said
-/// as in a 200: a browser takes over what a 304 says for what it has kept, the policy of a page included.
+/// Answers 304 without a body when the client already has this response. For GET and HEAD. All
+/// headers that are not about the body stay as in a 200: a browser applies the headers of a 304 to
+/// its stored copy, including the security policy of a page.
 pub fn spare(if_none_match: &str, mut response: Response) -> Response {
     let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
     let opaque = tag.and_then(|tag| tag.trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"'));

@@ -1,8 +1,9 @@
-//! The unions of messages as the specification describes them: of the event stream, and of a log's.
+//! The schemas of the messages in the event stream and in the stream of a log.
 //!
-//! Messages are encoded in `domain` and `events`, as bytes; here is only their description: one flat object a
-//! kind, told apart by `event`, since that is what generators turn into types that narrow. A test checks
-//! every event that the integration tests receive against it.
+//! `domain` and `events` encode the messages as bytes. This module only describes them: one flat
+//! object for each kind, and the field `event` tells which kind it is. Generators make precise
+//! types from such unions. A test checks every event that the integration tests receive against
+//! these schemas.
 
 use std::borrow::Cow;
 
@@ -16,17 +17,17 @@ use crate::domain::event::{
 use crate::domain::log::{LogCursor, LogEndData, LogOutputData, LogResetData};
 use crate::events::control::{CheckpointData, ConnectedData, GoodbyeData, ResetData, SnapshotData};
 
-/// What is sent as a stream of messages.
+/// A type that the hub sends as a stream of messages.
 pub trait Message: Type + Send {
-    /// What the specification says of a response that is such a stream.
+    /// The description of such a stream in the specification.
     const STREAM: &'static str;
 }
 
-/// One message of the event stream. It has no value of its own.
+/// One message of the event stream. Only describes the message and has no value.
 #[derive(Debug)]
 pub struct Event;
 
-/// One message of the stream of a log. It has no value of its own.
+/// One message of the stream of a log. Only describes the message and has no value.
 #[derive(Debug)]
 pub struct LogEvent;
 
@@ -42,7 +43,7 @@ impl Message for LogEvent {
                                   `application/x-ndjson` each line is one `LogEvent`.";
 }
 
-/// A kind of message: its schema's name, its word, and what it is.
+/// A kind of message: the name of its schema, its word in `event`, and its description.
 struct Kind {
     schema: &'static str,
     word: &'static str,
@@ -119,7 +120,7 @@ fn log_kinds() -> Vec<Kind> {
     ]
 }
 
-/// A kind of message as a schema. `id` says what its id is.
+/// The schema of a kind of message. `id` is the schema of its id.
 fn envelope(kind: &Kind, id: &MetaSchemaRef) -> MetaSchema {
     let described = |schema: MetaSchemaRef, description| {
         schema.merge(MetaSchema { description: Some(description), ..MetaSchema::ANY })
@@ -141,7 +142,7 @@ fn envelope(kind: &Kind, id: &MetaSchemaRef) -> MetaSchema {
     }
 }
 
-/// An id, and what it is good for.
+/// The schema of an id, with a description of its use.
 fn id<I: Type>(description: &'static str) -> MetaSchemaRef {
     I::schema_ref().merge(MetaSchema { description: Some(description), ..MetaSchema::ANY })
 }
@@ -172,7 +173,7 @@ fn register_union<M: Type>(
     });
 }
 
-/// Presents a union to poem-openapi.
+/// Implements poem-openapi's traits for a union.
 macro_rules! union_type {
     ($name:ident, $register:expr) => {
         impl Type for $name {

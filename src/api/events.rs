@@ -1,4 +1,4 @@
-//! The operations on events: follow them, list past ones, see how the broadcasting stands.
+//! The operations on events: follow them, list past ones, see the state of the streams.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ use super::{ApiContext, Tags, permission};
 #[derive(Debug)]
 pub struct EventApi;
 
-/// A list of events, encoded when they were committed.
+/// A list of events. Each was encoded before its commit.
 #[derive(Debug)]
 pub struct EventList(Vec<u8>);
 
@@ -149,7 +149,8 @@ impl EventApi {
         service: Data<&Service>,
         principal: Data<&Principal>,
         request: &Request,
-        // Generators make one name of this and the header, so the header is told of in words, as the protocol's own.
+        // Generators would give this and the header the same name. So the text mentions the header,
+        // which belongs to the protocol.
         /// The id of the last message you have seen. What is no such id gets a `reset`. The header `Last-Event-ID`, which
         /// browsers and libraries for Server-Sent Events send by themselves, comes before it.
         last_event_id: Query<Option<String>>,
@@ -293,7 +294,7 @@ impl EventApi {
             )));
         }
         let limit = limit.0 as usize;
-        // Both only look.
+        // Cancel safe: both branches only read.
         let history = tokio::select! {
             history = log.history(position.cursor, filter, limit, deadline) => history?,
             () = principal.gone.cancelled() => return Err(permission::no_longer_let_in().into()),
@@ -304,7 +305,8 @@ impl EventApi {
                 list.push(b'[');
                 list.extend_from_slice(&history.events);
                 list.push(b']');
-                // What the log holds between two places never changes, and the address says which of it is asked for.
+                // The log between two positions never changes, and the URL has all other
+                // parameters. So the positions identify the list.
                 let tag = format!("W/\"{}-{}\"", log.id(position.cursor), history.cursor);
                 let next_page = Some(history.cursor).filter(|cursor| cursor.seq < log.head().seq);
                 Ok(EventListReply::Ok(EventList(list), history.cursor, next_page, tag))
@@ -338,12 +340,12 @@ fn gone(words: &str) -> Problems<GONE> {
     Problem::new(Code::CursorGone, detail).with_field("since").into()
 }
 
-/// An id resumes, a time and `earliest` find their place.
+/// The start of a stream: after an event id, at a time, or `earliest`.
 fn start_since(since: String) -> Result<Start, Problem> {
     if since == "earliest" {
         return Ok(Start::Earliest);
     }
-    // A `+` that was not encoded arrives as a space.
+    // A `+` that the client did not encode arrives as a space.
     if let Ok(time) = since.replace(' ', "+").parse::<Timestamp>() {
         return Ok(Start::Time(time));
     }

@@ -208,7 +208,8 @@ impl ExecutionApi {
             pairs.push(("cursor", number.to_string()));
             super::paging::next_link("/api/executions", &pairs)
         });
-        // Of what is in it: retention takes executions away without an event that could name the page.
+        // The tag covers the content: retention removes executions without an event that could
+        // identify the page.
         let etag = conditional::tag_of_json(&(&executions, next));
         Ok(ExecutionListReply::Ok(JsonBody(executions), link, next.map(i64::cast_unsigned), etag))
     }

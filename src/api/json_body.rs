@@ -1,7 +1,9 @@
-//! JSON in and out, by serde alone: one codec for requests, responses, the store and the stream.
+//! Reads and writes JSON with serde alone: one codec for requests, responses, the store and the
+//! stream.
 //!
-//! poem-openapi describes the types; it does not parse or write them. Its own `Json` would encode a value
-//! through a map of its own and answer a wrong body without naming the place.
+//! poem-openapi describes the types, but does not parse or write them. Rejected: its own `Json`. It
+//! encodes a value through a map of its own, and its error for a wrong body does not name the
+//! place.
 
 use poem::http::header;
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
@@ -66,7 +68,7 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for JsonBody<T> {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        // The intake has read the body already, within its limits.
+        // The intake has already read the body, within its limits.
         let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
         match request.content_type() {
             Some(content_type) if is_json(content_type) => {}
@@ -85,7 +87,8 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for JsonBody<T> {
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
-    // serde takes an array for an object, its elements for the fields in order; the specification does not.
+    // serde accepts an array for an object and takes its elements as the fields in order. The
+    // specification does not allow that.
     if text.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::new(Code::InvalidField, "the body is an array; send an object"));
     }
@@ -113,7 +116,8 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// serde_json appends the position to messages about values; the path says it better.
+/// Removes the position that serde_json appends to messages about values. The path in the problem
+/// is more useful.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -122,7 +126,7 @@ fn without_position(error: &serde_json::Error) -> String {
     }
 }
 
-/// serde speaks of Rust's types; clients know JSON's.
+/// serde names Rust's types. Clients know JSON's types.
 fn in_plain_words(words: &str) -> String {
     let words = words.replace("a sequence", "a list").replace("a map", "an object");
     let Some((before, expected)) = words.rsplit_once(", expected ") else {

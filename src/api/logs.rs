@@ -30,7 +30,7 @@ use super::raw_log::RawLog;
 use super::stream_reply::StreamReply;
 use super::{ApiContext, Tags, conditional, permission};
 
-/// Bytes of a log in one JSON page.
+/// Most bytes of a log in one JSON page.
 const PAGE_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug)]
@@ -147,13 +147,13 @@ impl LogApi {
         })?;
         let path = log_path(&context.data_dir, &execution);
         let log = logs::open(&path).await.map_err(|error| match error.kind() {
-            // It is made when the execution starts.
+            // The log is made when the execution starts.
             ErrorKind::NotFound => {
                 Problem::new(Code::ExecutionNotFound, "the execution has no log yet; wait for `started`")
             }
             _ => unreadable(error),
         })?;
-        // A log only grows, so its execution and its size name its bytes.
+        // A log only grows, so the execution and the log's size identify its bytes.
         let tag = format!("{}-{}", execution.id, log.size);
         if conditional::is_another(request, &tag, log.modified) {
             let detail = "the log is not, or no longer, the one that the condition names; get it again";
@@ -219,7 +219,8 @@ impl LogApi {
         /// The id of one of the task's executions; without it: the one that the id of the last message names, or else the
         /// latest.
         execution_id: Query<Option<ExecutionId>>,
-        // Generators make one name of this and the header, so the header is told of in words, as the protocol's own.
+        // Generators would give this and the header the same name. So the text mentions the header,
+        // which belongs to the protocol.
         /// The id of the last message you have seen: `{number}-{offset}`. What is no such id gets a `reset`. The header `Last-Event-ID`, which
         /// browsers and libraries for Server-Sent Events send by themselves, comes before it.
         last_event_id: Query<Option<String>>,
@@ -248,7 +249,8 @@ impl LogApi {
         };
         let named = resume.flatten().and_then(|cursor: LogCursor| cursor.number);
         let found = match (execution_id.0, named) {
-            // The id names the log, so that a browser, which repeats its URL, does not resume in another one.
+            // A browser resumes with the same URL. The id names the log, so the browser does not
+            // resume in another one.
             (None, Some(number)) => service.numbered_execution(task_id.0, number).await,
             (id, _) => service.execution_of(task_id.0, id).await,
         };
@@ -277,7 +279,7 @@ fn cannot_start(
     StreamReply::unavailable(format)
 }
 
-/// Built from the hub's own number, never from what a client sent.
+/// The path comes from the hub's own number, never from what a client sent.
 fn log_path(data_dir: &std::path::Path, execution: &Execution) -> PathBuf {
     data_dir.join(&execution.log_file)
 }

@@ -1,7 +1,8 @@
 //! The API: its operations, its problems and its specification.
 //!
-//! A handler is a few lines: it turns parameters into a use case of `service` or a question to `events`, and the answer into
-//! a reply. `problem` turns every error into one form. What a request passes before it comes here is in `edge`.
+//! A handler has few lines. It turns parameters into a call of `service` or `events`, and the
+//! result into a reply. `problem` gives every error the same form. `edge` has the layers that a
+//! request passes before it comes here.
 
 mod announcements;
 mod byte_range;
@@ -58,9 +59,9 @@ pub struct ApiContext {
     pub logs: LogStreams,
     pub sessions: Sessions,
     pub metrics: Metrics,
-    /// Of the streams that each caller may have.
+    /// Limits the streams of each caller.
     pub stream_quota: Quota<Caller>,
-    /// Of those who read a log and keep its file open meanwhile.
+    /// Limits the clients that read a log, because each keeps a file open.
     pub log_quota: Quota<Caller>,
     /// Where the logs of executions are.
     pub data_dir: DataDir,

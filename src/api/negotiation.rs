@@ -1,4 +1,4 @@
-//! Which form of a stream a client wants, by its `Accept` header. RFC 9110, section 12.5.1.
+//! Chooses the form of a stream by the client's `Accept` header (RFC 9110, section 12.5.1).
 
 use poem::Request;
 use poem::http::header;
@@ -6,8 +6,8 @@ use poem::http::header;
 const NDJSON: &str = "application/x-ndjson";
 const SSE: &str = "text/event-stream";
 
-/// Whether a client wants lines of JSON rather than server-sent events. When both are as welcome, lines of JSON win
-/// only if they are named.
+/// Whether a client gets lines of JSON instead of server-sent events. The header must name them,
+/// and their weight must be at least that of server-sent events.
 pub fn wants_ndjson(request: &Request) -> bool {
     let values = request.headers().get_all(header::ACCEPT).iter();
     let text: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -19,16 +19,16 @@ fn prefers_ndjson(accept: &str) -> bool {
     ndjson.weight > 0.0 && ndjson.is_named && ndjson.weight >= sse.weight
 }
 
-/// How welcome a media type is.
+/// The weight of a media type in an `Accept` header.
 #[derive(Debug, Clone, Copy)]
 struct Quality {
     weight: f32,
-    /// Whether it was named, and not only covered by a `*`.
+    /// Whether the header names the type. `false` when only a `*` covers it.
     is_named: bool,
 }
 
 impl Quality {
-    /// The most specific range that covers `kind` decides.
+    /// Uses the most specific range that covers `kind`.
     fn of(kind: &str, accept: &str) -> Self {
         let whole_type = format!("{}/*", kind.split('/').next().unwrap_or_default());
         let mut found = Self { weight: 0.0, is_named: false };
@@ -51,7 +51,7 @@ impl Quality {
     }
 }
 
-/// The value of `q`; what is no number between 0 and 1 counts as 1.
+/// The value of `q`. Anything but a number between 0 and 1 counts as 1.
 fn weight<'a>(parameters: impl Iterator<Item = &'a str>) -> f32 {
     let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
     let value = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));

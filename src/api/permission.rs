@@ -1,4 +1,5 @@
-//! Permission: what a request that was let in may do. Who asks was found out before, and goes with the request.
+//! Permission: what an accepted caller may do. An earlier layer has identified the caller and
+//! attached it to the request.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use crate::domain::token::Scope;
 
 use super::problem::{Code, Problem};
 
-/// The ticket that a request was let in by; not used up yet.
+/// The ticket of a request. It is not used up yet.
 #[derive(Clone)]
 pub struct ShownTicket(pub String);
 
@@ -19,18 +20,18 @@ impl fmt::Debug for ShownTicket {
     }
 }
 
-/// A request for a head alone; the framework hands it to handlers as GET.
+/// Marks a HEAD request. The framework hands it to the handlers as GET.
 #[derive(Debug, Clone)]
 pub struct HeadOnly;
 
-/// Uses up the ticket that a request was let in by, if it was. A handler calls this last, when it opens the stream: a ticket
-/// is good for one stream, not for one attempt.
+/// Uses up the ticket of a request, if it has one. A handler calls this last, when it opens the
+/// stream. So a failed attempt does not cost the ticket.
 ///
 /// # Errors
-/// A [`Problem`] when another request was faster.
+/// A [`Problem`] when another request has used the ticket first.
 pub fn use_up_ticket(request: &Request, auth: &Auth) -> Result<(), Problem> {
     match request.extensions().get::<ShownTicket>() {
-        // A head opens nothing.
+        // A HEAD request opens no stream.
         Some(ShownTicket(ticket)) if request.extensions().get::<HeadOnly>().is_none() => {
             auth.redeem(ticket).map(drop).map_err(challenge)
         }
@@ -38,7 +39,7 @@ pub fn use_up_ticket(request: &Request, auth: &Auth) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a caller that may not do what needs this scope.
+/// Refuses a caller without the needed scope.
 ///
 /// # Errors
 /// A [`Problem`] that names the scope.
@@ -55,7 +56,7 @@ pub fn require(principal: &Principal, needed: Scope) -> Result<(), Problem> {
     Err(Problem::new(Code::ScopeMissing, detail).with_challenge(challenge))
 }
 
-/// RFC 6750, section 3.
+/// The problem for a refused caller, with the challenge of RFC 6750, section 3.
 pub fn challenge(refusal: Refusal) -> Problem {
     let realm = "Bearer realm=\"TaskHub\"";
     match refusal {
@@ -79,7 +80,7 @@ pub fn challenge(refusal: Refusal) -> Problem {
     }
 }
 
-/// The answer to a client whose token was revoked or has expired while the client was waiting.
+/// The answer to a client whose token was revoked or expired while the client waited.
 pub fn no_longer_let_in() -> Problem {
     challenge(Refusal::Unknown)
 }

@@ -1,6 +1,7 @@
-//! Errors as RFC 9457 problem details: the only map from an error to a status, a code and safe words.
+//! Errors as problem details (RFC 9457). Only this module maps an error to a status, a code and a
+//! text that is safe to show.
 //!
-//! What a client may read is written here; SQL, paths and causes go to the log.
+//! The texts for clients are written here. SQL, paths and causes go only to the log.
 
 use poem::error::ResponseError;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -17,7 +18,8 @@ use crate::store::StoreError;
 
 pub use super::problem_code::Code;
 
-/// Seconds after which a client may try again when the hub cannot write, or has no room for another stream of it.
+/// How many seconds a client should wait before it tries again, when the hub cannot write or the
+/// client has too many streams.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// An error, after RFC 9457. `detail` says what to do about it.
@@ -61,12 +63,12 @@ impl Problem {
         self
     }
 
-    /// The same words with the status of a hub that cannot serve.
+    /// The same text, with the status of a hub that cannot serve.
     pub fn unavailable(self) -> Self {
         Self { code: Code::Unavailable, ..self }
     }
 
-    /// Names the methods that the path does have. RFC 9110, section 15.5.6.
+    /// Adds the methods that the path supports (RFC 9110, section 15.5.6).
     pub fn with_allow(mut self, methods: String) -> Self {
         self.header = Some((header::ALLOW, methods));
         self
@@ -77,7 +79,7 @@ impl Problem {
         self
     }
 
-    /// Says how to show who one is. RFC 9110, section 11.6.1.
+    /// Adds the challenge, which says how to authenticate (RFC 9110, section 11.6.1).
     pub fn with_challenge(mut self, challenge: String) -> Self {
         self.header = Some((header::WWW_AUTHENTICATE, challenge));
         self
@@ -239,7 +241,8 @@ impl From<Problem> for poem::Error {
     }
 }
 
-/// The problems that an operation may answer, as a set of bits of [`problems`]; the specification lists them.
+/// A problem of an operation. `SET` has a bit of [`problems`] for each kind that the operation may
+/// answer, and the specification lists these.
 #[derive(Debug)]
 pub struct Problems<const SET: u16>(Problem);
 
@@ -281,7 +284,8 @@ impl<const SET: u16> ApiResponse for Problems<SET> {
             (RANGE, 416),
             (UNPROCESSABLE, 422),
         ];
-        // What they mean, and what the layers answer, is said once (`spec/answers.rs`).
+        // `spec/answers.rs` adds the descriptions, and the problems that the layers in front
+        // answer.
         let response = |status, range: Option<&str>| MetaResponse {
             description: "",
             status,

@@ -1,4 +1,4 @@
-//! What can go wrong, as a closed vocabulary: the stable half of every problem.
+//! What can go wrong: a closed vocabulary. Programs can rely on these codes.
 
 use poem::http::StatusCode;
 
@@ -104,7 +104,7 @@ impl Code {
 }
 
 impl Code {
-    /// The page of the documentation that says more, as a path in the repository.
+    /// The page of the documentation that explains this code, as a path in the repository.
     pub fn page(self) -> Option<&'static str> {
         Some(match self {
             Self::TokenMissing | Self::TokenInvalid | Self::ScopeMissing => "docs/security.md#tokens",

@@ -1,4 +1,4 @@
-//! The bytes of a log as an answer, whole or in part.
+//! Answers with the bytes of a log, all or a part.
 
 use futures_util::StreamExt;
 use poem::http::{StatusCode, header};
@@ -21,8 +21,8 @@ use super::byte_range::Wanted;
 pub struct RawLog(Response);
 
 impl RawLog {
-    /// All of `log`, or the part that is wanted. Its client has a place until it has read that.
-    /// It breaks off when its client is no longer let in (`gone`).
+    /// All of `log`, or the wanted part. The client holds its `permit` until it has read that. The
+    /// answer breaks off when the hub no longer accepts the client (`gone`).
     pub fn new(
         log: OpenLog,
         wanted: Wanted,
@@ -55,7 +55,7 @@ impl RawLog {
         Self(response.body(Body::from_bytes_stream(bytes)))
     }
 
-    /// For a client that has it already.
+    /// The answer to a client that already has this log.
     pub fn unchanged(log: &OpenLog, tag: &str) -> Self {
         let response = Response::builder()
             .status(StatusCode::NOT_MODIFIED)

@@ -1,11 +1,12 @@
-//! Headers of requests, read as RFC 9110 has them.
+//! Reads the headers of requests as RFC 9110 defines them.
 
 use crate::service::IdempotencyKey;
 
 use super::problem::{Code, Problem};
 
-/// All lines of a header as one list. The framework overlooks every line after the first, and any that is not
-/// ASCII; a condition or a cursor that is overlooked would be a lost update or a silent gap.
+/// All lines of a header as one list. The framework ignores every line after the first, and every
+/// line that is not ASCII. An ignored condition could lose an update, and an ignored cursor could
+/// lose events without notice.
 pub fn header_list(request: &poem::Request, name: &str) -> Option<String> {
     let lines = request.headers().get_all(name).iter();
     let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
@@ -13,7 +14,7 @@ pub fn header_list(request: &poem::Request, name: &str) -> Option<String> {
 }
 
 /// # Errors
-/// A [`Problem`] when it is none.
+/// A [`Problem`] when the header is no valid key.
 pub fn idempotency_key(request: &poem::Request) -> Result<Option<IdempotencyKey>, Problem> {
     let name = "Idempotency-Key";
     let key = header_list(request, name).map(|text| text.parse()).transpose();

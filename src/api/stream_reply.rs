@@ -1,4 +1,4 @@
-//! The answers that go on: a cursor over events, or over a log, as the body of a response.
+//! Answers that stay open: the body is a stream of events or of a log.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -20,10 +20,10 @@ use crate::quota::{Permit, Quota};
 use super::event_schema::{Event, LogEvent, Message};
 use super::problem::{Code, Problem};
 
-/// When to ask again for a stream that could not be had.
+/// After how many milliseconds a client asks again for a stream that was unavailable.
 const UNAVAILABLE_MS: u64 = 5000;
 
-/// A stream of messages of the kind `M`, or what stands in for one.
+/// A stream of messages of the kind `M`, or the short answer in its place.
 #[derive(Debug)]
 pub struct StreamReply<M>(Response, PhantomData<M>);
 
@@ -56,7 +56,7 @@ impl<M> StreamReply<M> {
     fn new(format: Format, body: Body) -> Self {
         let mut response = Response::builder().content_type(format.content_type()).body(body);
         let headers = response.headers_mut();
-        // Nothing between here and the client may hold back, change or keep a stream.
+        // No proxy on the way may delay, change or store a stream.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         Self(response, PhantomData)
@@ -69,10 +69,11 @@ impl<M> StreamReply<M> {
         Self::new(format, Body::from_bytes_stream(chunks.map(|bytes| bytes.map_err(std::io::Error::other))))
     }
 
-    /// Stands in for a stream that cannot be had now: a 5xx would close a browser's EventSource for good.
+    /// The answer when no stream is available now. Server-sent events get an empty stream with a
+    /// retry time, because a 5xx would close a browser's EventSource for good.
     ///
     /// # Errors
-    /// A [`Problem`] for those who cannot be told by an empty stream when to come back.
+    /// A [`Problem`] for lines of JSON, which have no field for a retry time.
     pub fn unavailable(format: Format) -> Result<Self, Problem> {
         match format {
             Format::Sse | Format::NamedSse => {
@@ -84,7 +85,7 @@ impl<M> StreamReply<M> {
 }
 
 impl StreamReply<Event> {
-    /// `offer`: the socket that the answer will be sent on, if somebody else may write to it.
+    /// `offer` is the client's socket, when another thread may write to it.
     pub fn of(format: Format, stream: EventStream, offer: Option<Offer>) -> Self {
         Self::of_chunks(format, stream.into_body(offer))
     }
@@ -97,10 +98,10 @@ impl StreamReply<LogEvent> {
     }
 }
 
-/// A permit for another stream of this client.
+/// A permit for one more stream of this client.
 ///
 /// # Errors
-/// A [`Problem`] when it has as many as it may.
+/// A [`Problem`] when the client has as many streams as it may.
 pub fn permit(places: &Quota<Caller>, actor: &Actor) -> Result<Permit<Caller>, Problem> {
     places.take(Some(actor.caller())).map_err(|_| {
         let detail =

@@ -1,4 +1,4 @@
-//! How the broadcasting stands, as the API tells it.
+//! The state of the event streams, as the API reports it.
 
 use poem_openapi::Object;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! The operations for operators: is it alive, is it ready, what does it count.
+//! The operations for operators: whether the hub is alive, whether it is ready, and its metrics.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ impl SystemApi {
             let detail = format!("{part} has ended by a fault; the hub is ending, to be started again");
             return Err(Problem::new(Code::Unavailable, detail).into());
         }
-        // One status for whatever keeps it from serving, as those who send traffic expect it.
+        // One status for every reason, because load balancers expect that.
         service.ping().await.map_err(|error| Problem::from(error).unavailable())?;
         Ok(HealthReply::Ok(JsonBody(alive())))
     }

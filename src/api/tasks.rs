@@ -161,7 +161,8 @@ impl TaskApi {
         let TaskPage { tasks, next, cursor } = service.tasks(query).await?;
         let link = next.as_ref().map(|key| next_link(&link_query, key));
         let next_page = next.map(|key| key.to_string());
-        // A list is what the log up to its cursor has led to.
+        // Everything in the list follows from the log up to its cursor, so the cursor identifies
+        // the list.
         let tag = format!("W/\"{cursor}\"");
         Ok(TaskListReply::Ok(JsonBody(tasks), link, next_page, cursor, tag))
     }

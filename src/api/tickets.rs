@@ -1,4 +1,4 @@
-//! The operation that gives out tickets: how a browser's `EventSource` is let in.
+//! The operation that issues tickets. A browser's `EventSource` authenticates with one.
 
 use std::sync::Arc;
 

@@ -1,18 +1,21 @@
-//! Who asks, and what they may do: from a token's secret, or a ticket, to a [`Principal`]. Knows no HTTP.
+//! Authentication: turns a token's secret or a ticket into a [`Principal`]. It knows nothing of
+//! HTTP.
 //!
-//! Tokens are in memory and looked up there; the database is looked at several times a second, so that one that
-//! `taskhub token` has made or revoked counts within a second ([`Auth::follow`]). A reader of its own does that,
-//! which no search holds up.
+//! The hub keeps the tokens in memory and checks secrets there. [`Auth::follow`] reads the database
+//! several times a second, so that a token that `taskhub token` makes or revokes counts within a
+//! second. It uses a reader of its own, so no search delays it.
 //!
-//! Once there has been a token the hub asks for one for ever, also when all are revoked: taking the last one
-//! back must not open the hub.
+//! Once there has been a token, the hub always asks for one, even when all are revoked. Revoking
+//! the last token must not open the hub to everybody.
 //!
 //! # Invariants
-//! - A secret is compared by its SHA-256, in constant time, with every token there is.
-//! - A caller that is no longer allowed learns of it: [`Principal::gone`] is cancelled when its token is revoked or
-//!   expires, and that of everybody who came without one when the hub begins to ask.
-//! - A token that was found expired stays so, also when the clock is set back; the database is told.
-//! - When the database cannot be read, what is known stays in force, and expires as it would have.
+//! - The hub compares the SHA-256 of a secret, in constant time, with every token.
+//! - A caller that is no longer allowed learns of it: the hub cancels [`Principal::gone`] when the
+//!   token is revoked or expires. When the hub begins to ask for tokens, it cancels `gone` of every
+//!   caller without a token.
+//! - A token that the hub found expired stays expired, also when somebody sets the clock back. The
+//!   hub writes that to the database.
+//! - When the hub cannot read the database, the known tokens stay valid until they expire.
 
 mod principal;
 mod secret;
@@ -34,14 +37,15 @@ use crate::store::{Reader, Store, StoreError};
 
 use secret::digest;
 
-/// Between two looks at the tokens: revoked means refused within a second.
+/// How often the hub reads the tokens. It must refuse a revoked token within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How long a ticket is good for: to be fetched and used at once.
+/// How long a ticket is valid. A client gets it and uses it at once.
 pub const TICKET_SECONDS: i64 = 30;
-/// Unused tickets of one token; older ones give way, so that nobody fills the memory with them.
+/// Most unused tickets of one token. A new ticket replaces the oldest one, so that no client fills
+/// the memory.
 const TICKETS_MAX: usize = 100;
 
-/// Stands for its bearer once, for [`TICKET_SECONDS`].
+/// A secret that stands for its holder once, for [`TICKET_SECONDS`].
 #[derive(Debug)]
 pub struct Ticket {
     pub secret: Secret,
@@ -52,20 +56,20 @@ pub struct Ticket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asking {
     Never,
-    /// Once there has been one.
+    /// As soon as there has ever been a token.
     WithTokens,
     Always,
 }
 
-/// All who may come in. Cheap to clone.
+/// The tokens and tickets that the hub accepts. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Auth {
     asking: Asking,
-    /// Tokens that were found expired.
+    /// Tokens that the hub found expired.
     expired: Arc<Mutex<HashSet<TokenDigest>>>,
     state: Arc<RwLock<State>>,
     tickets: Arc<Mutex<Vec<Issued>>>,
-    /// Tells those who serve many at once that somebody has gone.
+    /// Tells those who serve many callers at once that one or more callers are no longer allowed.
     departures: watch::Sender<()>,
 }
 
@@ -73,7 +77,7 @@ pub struct Auth {
 struct State {
     asks: bool,
     holders: Vec<Holder>,
-    /// What those hold on to who came without a token.
+    /// [`Principal::gone`] of every caller without a token.
     nobody: CancellationToken,
 }
 
@@ -83,7 +87,7 @@ struct Holder {
     gone: CancellationToken,
 }
 
-/// A ticket that was not used yet.
+/// A ticket that nobody has used yet.
 #[derive(Debug)]
 struct Issued {
     digest: TokenDigest,
@@ -92,27 +96,27 @@ struct Issued {
 }
 
 impl Auth {
-    /// Nobody is known before [`Auth::look`].
+    /// Knows no token before [`Auth::look`].
     pub fn new(asking: Asking) -> Self {
         let state = State { asks: asking == Asking::Always, ..State::default() };
         let (state, departures) = (Arc::new(RwLock::new(state)), watch::Sender::new(()));
         Self { asking, state, expired: Arc::default(), tickets: Arc::default(), departures }
     }
 
-    /// Changes after somebody's [`Principal::gone`] was cancelled.
+    /// A channel that changes after [`Principal::gone`] of any caller was cancelled.
     pub fn departures(&self) -> watch::Receiver<()> {
         self.departures.subscribe()
     }
 
-    /// Whether a token is asked for.
+    /// Whether the hub asks for a token.
     pub fn asks(&self) -> bool {
         self.state().asks
     }
 
-    /// Who has this secret.
+    /// The principal with this secret.
     ///
     /// # Errors
-    /// [`Refusal`], unless no token is asked for.
+    /// [`Refusal`], unless the hub asks for no token.
     pub fn identify(&self, secret: Option<&str>) -> Result<Principal, Refusal> {
         let state = self.state();
         if !state.asks {
@@ -121,7 +125,7 @@ impl Auth {
         let digest = digest(secret.ok_or(Refusal::Missing)?);
         let now = Timestamp::now();
         let mut found = None;
-        // To the end, whatever is found.
+        // Goes through all holders, so that the time does not tell which one matched.
         for holder in &state.holders {
             if bool::from(holder.token.digest.ct_eq(&digest)) {
                 found = Some(holder);
@@ -135,10 +139,10 @@ impl Auth {
         })
     }
 
-    /// Gives somebody a ticket.
+    /// Issues a ticket for a principal.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system gives no random bytes.
     pub fn issue(&self, principal: &Principal) -> Result<Ticket, getrandom::Error> {
         let secret = Secret::ticket()?;
         let life = Duration::from_secs(TICKET_SECONDS.unsigned_abs());
@@ -157,10 +161,10 @@ impl Auth {
         Ok(Ticket { secret, expires_at })
     }
 
-    /// Who was given this ticket, which stays good.
+    /// The principal of this ticket. The ticket stays valid.
     ///
     /// # Errors
-    /// [`Refusal::UnknownTicket`], unless no token is asked for.
+    /// [`Refusal::UnknownTicket`], unless the hub asks for no token.
     pub fn holder_of(&self, ticket: &str) -> Result<Principal, Refusal> {
         if !self.asks() {
             return self.identify(None);
@@ -172,10 +176,10 @@ impl Auth {
         issued.map(|it| it.principal.clone()).ok_or(Refusal::UnknownTicket)
     }
 
-    /// Who was given this ticket, which is used up by it.
+    /// The principal of this ticket. Uses the ticket up.
     ///
     /// # Errors
-    /// [`Refusal::UnknownTicket`], unless no token is asked for.
+    /// [`Refusal::UnknownTicket`], unless the hub asks for no token.
     pub fn redeem(&self, ticket: &str) -> Result<Principal, Refusal> {
         if !self.asks() {
             return self.identify(None);
@@ -184,14 +188,15 @@ impl Auth {
         let mut tickets = self.tickets();
         let place = tickets.iter().position(|it| it.digest.ct_eq(&digest).into());
         let issued = tickets.remove(place.ok_or(Refusal::UnknownTicket)?);
-        // A token that has gone takes its tickets along, and a time without tokens is over when they are asked for.
+        // A ticket becomes invalid with its token. A ticket from the time without tokens becomes
+        // invalid when the hub begins to ask for them.
         match issued.until > Instant::now() && !issued.principal.gone.is_cancelled() {
             true => Ok(issued.principal),
             false => Err(Refusal::UnknownTicket),
         }
     }
 
-    /// Looks at the tokens.
+    /// Reads the tokens from the database.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -199,7 +204,7 @@ impl Auth {
         self.read(reader).await.map(drop)
     }
 
-    /// Looks at the tokens, and answers those that have expired since the database was last told so.
+    /// Reads the tokens. Answers the expired ones that the database does not yet mark as expired.
     async fn read(&self, reader: &Reader) -> Result<Vec<TokenDigest>, StoreError> {
         let (tokens, any) = reader.read(|view| view.tokens()).await?;
         let digests: Vec<_> = tokens.iter().map(|token| token.digest).collect();
@@ -208,12 +213,12 @@ impl Auth {
         Ok(digests.into_iter().filter(|digest| expired.contains(digest)).collect())
     }
 
-    /// Looks at the tokens again and again, until `shutdown`.
+    /// Reads the tokens at regular intervals until `shutdown`.
     pub async fn follow(self, store: Store, shutdown: CancellationToken) {
         let mut ticker = tokio::time::interval(LOOK_EVERY);
         let mut has_failed = false;
         loop {
-            // Both are cancel safe.
+            // Both branches are cancel safe.
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = ticker.tick() => {}
@@ -235,7 +240,7 @@ impl Auth {
         }
     }
 
-    /// Takes over what the database says.
+    /// Replaces the known tokens by those of the database.
     fn put(&self, tokens: Vec<Token>, any: bool) {
         if self.asking == Asking::Never {
             return;
@@ -269,13 +274,14 @@ impl Auth {
         self.departures.send_replace(());
     }
 
-    /// Lets those go whose time is over, when that is all that is known.
+    /// Removes the tokens that have expired, when the database cannot be read.
     fn expire(&self) {
         let tokens = self.state().holders.iter().map(|holder| holder.token.clone()).collect();
         self.put(tokens, false);
     }
 
-    /// Whether a token allows anything, now and before: one that has expired once is no longer good, whatever the clock says.
+    /// Whether a token is valid. A token that has once expired stays invalid, whatever the clock
+    /// says.
     fn is_good(&self, token: &Token, now: Timestamp) -> bool {
         let mut expired = self.expired();
         if !token.is_good(now) {

@@ -1,4 +1,4 @@
-//! Who was let in, or why not.
+//! The caller that the hub accepted, or why it refused one.
 
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::text::TokenName;
 use crate::domain::token::Scope;
 
-/// Why somebody is not let in.
+/// Why the hub refuses a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
     #[error("a token is needed")]
@@ -17,12 +17,12 @@ pub enum Refusal {
     UnknownTicket,
 }
 
-/// Somebody who was let in.
+/// A caller that the hub accepted.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// The token's name; none where no token is asked for.
+    /// The token's name. `None` when the hub asks for no token.
     pub name: Option<TokenName>,
     pub scope: Scope,
-    /// Cancelled when the principal is no longer let in.
+    /// Cancelled when the hub no longer accepts this caller.
     pub gone: CancellationToken,
 }

@@ -1,4 +1,4 @@
-//! Secrets: what is shown to a caller once, and what is kept of it.
+//! Secrets: the text that the hub shows to a caller once, and the digest that it keeps.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,19 +6,19 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::token::TokenDigest;
 
-/// Says what it is to anybody who finds one, and to those who search for secrets that got lost.
+/// Tells a person who finds a secret what it is, and lets scanners find leaked secrets.
 const TOKEN_PREFIX: &str = "taskhub_";
 const TICKET_PREFIX: &str = "ticket_";
-/// As much as SHA-256 keeps.
+/// As many bytes as SHA-256 keeps.
 const SECRET_BYTES: usize = 32;
 
-/// A new secret and what is kept of it.
+/// A new secret and its digest.
 pub struct Secret {
     pub text: String,
     pub digest: TokenDigest,
 }
 
-/// It is to be shown once, and nowhere else.
+/// Hides the text: the hub shows it once and nowhere else.
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
@@ -29,7 +29,7 @@ impl Secret {
     /// A new token.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system gives no random bytes.
     pub fn token() -> Result<Self, getrandom::Error> {
         Self::new(TOKEN_PREFIX)
     }
@@ -37,7 +37,7 @@ impl Secret {
     /// A new ticket.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system gives no random bytes.
     pub fn ticket() -> Result<Self, getrandom::Error> {
         Self::new(TICKET_PREFIX)
     }
@@ -50,7 +50,7 @@ impl Secret {
     }
 }
 
-/// What is kept of a secret.
+/// The digest of a secret, which is all that the hub keeps.
 pub(super) fn digest(secret: &str) -> TokenDigest {
     Sha256::digest(secret).into()
 }

@@ -1,10 +1,13 @@
-//! Time as TaskHub writes it: milliseconds, UTC, always with `Z`.
+//! The clock: times as TaskHub writes them, in milliseconds, UTC, always with `Z`.
 //!
-//! The only place that may ask what time it is; everything else is handed a [`Timestamp`].
+//! Only this module asks the system for the date and time, except for the UUIDv7 of a new id. Other
+//! modules work with a [`Timestamp`].
 //!
-//! The system's clock may be wrong and may jump. Three rules follow. The order of the log is its `seq`, never its times.
-//! A time that comes after another in the log takes over the clock's jump back ([`Timestamp::following`]). Nothing is
-//! deleted by a clock that only one look has seen ([`ConfirmedClock`]).
+//! The system's clock can be wrong, and somebody can set it. So the hub keeps three rules:
+//! - The `seq` gives the order of the log. The times do not.
+//! - When somebody sets the clock back, the times in the log go back too
+//!   ([`Timestamp::following`]).
+//! - The hub deletes by age only when two readings of the clock agree ([`ConfirmedClock`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,19 +20,21 @@ use poem_openapi::registry::MetaSchema;
 
 use super::schema::text_type;
 
-/// A clock that is set back by less is waited for, so that corrections by NTP do not show in the log.
+/// When the clock goes back by at most this much, the log repeats its last time and waits for the
+/// clock. So small corrections by NTP do not show in the log.
 const STEP_MS: i64 = 5_000;
-/// Two looks at the clock confirm each other when the time between them agrees with the monotonic clock this closely.
+/// Two readings confirm each other when the time between them differs from the monotonic clock by
+/// at most this much.
 const CONFIRMED_WITHIN_MS: i64 = 60_000;
 
-/// The system's clock. Tests move it; the clones of one clock move together.
+/// The system's clock. Tests can shift it. The clones of one clock share the shift.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     ahead_ms: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// The system's clock and what is added to it.
+    /// The system's clock plus `ahead_ms`.
     pub fn ahead_by(ahead_ms: Arc<AtomicI64>) -> Self {
         Self { ahead_ms }
     }
@@ -38,13 +43,14 @@ impl Clock {
         Timestamp(Timestamp::now().0 + self.ahead_ms.load(Relaxed))
     }
 
-    /// Sets it so many milliseconds ahead of the system's clock, or behind it.
+    /// Sets how many milliseconds this clock is ahead of the system's clock. A negative value puts
+    /// it behind.
     pub fn set_ahead_ms(&self, ms: i64) {
         self.ahead_ms.store(ms, Relaxed);
     }
 }
 
-/// A clock for deleting by age: it says a time only when the look before has confirmed it.
+/// A clock for deleting by age. It gives a time only when the reading before confirms it.
 #[derive(Debug, Default)]
 pub struct ConfirmedClock {
     clock: Clock,
@@ -56,7 +62,8 @@ impl ConfirmedClock {
         Self { clock, last: None }
     }
 
-    /// Looks at the clock. `None` at the first look, and when the clock was set or the machine slept since the last one.
+    /// Reads the clock. Answers `None` at the first reading, and when somebody has set the clock or
+    /// the machine has slept since the last reading.
     pub fn now(&mut self) -> Option<Timestamp> {
         let (now, at) = (self.clock.now(), Instant::now());
         let (before, before_at) = self.last.replace((now, at))?;
@@ -74,7 +81,8 @@ impl Timestamp {
         Self(Utc::now().timestamp_millis())
     }
 
-    /// From milliseconds since the Unix epoch; out-of-range values (beyond year 262142) become the epoch.
+    /// From milliseconds since the Unix epoch. A value out of range (beyond the year 262142)
+    /// becomes the epoch.
     pub fn from_ms(ms: i64) -> Self {
         Self(Utc.timestamp_millis_opt(ms).single().map_or(0, |_| ms))
     }
@@ -84,13 +92,14 @@ impl Timestamp {
         self.0
     }
 
-    /// Milliseconds from `earlier` to this, never negative.
+    /// Milliseconds from `earlier` to this time. Never negative.
     pub fn ms_since(self, earlier: Self) -> i64 {
         (self.0 - earlier.0).max(0)
     }
 
-    /// The time to write after `before` when the clock says `self`: never a little earlier, and the clock's own when it
-    /// was set back further.
+    /// The time to write after `before` when the clock says `self`. Usually that is the clock's
+    /// time. When the clock is at most 5 seconds behind `before`, it is `before`. When the clock is
+    /// further behind, somebody has set it back, and it is the clock's time again.
     #[must_use]
     pub fn following(self, before: Self) -> Self {
         match self.0 + STEP_MS < before.0 {

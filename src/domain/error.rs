@@ -1,4 +1,4 @@
-//! What the domain refuses, in words a caller can act on.
+//! The error of the domain: which value breaks a rule, and what the caller can send instead.
 
 use thiserror::Error;
 

@@ -1,14 +1,15 @@
-//! Which events a client wants: comma lists, combined with AND, each list with OR.
+//! Filters: which events a client wants. Each filter is a list of values.
 //!
-//! A filter on a task's fields matches when the task matched before *or* after the change, so a watcher
-//! sees a task leave. An event that is about no task matches no filter on task fields.
+//! A value of a list is enough to match that list (OR). An event must match all lists (AND). A
+//! filter on a task's fields matches when the task matched before *or* after the change, so that a
+//! client sees a task leave its view. An event without a task matches no filter on tasks.
 
 use super::event::{EventKind, EventMeta, Facets, TaskMeta};
 use super::id::TaskId;
 use super::task::{PriorityFilter, Status};
 use super::text::{Assignee, Tag};
 
-/// Empty lists ask for nothing in particular and match everything.
+/// What a client asks for. An empty list matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
     pub events: Vec<EventKind>,
@@ -16,12 +17,12 @@ pub struct EventFilter {
     pub facets: FacetFilter,
 }
 
-/// The part of a filter that is about a task's fields; lists of tasks use it too.
+/// The filters on a task's fields. The lists of tasks use them too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FacetFilter {
     pub statuses: Vec<Status>,
     pub priorities: Vec<PriorityFilter>,
-    /// [`NOBODY`](super::text::NOBODY) among them stands for tasks without one.
+    /// The name [`NOBODY`](super::text::NOBODY) matches tasks without an assignee.
     pub assignees: Vec<Assignee>,
     pub tags: Vec<Tag>,
 }
@@ -31,7 +32,8 @@ impl EventFilter {
         self.events.is_empty() && self.task_ids.is_empty() && self.facets.is_empty()
     }
 
-    /// Whether a copy of the tasks stays up to date by what passes.
+    /// Whether this filter lets all changes of tasks pass, so that a client can keep its copy of
+    /// the tasks up to date.
     pub fn sees_changes_of_tasks(&self) -> bool {
         let changes = [EventKind::TaskCreated, EventKind::TaskUpdated, EventKind::TaskDeleted];
         self.events.is_empty() || changes.iter().all(|kind| self.events.contains(kind))

@@ -1,4 +1,4 @@
-//! Identifiers: UUIDv7, written in the canonical form and read in no other.
+//! Identifiers: UUIDv7. The hub writes the canonical form and accepts no other.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::schema::text_type;
 
-/// A UUID in its canonical form; braces and `urn:uuid:` are refused.
+/// Parses a UUID in its canonical form. Refuses braces and `urn:uuid:`.
 fn canonical_uuid(text: &str) -> Result<Uuid, String> {
     match Uuid::try_parse(text) {
         Ok(id) if text.len() == 36 => Ok(id),
@@ -16,7 +16,8 @@ fn canonical_uuid(text: &str) -> Result<Uuid, String> {
     }
 }
 
-/// A newtype over a UUIDv7, time-ordered so that rows are appended rather than scattered.
+/// Makes a newtype over a UUIDv7. These ids sort by time, so that the database appends new rows at
+/// the end of the index.
 macro_rules! uuid_newtype {
     ($(#[doc = $doc:literal])+ $name:ident, $wire:literal) => {
         $(#[doc = $doc])+

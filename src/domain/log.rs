@@ -1,4 +1,4 @@
-//! What the stream of a log says: what was written, where in the log, and how its execution ended.
+//! The messages in the stream of an execution's log: its output, a reset, and its end.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,15 +11,15 @@ use super::execution::{Execution, ExecutionStatus};
 use super::id::{ExecutionId, TaskId};
 use super::schema::text_type;
 
-/// A place in the log of one execution, and the cursor of a client that has seen everything before it:
-/// `{number}-{offset}`, the execution's number and bytes from the start of its log. It names its log, so a client that
-/// comes back with it can only go on in that one.
+/// A position in the log of one execution, and the cursor of a client that has everything before
+/// it. Written `{number}-{offset}`: the execution's number, and bytes from the start of its log.
+/// Because it names its log, a client cannot resume with it in another log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogCursor {
-    /// Of the execution. `None` was written by somebody who counted bytes and named the execution elsewhere; the hub
-    /// always says it.
+    /// The number of the execution. `None` when a client sent only a count of bytes and names the
+    /// execution elsewhere. The hub always writes the number.
     pub number: Option<i64>,
-    /// In bytes.
+    /// Bytes from the start of the log.
     pub offset: u64,
 }
 
@@ -62,7 +62,7 @@ impl FromStr for LogCursor {
     }
 }
 
-/// A number in its one spelling.
+/// Parses a decimal number. Refuses every spelling but the canonical one.
 fn plain(text: &str) -> Option<i64> {
     let is_canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_canonical)
@@ -128,7 +128,7 @@ impl LogEndData {
             reason: execution.reason.clone(),
             duration_ms: execution.duration_ms(),
             size,
-            // What never started has none to lose.
+            // An execution that never started has no log that could be lost.
             log_lost: is_missing && execution.started_at.is_some(),
         }
     }

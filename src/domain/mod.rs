@@ -1,8 +1,9 @@
-//! The pure heart: tasks, executions, events, and the decisions about them.
+//! The domain: tasks, executions and events, and all decisions about them.
 //!
-//! Nothing here reads a clock, a file or a socket, and nothing imports another room. Types carry both
-//! their wire form (serde) and their schema (poem-openapi's `Type`), in one place: a second list of fields
-//! or variants for the specification would drift from the first.
+//! Nothing here uses a file or a socket, and nothing here imports another top-level module. Only
+//! [`clock`] reads the system's clock, except for the time inside a new [`id`]. Each type carries
+//! its wire form (serde) and its schema (poem-openapi's `Type`) in one place. A second list of
+//! fields for the specification would drift from the first.
 
 pub mod clock;
 pub mod error;

@@ -1,7 +1,7 @@
-//! Lists of tasks, a page at a time.
+//! Lists of tasks, one page at a time.
 //!
-//! Paging is by key, not by offset: a page starts after the last row of the one before, so rows that are
-//! created or deleted meanwhile neither repeat nor hide others. The id breaks ties.
+//! A page starts after a key, not at an offset: after the last row of the page before. So rows that
+//! somebody creates or deletes meanwhile cause no repetition and no gap. The id breaks ties.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,11 +35,12 @@ word_enum! {
     }
 }
 
-/// Which tasks, in which order, and how many.
+/// Which tasks, in which order, and how many of them.
 #[derive(Debug, Clone)]
 pub struct TaskQuery {
     pub filter: FacetFilter,
-    /// Case-insensitive for ASCII; matches anywhere in title or description.
+    /// The text to find anywhere in title or description. Ignores case and the ways to write an
+    /// accent (`store::search`).
     pub text: Option<String>,
     pub sort: TaskSort,
     pub order: SortOrder,
@@ -47,12 +48,13 @@ pub struct TaskQuery {
     pub limit: usize,
 }
 
-/// Where a page starts: after this key. Written `{sort}.{order}.{key}.{id}`; clients treat it as opaque.
+/// The key after which a page starts. Written `{sort}.{order}.{key}.{id}`. Clients treat it as
+/// opaque.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageKey {
     pub sort: TaskSort,
     pub order: SortOrder,
-    /// The sorted value of the last row: milliseconds, or a rank.
+    /// The value of the last row in the sorted column: milliseconds, or a rank.
     pub key: i64,
     pub id: TaskId,
 }

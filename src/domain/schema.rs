@@ -1,10 +1,11 @@
-//! How the domain's own string types present themselves to serde and to the specification.
+//! How the domain's string types appear in serde and in the specification.
 //!
-//! `text_type!` serves newtypes with a parser; `word_enum!` serves closed vocabularies. Both are strict: a
-//! number or a boolean is never taken for a string, which poem-openapi's own `String` would do.
+//! `text_type!` is for newtypes with a parser. `word_enum!` is for closed vocabularies. Both refuse
+//! a number or a boolean where a string must be. poem-openapi's own `String` would accept them.
 
-/// Implements serde and poem-openapi for a type with `FromStr` (error: `Display`), `Display` and an inherent
-/// `fn meta() -> MetaSchema`. The schema is inlined where the type is used.
+/// Implements the traits of serde and poem-openapi for a type. The type must have `FromStr` (with
+/// an error that is `Display`), `Display` and its own `fn meta() -> MetaSchema`. The specification
+/// shows the schema inline where the type is used.
 macro_rules! text_type {
     ($ty:ty, $name:literal) => {
         impl ::serde::Serialize for $ty {
@@ -46,7 +47,7 @@ macro_rules! text_type {
     };
 }
 
-/// The half of poem-openapi's traits that `text_type!` and `word_enum!` share.
+/// The traits of poem-openapi that `text_type!` and `word_enum!` implement in the same way.
 macro_rules! text_codec {
     ($ty:ty) => {
         impl ::poem_openapi::types::ParseFromJSON for $ty {
@@ -76,8 +77,9 @@ macro_rules! text_codec {
     };
 }
 
-/// A closed vocabulary: an enum whose variants have one fixed word each, the same in Rust, SQL, JSON and
-/// the specification. It becomes a named component there.
+/// Defines a closed vocabulary: an enum in which each variant has one fixed word. The word is the
+/// same in Rust, SQL, JSON and the specification. The specification shows the enum as a named
+/// component.
 macro_rules! word_enum {
     (
         $(#[doc = $doc:literal])+
@@ -90,7 +92,7 @@ macro_rules! word_enum {
         impl $name {
             pub const ALL: &'static [Self] = &[$( Self::$variant, )+];
 
-            /// The word that stands for this value everywhere.
+            /// The word for this value in SQL, JSON and the specification.
             pub const fn word(self) -> &'static str {
                 match self { $( Self::$variant => $word, )+ }
             }
@@ -147,7 +149,7 @@ macro_rules! word_enum {
                 registry.create_schema::<Self, _>(stringify!($name).into(), |_| {
                     ::poem_openapi::registry::MetaSchema {
                         description: Some(
-                            // One line for each word that has something to say.
+                            // One line for each word that has a description.
                             concat!($($doc, "\n",)+ $( $( "\n- `", $word, "`:", $vdoc, )* )+).trim(),
                         ),
                         enum_items: vec![$( $word.into(), )+],

@@ -1,7 +1,9 @@
-//! The strings of a task, each with its rule. A value of one of these types has been checked.
+//! The strings of a task. Each has a type, and each type has a rule. A value of such a type keeps
+//! its rule.
 //!
-//! Lengths count Unicode characters, as `maxLength` of the specification does. A *name* (assignee, tag) is one printable line without commas, since filters list names separated by commas;
-//! a *text* (title, description, script) may hold anything that JSON can carry.
+//! A length counts Unicode characters, as `maxLength` of the specification does. A *name*
+//! (assignee, tag) is one printable line without commas, because filters separate names by commas.
+//! A *text* (title, description, script) may hold anything that JSON can carry.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,15 +13,15 @@ use poem_openapi::registry::MetaSchema;
 
 use super::schema::text_type;
 
-/// What asks for tasks that nobody is assigned to, in place of an assignee.
+/// The word in a filter that matches tasks without an assignee.
 pub const NOBODY: &str = "none";
-/// Longest title, in characters: it must fit a card and an event.
+/// Longest title, in characters. A title must fit on a card and into an event.
 pub const TITLE_CHARS_MAX: usize = 500;
 /// Longest assignee or tag, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
 /// Longest artifact path, in characters: `PATH_MAX` of Linux.
 pub const ARTIFACT_CHARS_MAX: usize = 4096;
-/// Longest description, in characters: one task must not fill the ring.
+/// Longest description, in characters. It bounds the size of one task in a list and in a snapshot.
 pub const DESCRIPTION_CHARS_MAX: usize = 1 << 20;
 /// Longest script, in characters.
 pub const SCRIPT_CHARS_MAX: usize = 256 << 10;
@@ -162,31 +164,34 @@ text_newtype!(
     }
 );
 
-/// Whether there is nothing but white space, as Unicode has it. `\s` of ECMA-262 has U+FEFF, too, and not U+0085.
+/// Whether the text holds only white space as Unicode defines it. `\s` of ECMA-262 differs: it
+/// includes U+FEFF and leaves out U+0085.
 pub fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// What shows nothing although it is no white space: `Default_Ignorable_Code_Point` of Unicode as far as patterns can
-/// name it, and the blank pattern of Braille.
+/// Characters that show nothing although they are not white space: Unicode's
+/// `Default_Ignorable_Code_Point`, as far as patterns can name it, and the blank pattern of
+/// Braille.
 macro_rules! invisible {
     () => {
         r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
     };
 }
 
-/// `pattern` of a text in which there is something to see; see [`must_be_seen`].
+/// The `pattern` of a text with at least one visible character. See [`must_be_seen`].
 pub const SEEN_PATTERN: &str = concat!(r"[^\s\u0085", invisible!(), "]");
 
-/// `pattern` of a name in the specification: one line, no comma, no control character, something to see.
+/// The `pattern` of a name in the specification: one line, no comma, no control character, at least
+/// one visible character.
 const NAME_PATTERN: &str = concat!(
     r"^[^,\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^,\s\u0000-\u001f\u007f-\u009f",
     invisible!(),
     r"][^,\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 );
 
-/// Refuses a new text in which there is nothing to see. What is stored may have been let in by an older hub, so this is
-/// no rule of the types.
+/// Refuses a new text without a visible character. The types do not have this rule, because an
+/// older hub may have stored such a text.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -198,7 +203,7 @@ pub fn must_be_seen(text: &str) -> Result<(), String> {
     }
 }
 
-/// The same for a name, which is moreover one line also to those who break lines where Unicode does.
+/// Refuses the same for a name, and also the line breaks U+2028 and U+2029.
 ///
 /// # Errors
 /// What is wrong, in words.

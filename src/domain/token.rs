@@ -1,6 +1,6 @@
-//! Tokens: who may do what, and in whose name a change is made.
+//! Tokens: what a caller may do, and in whose name the hub makes a change.
 //!
-//! A token's secret is known to its holder alone; what is kept is its SHA-256.
+//! Only the holder knows a token's secret. The hub keeps its SHA-256.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -21,7 +21,7 @@ word_enum! {
 }
 
 impl Scope {
-    /// This and what it includes, as in `read,write`.
+    /// This scope and the scopes that it includes, such as `read,write`.
     pub fn words(self) -> String {
         let included = Self::ALL.iter().filter(|scope| **scope <= self);
         included.map(|scope| scope.word()).collect::<Vec<_>>().join(",")
@@ -31,35 +31,35 @@ impl Scope {
 /// SHA-256 of a token's secret.
 pub type TokenDigest = [u8; 32];
 
-/// A token as it is kept.
+/// A token as the hub keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     pub name: TokenName,
     pub digest: TokenDigest,
     pub scope: Scope,
     pub created_at: Timestamp,
-    /// It is refused from then on.
+    /// The hub refuses the token from this time on.
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
 }
 
 impl Token {
-    /// Whether it allows anything.
+    /// Whether the hub accepts this token at this time.
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
     }
 }
 
-/// In whose name a change is made: the hub's own when it is nobody's.
+/// In whose name the hub makes a change. Without a token and an address, it is the hub's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Actor {
-    /// The token that was shown.
+    /// The token that the caller sent.
     pub token: Option<TokenName>,
     /// Where the request came from.
     pub address: Option<IpAddr>,
 }
 
-/// Who asks, as far as limits for each client are concerned.
+/// The client that the limits for each client count.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
     Token(TokenName),
@@ -68,7 +68,7 @@ pub enum Caller {
 }
 
 impl Actor {
-    /// The token counts, wherever its holder asks from.
+    /// A caller with a token is the same client at every address.
     pub fn caller(&self) -> Caller {
         match (&self.token, self.address) {
             (Some(name), _) => Caller::Token(name.clone()),
@@ -78,8 +78,8 @@ impl Actor {
     }
 }
 
-/// What one client has of IPv6 is a /64 at least (RFC 6177): all of it is one. An IPv4 address is itself, in whichever form
-/// it comes.
+/// One client has at least a /64 of IPv6 (RFC 6177), so all its addresses count as one client. An
+/// IPv4 address counts alone, also when it is written as IPv6.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),

@@ -1,4 +1,4 @@
-//! Why a use case refused: what a caller can branch on.
+//! Why a use case refused. Callers can match on the variants.
 
 use thiserror::Error;
 
@@ -17,13 +17,13 @@ pub enum ServiceError {
     NoExecution { task: TaskId, execution: ExecutionId },
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// `If-Match` named other versions than the current one.
+    /// `If-Match` or `If-None-Match` does not allow the current version.
     #[error("the task is at version {current}")]
     VersionMismatch { current: i64 },
     /// The same `Idempotency-Key` came with another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// A caller that may not change scripts may not delete one.
+    /// The caller may not change scripts, so it may not delete a task that has one.
     #[error("the task has a script, and deleting that needs more than changing tasks")]
     HasScript,
     #[error("{session} is running or queued for this task")]

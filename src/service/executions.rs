@@ -1,10 +1,11 @@
-//! Asking for executions, and recording what becomes of them.
+//! Starts and stops executions, and records what happens to them.
 //!
-//! The executor learns of work by [`Service::work`] and then looks at [`Service::executions_to_do`]: what it
-//! has to do follows from the rows alone, so a lost wake-up or a restart loses nothing.
+//! [`Service::work`] tells the executor that there is work. The executor then reads
+//! [`Service::executions_to_do`]. All its work follows from the rows, so a lost wake-up or a
+//! restart loses nothing.
 //!
-//! A repeated attempt is a row of its own, written in the transaction that ends the one before: there is no
-//! moment at which the hub could forget to try again.
+//! A retry is a row of its own. The transaction that ends one attempt also writes the next. So
+//! there is no moment at which the hub could forget to try again.
 
 use std::path::Path;
 
@@ -28,26 +29,27 @@ use super::settlement::{has_gone, record, settle, settle_of_departed};
 use super::tasks::update;
 use super::{Service, ServiceError};
 
-/// How many attempts that wait are looked at: far more than wait, as a rule.
+/// How many waiting attempts the executor looks at. Usually far fewer wait.
 const WAITING_MAX: usize = 1000;
 
-/// An execution that the executor may now start, and what it is to run.
+/// An execution that the executor may start now, and what it runs.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     pub execution: Execution,
     pub script: Script,
     pub request: ExecutionRequest,
-    /// The task as it stands, for the operator's own command, which works on any.
+    /// The current task, when the operator's own command runs. That command works on any task and
+    /// gets it as input.
     pub input: Option<Task>,
 }
 
-/// What the executor has to see to.
+/// The work of the executor.
 #[derive(Debug, Clone)]
 pub struct Todo {
     pub running: Vec<Execution>,
-    /// What may start now, the most pressing first; no more than there are slots.
+    /// Executions that may start now, the most urgent first. No more than there are slots.
     pub due: Vec<Execution>,
-    /// What may start later, the next ones first. Each knows how long it has to wait.
+    /// Executions that may start later, the next ones first. Each knows how long it has to wait.
     pub waiting: Vec<Execution>,
 }
 
@@ -74,7 +76,8 @@ impl Service {
                 let started = once(tx, key, &fingerprint, |tx| {
                     let task = load(tx, task_id)?;
                     refuse_if_live(tx, task_id)?;
-                    // Frozen here: a later change of the task does not change what was asked to run.
+                    // The script is fixed here. A later change of the task does not change what
+                    // runs.
                     request.script_content = request.script_content.or_else(|| task.script.clone());
                     if request.script_content.is_none() && config.exec_default.is_none() {
                         return Err(ServiceError::NothingToRun);
@@ -111,8 +114,8 @@ impl Service {
         Ok(execution)
     }
 
-    /// Asks the latest execution of a task to stop. One that is still queued ends here and now; a running
-    /// one when its processes are gone. There is no further attempt. Asking again changes nothing.
+    /// Asks the latest execution of a task to stop. A queued one ends at once. A running one ends
+    /// when its processes are gone. No further attempt follows. A second request changes nothing.
     ///
     /// # Errors
     /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Ended`],
@@ -176,7 +179,8 @@ impl Service {
             .ok_or(ServiceError::NoExecution { task, execution: id })
     }
 
-    /// The execution of a task that its log is named by: the one with this number, or else the latest.
+    /// The execution of a task with this number, or the latest one when there is none. A log's
+    /// cursor names its execution by this number.
     ///
     /// # Errors
     /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Store`]
@@ -204,7 +208,7 @@ impl Service {
         self.store.read(move |view| Ok(view.executions(&query)?)).await
     }
 
-    /// What runs, and what may start now.
+    /// The running executions, and those that may start now or later.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
@@ -222,7 +226,8 @@ impl Service {
             .await
     }
 
-    /// What an execution was asked to be, as long as it has not ended.
+    /// The request of an execution. Once the execution has ended, the hub has erased it, and the
+    /// answer is the default request.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
@@ -230,8 +235,12 @@ impl Service {
         self.store.read(move |view| Ok(view.execution_request(id)?.unwrap_or_default())).await
     }
 
-    /// Marks a queued execution as running and announces `started`. Called before the script is started, so
-    /// that a crash in between can lose an execution, which is then settled as `lost`, but never run it twice.
+    /// Marks a queued execution as running and announces `started`. The executor calls this before
+    /// it starts the script. So a crash between the two can lose an execution, and the hub then
+    /// settles it as `lost`. A crash never runs a script twice.
+    ///
+    /// When the token that asked for the execution has been revoked or has expired, this stops it
+    /// instead.
     ///
     /// # Errors
     /// [`ServiceError::Ended`] when it is not queued any more, [`ServiceError::Store`]
@@ -264,8 +273,8 @@ impl Service {
         claimed.map_err(ServiceError::Ended)
     }
 
-    /// Refuses a directory outside the execution's own, unless the operator has allowed it. It is looked at again
-    /// when the script starts; this is for the caller.
+    /// Refuses a directory outside the execution's own, unless the operator allows it. This check
+    /// gives the caller an early answer. The executor checks again when the script starts.
     async fn refuse_outside(&self, request: &ExecutionRequest) -> Result<(), Invalid> {
         let Some(cwd) = request.outer_cwd().map(Path::to_owned) else {
             return Ok(());
@@ -282,7 +291,7 @@ impl Service {
     }
 }
 
-/// Refuses what the operator does not allow anybody to ask for.
+/// Refuses a request beyond the operator's limits.
 fn refuse_beyond(config: &ExecutorConfig, request: &ExecutionRequest) -> Result<(), Invalid> {
     let limits = [
         ("timeout_seconds", request.timeout_seconds.map(u64::from), Some(config.timeout_seconds_max.into())),

@@ -1,4 +1,4 @@
-//! Doing once what is asked for twice.
+//! Idempotency: when a client repeats a request with the same key, the hub does the work only once.
 
 use std::str::FromStr;
 
@@ -11,20 +11,21 @@ use crate::store::Tx;
 
 use super::ServiceError;
 
-/// Longest idempotency key.
+/// Longest idempotency key, in bytes.
 const KEY_BYTES_MAX: usize = 255;
 
-/// A client's name for one request, so that a repetition of it makes nothing twice: 1–255 visible ASCII
-/// characters, remembered for 24 hours. After the IETF draft "The Idempotency-Key HTTP Header Field".
+/// A client's name for one request, so that a repetition has no second effect: 1–255 visible ASCII
+/// characters or spaces, not only spaces. The hub remembers it for 24 hours. After the IETF draft
+/// "The Idempotency-Key HTTP Header Field".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key as its caller's own: another token's is another one. Without tokens everybody is the same caller, from
-    /// whichever address.
+    /// The key as stored. Each token has its own keys. Without tokens all callers share their keys,
+    /// from every address.
     fn of(self, actor: &Actor) -> String {
         match &actor.token {
-            // No key holds a line break.
+            // A key cannot hold a line break, so the two parts cannot mix.
             Some(token) => format!("{token}\n{}", self.0),
             None => self.0,
         }
@@ -43,10 +44,12 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// Does what is asked for, or answers what an earlier request with the same key was answered. The second value says which.
+/// Does the work, or repeats the answer to an earlier request with the same key. The second value
+/// is `true` for a repeated answer.
 ///
 /// # Errors
-/// [`ServiceError::KeyReused`] when the earlier request was another one; whatever `work` refuses with.
+/// [`ServiceError::KeyReused`] when the earlier request was a different one. Also the errors of
+/// `work`.
 pub(super) fn once<T: Serialize + DeserializeOwned>(
     tx: &mut Tx<'_>,
     key: Option<IdempotencyKey>,
@@ -70,11 +73,12 @@ pub(super) fn once<T: Serialize + DeserializeOwned>(
     }
 }
 
-/// What a request is known by again: what it does, and with what.
+/// The hash that recognizes a repeated request. It covers the operation and its content.
 pub(super) fn fingerprint(what: &str, request: &impl Serialize) -> Vec<u8> {
     let canonical = serde_json::to_vec(request).expect("a request is always JSON");
     match what {
-        // As it was before other requests had keys: those of yesterday are known today.
+        // Older hubs hashed only the content, when no other request had keys. Keys from before an
+        // upgrade stay valid.
         "create" => Sha256::digest(canonical).to_vec(),
         _ => Sha256::new().chain_update(what).chain_update([0]).chain_update(canonical).finalize().to_vec(),
     }

@@ -1,4 +1,4 @@
-//! Finding what a use case is about: a task, its latest execution, an execution by its id.
+//! Finds what a use case works on: a task, its latest execution, an execution by its id.
 
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, TaskId};
@@ -8,7 +8,7 @@ use crate::store::{StoreError, View};
 use super::ServiceError;
 
 /// # Errors
-/// [`ServiceError::Live`] when the task has one; [`ServiceError::Store`]
+/// [`ServiceError::Live`] when the task has a live execution; [`ServiceError::Store`]
 pub(super) fn refuse_if_live(view: &View<'_>, task_id: TaskId) -> Result<(), ServiceError> {
     match view.latest_execution(task_id)? {
         Some(execution) if !execution.status.is_final() => {
@@ -31,7 +31,7 @@ pub(super) fn latest(view: &View<'_>, task_id: TaskId) -> Result<Execution, Serv
 }
 
 /// # Errors
-/// [`ServiceError::Store`], also when there is none.
+/// [`ServiceError::Store`], also when there is no such execution.
 pub(super) fn by_id(view: &View<'_>, id: ExecutionId) -> Result<Execution, ServiceError> {
     view.execution(id)?.ok_or_else(|| StoreError::Corrupt(format!("no execution {id}")).into())
 }

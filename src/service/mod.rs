@@ -1,7 +1,8 @@
-//! The use cases: the only door through which anything is written.
+//! The use cases. Everything that the hub writes goes through them.
 //!
-//! Each is one story and one transaction: load, let the domain decide, write the row and append the event,
-//! commit. Nothing here publishes; what was committed reaches the streams by way of the store.
+//! Each use case is one transaction: it loads, lets the domain decide, writes the row, appends the
+//! event and commits. Nothing here publishes events. The store hands committed events to the
+//! streams.
 
 mod error;
 mod executions;
@@ -33,7 +34,7 @@ pub struct Service {
     /// What executions may ask for, and how many may run at once.
     executions: Arc<ExecutorConfig>,
     work: Arc<Notify>,
-    /// Counts what executions have gone through.
+    /// Grows by one whenever executions have started or ended.
     steps: watch::Sender<u64>,
 }
 
@@ -43,17 +44,17 @@ impl Service {
         Self { store, executions, work: Arc::new(Notify::new()), steps: watch::Sender::new(0) }
     }
 
-    /// The same use cases, in the name of `actor`.
+    /// The same use cases in the name of `actor`.
     pub fn by(&self, actor: Actor) -> Self {
         Self { store: self.store.acting_as(actor), ..self.clone() }
     }
 
-    /// In whose name they are.
+    /// In whose name these use cases act.
     pub fn actor(&self) -> &Actor {
         self.store.actor()
     }
 
-    /// Repeats in the log what was committed to the audit log.
+    /// Writes an entry of the audit log to the program's log too, after its commit.
     fn log_audit(&self, action: AuditAction, subject: &str, detail: &str) {
         let Actor { token, address } = self.actor();
         tracing::info!(
@@ -66,12 +67,14 @@ impl Service {
         );
     }
 
-    /// Rings when an execution was queued or asked to stop. One listener; a ring before it listens is kept.
+    /// Notifies when an execution was queued or asked to stop. It supports one listener. A
+    /// notification that comes before it listens is kept.
     pub fn work(&self) -> &Notify {
         &self.work
     }
 
-    /// Changes after any execution has started or ended. Any number of listeners; which one it was, the rows say.
+    /// Changes after any execution has started or ended. It supports any number of listeners. They
+    /// read the rows to learn which execution it was.
     pub fn steps(&self) -> watch::Receiver<u64> {
         self.steps.subscribe()
     }
@@ -80,7 +83,7 @@ impl Service {
         self.steps.send_modify(|count| *count += 1);
     }
 
-    /// Whether anything can be written, found out by passing through the writer.
+    /// Checks whether the store can write now. The check passes through the writer.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
@@ -88,7 +91,7 @@ impl Service {
         Ok(self.store.ping().await?)
     }
 
-    /// Tells everybody something.
+    /// Announces something to all streams.
     ///
     /// # Errors
     /// [`ServiceError::Store`]

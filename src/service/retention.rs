@@ -1,5 +1,6 @@
-//! Forgetting: old events, old idempotency keys and old executions, a little at a time so that writers never wait
-//! long. What an execution left on the disk is the executor's, which removes it first.
+//! Retention: removes old events, old idempotency keys, old audit entries and old executions. It
+//! removes a few rows at a time, so that writers never wait long. The executor removes an
+//! execution's files before this module removes its row.
 
 use crate::domain::clock::Timestamp;
 use crate::store::Age;
@@ -7,19 +8,21 @@ use crate::store::Age;
 use super::{Service, ServiceError};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
-/// Idempotency keys are remembered this long.
+/// How long the hub remembers an idempotency key.
 const KEY_MS: i64 = DAY_MS;
-/// Rows removed in one transaction: a few milliseconds of the writer's time.
+/// Most rows that one transaction removes of each kind. It takes a few milliseconds of the writer's
+/// time.
 const ROWS_MAX: u64 = 2000;
 
-/// Executions forgotten in one transaction, between which their files are removed.
+/// Most executions that one transaction removes. The executor removes their files before.
 const EXECUTIONS_MAX: usize = 100;
 
-/// An execution that has ended, and where the search for more goes on.
+/// When an execution ended, and its number. The search for more goes on after it.
 pub type EndedExecution = (Timestamp, i64);
 
 impl Service {
-    /// Some of the executions that ended more than so many days before `now`: when, and their numbers.
+    /// Some of the executions that ended more than `days_max` days before `now`, the oldest end
+    /// first.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
@@ -33,7 +36,7 @@ impl Service {
         self.store.read(move |view| Ok(view.executions_ended_before(before, after, EXECUTIONS_MAX)?)).await
     }
 
-    /// Forgets executions that have ended.
+    /// Removes the rows of executions that have ended.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
@@ -48,8 +51,12 @@ impl Service {
             .await
     }
 
-    /// Removes some of what is past its time; events from seq `floor` on are kept whatever their age. It is asked for at the
-    /// last moment: a client may be sent a part of an event meanwhile. Without `now`, which is a time that the clock has confirmed, nothing goes by its age. Answers whether there may be more to remove.
+    /// Removes some of what is too old. Keeps all events from the seq `floor` on, whatever their
+    /// age. The writer calls `floor` at the last moment, because a stream may have begun to send an
+    /// event meanwhile.
+    ///
+    /// `now` must be a time that [`ConfirmedClock`](crate::domain::clock::ConfirmedClock) gave.
+    /// Without it nothing is removed by age. Answers whether there may be more to remove.
     ///
     /// # Errors
     /// [`ServiceError::Store`]

@@ -1,4 +1,4 @@
-//! Settling: recording how an execution ended, and what follows from it for its task and its next attempt.
+//! Settlement: records how an execution ended, and what follows for its task and its next attempt.
 
 use poem_openapi::types::MaybeUndefined;
 
@@ -16,7 +16,7 @@ use super::tasks::update;
 use super::{Service, ServiceError};
 
 impl Service {
-    /// Stops what tokens have asked for that are revoked by now or have expired, and that has not started. What runs goes on.
+    /// Stops queued executions whose token was revoked or has expired. Running executions go on.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
@@ -35,11 +35,12 @@ impl Service {
         Ok(())
     }
 
-    /// Records how an execution ended and announces it, once; queues the next attempt if there is to be one. What
-    /// the script named is added to the task, which goes on to the next status after a success.
+    /// Records how an execution ended and announces the end, once. Queues the next attempt if one
+    /// follows. Adds the artifacts that the script named to the task. After a success, also moves
+    /// the task to its next status.
     ///
     /// # Errors
-    /// [`ServiceError::Ended`] when it had ended before, [`ServiceError::Store`]
+    /// [`ServiceError::Ended`] when it had already ended, [`ServiceError::Store`]
     pub async fn settle_execution(
         &self,
         id: ExecutionId,
@@ -68,14 +69,14 @@ impl Service {
                 Ok(execution)
             })
             .await?;
-        // A slot is free.
+        // The end leaves a slot free.
         self.work.notify_one();
         self.stepped();
         Ok(execution)
     }
 }
 
-/// Whether a token is revoked by now or has expired.
+/// Whether the actor's token was revoked or has expired.
 pub(super) fn has_gone(view: &View<'_>, actor: &Actor) -> Result<bool, ServiceError> {
     let Some(name) = &actor.token else {
         return Ok(false);
@@ -91,7 +92,8 @@ pub(super) fn settle_of_departed(tx: &mut Tx<'_>, execution: Execution) -> Resul
     settle(tx, execution, outcome)
 }
 
-/// Where the task goes. What somebody, the script included, has set it to meanwhile stands.
+/// The next status of the task. When somebody or the script itself has changed the status
+/// meanwhile, that status stays.
 fn status_after(execution: &Execution, task: &Task, done_status: DoneStatus) -> Option<Status> {
     if execution.status != ExecutionStatus::Completed || task.status != Status::InProgress {
         return None;
@@ -112,7 +114,7 @@ pub(super) fn settle(
 ) -> Result<Execution, ServiceError> {
     let phase = outcome.end.phase();
     let ended = execution.ended(outcome, tx.now())?;
-    // The end makes the row forget it.
+    // Read before `record`, which erases the request.
     let request = tx.execution_request(ended.id)?.unwrap_or_default();
     record(tx, &ended, phase)?;
     if ended.is_to_be_repeated() {

@@ -1,4 +1,4 @@
-//! Creating, reading, changing and deleting tasks.
+//! Creates, reads, changes and deletes tasks.
 
 use crate::domain::event::{EventId, NewEvent};
 use crate::domain::id::TaskId;
@@ -10,21 +10,22 @@ use super::idempotency::{IdempotencyKey, fingerprint, once};
 use super::lookup::{load, refuse_if_live};
 use super::{Service, ServiceError};
 
-/// What a change depends on: `If-Match` and `If-None-Match`. RFC 9110, sections 13.1.1 and 13.1.2.
+/// The conditions of a change: `If-Match` and `If-None-Match` (RFC 9110, sections 13.1.1 and
+/// 13.1.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Precondition {
-    /// The task must be at one of these.
+    /// The task must be at one of these versions.
     pub if_match: Option<Versions>,
-    /// The task must be at none of these.
+    /// The task must be at none of these versions.
     pub if_none_match: Option<Versions>,
 }
 
 /// The versions that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Versions {
-    /// `*`: whatever there is.
+    /// `*`: any version.
     Any,
-    /// None at all when only foreign tags were named.
+    /// Empty when the header named only tags that are no versions.
     OneOf(Vec<i64>),
 }
 
@@ -53,17 +54,18 @@ impl Precondition {
 #[derive(Debug, Clone)]
 pub struct Created {
     pub task: Task,
-    /// Whether an earlier request with the same key had created it.
+    /// Whether an earlier request with the same key created the task.
     pub repeated: bool,
 }
 
-/// A page of tasks, all of one committed state.
+/// A page of tasks. All come from one committed state.
 #[derive(Debug, Clone)]
 pub struct TaskPage {
     pub tasks: Vec<Task>,
     /// Where the next page starts, if there is one.
     pub next: Option<PageKey>,
-    /// The last event that the page reflects: a stream resumed here misses nothing and repeats nothing.
+    /// The last event that this page includes. A stream that starts here misses nothing and repeats
+    /// nothing.
     pub cursor: EventId,
 }
 
@@ -101,7 +103,7 @@ impl Service {
             .await
     }
 
-    /// Applies a patch. One that changes nothing answers the task as it is.
+    /// Applies a patch. When it changes nothing, answers the task as it is.
     ///
     /// # Errors
     /// [`ServiceError::NoTask`], [`ServiceError::VersionMismatch`], [`ServiceError::Invalid`],
@@ -122,7 +124,7 @@ impl Service {
             .await
     }
 
-    /// Takes a report on a task's progress.
+    /// Applies a report about a task's progress.
     ///
     /// # Errors
     /// As [`Service::update_task`].
@@ -136,8 +138,9 @@ impl Service {
     }
 
     /// # Errors
-    /// [`ServiceError::NoTask`], [`ServiceError::VersionMismatch`], [`ServiceError::HasScript`] unless scripts may be
-    /// deleted, [`ServiceError::Live`] while it is being executed, [`ServiceError::Store`]
+    /// [`ServiceError::NoTask`], [`ServiceError::VersionMismatch`], [`ServiceError::HasScript`]
+    /// when the task has a script and the caller may not delete it, [`ServiceError::Live`] while an
+    /// execution of the task is live, [`ServiceError::Store`]
     pub async fn delete_task(
         &self,
         id: TaskId,
@@ -160,7 +163,7 @@ impl Service {
     }
 }
 
-/// Writes the next version and its event, or neither when nothing would change.
+/// Writes the next version and its event. Writes neither when nothing would change.
 pub(super) fn update(tx: &mut Tx<'_>, task: Task, patch: TaskPatch) -> Result<Task, ServiceError> {
     let Some((next, changed)) = task.patched(patch, tx.now())? else {
         return Ok(task);

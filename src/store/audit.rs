@@ -1,5 +1,5 @@
-//! The audit log: who has asked for executions, and what became of tokens; written in the transaction of what it
-//! tells of.
+//! The audit log: who asked for executions and stops, and who made or revoked tokens. Each entry is
+//! written in the same transaction as the action.
 
 use rusqlite::{Connection, params};
 
@@ -11,7 +11,7 @@ use super::StoreError;
 use super::writer::Tx;
 
 impl Tx<'_> {
-    /// Notes that the actor does this to `subject`.
+    /// Records that the actor performs this action on `subject`.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -20,7 +20,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets, oldest first, at most `limit` entries from before `before`. Answers how many went.
+    /// Removes at most `limit` entries that are older than `before`, oldest first. Answers how many
+    /// it removed.
     ///
     /// # Errors
     /// [`StoreError`]

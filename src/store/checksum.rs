@@ -1,27 +1,29 @@
-//! A checksum in each row of tasks and events: SQLite finds a damaged page, and not another letter in a title.
+//! A checksum in each row of tasks and events. SQLite notices a damaged page, but not a changed
+//! letter in a title.
 //!
-//! CRC-32 over the columns as they are stored, each with its type and length: every change of up to 32 bits in a row is
-//! found, and one in four billion of the others is not. Rows of earlier versions have none and are taken as they are.
+//! The checksum is the CRC-32 of the stored columns, each with its type and length. It detects
+//! every change of up to 32 consecutive bits, and misses one in four billion of the other changes.
+//! Rows of earlier versions have no checksum, and the reader accepts them unchecked.
 //!
-//! Rejected: SQLite's `cksumvfs`, an extension that the bundled library does not have, which needs reserved bytes in every
-//! page and so a database that is written anew.
+//! Rejected: SQLite's `cksumvfs`. The bundled library does not have this extension. It also needs
+//! reserved bytes in every page, so every database would have to be rewritten.
 
 use crc32fast::Hasher;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-/// The function of SQL that answers the checksum of its arguments.
+/// The SQL function that answers the checksum of its arguments.
 pub(super) const ROW_SUM: &str = "row_sum";
 
-/// A row that is not what was written.
+/// A row whose columns do not match its checksum.
 #[derive(Debug, thiserror::Error)]
 #[error("a row of {table} is not what was written")]
 pub(super) struct Mismatch {
     table: &'static str,
 }
 
-/// Makes a connection know [`ROW_SUM`].
+/// Adds the function [`ROW_SUM`] to a connection.
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_scalar_function(ROW_SUM, -1, flags, |context| {
@@ -31,10 +33,10 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// The columns of a row, once they were compared with the checksum that follows them.
+/// The columns of a row, after a check against the checksum that follows them.
 ///
 /// # Errors
-/// [`Mismatch`], inside of an error of SQLite.
+/// [`Mismatch`], wrapped in an error of SQLite.
 pub(super) fn checked<'a, const COLUMNS: usize>(
     row: &'a Row<'_>,
     table: &'static str,
@@ -54,7 +56,7 @@ pub(super) fn checked<'a, const COLUMNS: usize>(
     }
 }
 
-/// What is wrong with the data itself, if that is why a query failed.
+/// What is wrong with the stored data, if damaged data is why a query failed.
 pub(super) fn damage(error: &rusqlite::Error) -> Option<String> {
     match error {
         rusqlite::Error::UserFunctionError(source) => {
@@ -65,8 +67,8 @@ pub(super) fn damage(error: &rusqlite::Error) -> Option<String> {
     }
 }
 
-/// The checksum of the columns so far. Short ones are put together first: a step of the hasher costs as much for a few bytes
-/// as for a few hundred, and a list has thousands of columns.
+/// The checksum of the columns so far. It collects short columns in a buffer first: a step of the
+/// hasher costs as much for a few bytes as for a few hundred, and a list has thousands of columns.
 struct Sum {
     hasher: Hasher,
     buffer: [u8; 512],

@@ -1,7 +1,7 @@
-//! The columns of rows with a checksum, in the order in which they are summed up.
+//! The columns of rows that have a checksum, in the order in which the checksum covers them.
 //!
-//! A new column needs a migration (`migrations/`), a place here, and the statements and the reader of its table
-//! (`tasks.rs`, `events.rs`).
+//! A new column needs a migration (`migrations/`), a place in these lists, and changes to the
+//! statements and the reader of its table (`tasks.rs`, `events.rs`).
 
 pub(super) const TASKS: &str = "id, title, description, status, priority, assignee, tags, artifacts, script, \
                                   version, created_at, updated_at";

@@ -1,10 +1,10 @@
-//! Damage of the database: what SQLite, or a row's checksum, has found to be wrong.
+//! Damage of the database: the first thing that SQLite or a row's checksum found to be wrong.
 
 use std::sync::{Arc, OnceLock};
 
 use super::{OfStore, StoreError};
 
-/// What is wrong with the database, once somebody has come by it. Clones share it.
+/// What is wrong with the database, once somebody has noticed it. Clones share the finding.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Damage(Arc<OnceLock<String>>);
 
@@ -15,7 +15,7 @@ impl Damage {
         }
     }
 
-    /// Notes what a failed query says of it.
+    /// Records the damage that a failed query reports, if it reports any.
     pub fn note_of<T, E: OfStore>(&self, result: &Result<T, E>) {
         if let Err(error) = result
             && let Some(StoreError::Damaged(words)) = error.of_store()
@@ -29,7 +29,7 @@ impl Damage {
     }
 }
 
-/// Whether SQLite says that the file is to blame.
+/// Whether SQLite says that the file is damaged.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt)
 }

@@ -1,4 +1,5 @@
-//! The log: appended in the transaction of the change it tells of, read in pages.
+//! The event log: the writer appends an event in the transaction of its change, and readers read it
+//! in pages.
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -11,17 +12,18 @@ use super::tasks::{from_json, parsed};
 use super::writer::Tx;
 use super::{StoreError, checksum};
 
-/// Which events are too old.
+/// Which events are too old to keep.
 #[derive(Debug, Clone, Copy)]
 pub struct Age {
-    /// Those from before this.
+    /// Events from before this time are too old.
     pub before: Timestamp,
-    /// What the time is.
+    /// The time now.
     pub now: Timestamp,
 }
 
 impl Tx<'_> {
-    /// Appends an event, signed by the actor and encoded here and never again.
+    /// Appends an event in the name of the actor. It encodes the event, and nothing encodes it
+    /// again.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -61,10 +63,12 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Removes events from the oldest on: those that are too old by `age`, and those beyond the newest `keep`, but at most
-    /// `limit` at once and never `floor` or newer. Answers how many went.
+    /// Removes the oldest events: those that are too old by `age`, and those beyond the newest
+    /// `keep`. Removes at most `limit` events at once, and never the event `floor` or a newer one.
+    /// Answers how many it removed.
     ///
-    /// An event from the future was written by a wrong clock. Its age is unknown, and it goes with its neighbours.
+    /// An event with a time in the future was written by a wrong clock. Its age is unknown, so it
+    /// goes together with its neighbours.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -89,7 +93,8 @@ impl Tx<'_> {
         Ok(removed as u64)
     }
 
-    /// The first of the `limit` oldest events that is young enough to stay; one more than the last of them when none is.
+    /// The first of the `limit` oldest events that is young enough to stay. When there is none, the
+    /// seq after the last of them.
     fn first_young_seq(&self, oldest: u64, age: Age, limit: u64) -> Result<u64, StoreError> {
         let end = oldest + limit;
         let first: Option<i64> = self
@@ -104,7 +109,7 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
-    /// The seq of the oldest event that is still held; one more than the head when there is none.
+    /// The seq of the oldest event in the log. When the log is empty, the seq after the head.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -116,7 +121,8 @@ impl View<'_> {
         Ok(oldest.unsigned_abs())
     }
 
-    /// Where each of these events stands; for one that was removed, where the oldest that is left stands.
+    /// The mark of each of these events. For a removed event, the mark of the oldest event after
+    /// it.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -135,8 +141,8 @@ impl View<'_> {
         Ok(seqs.iter().map(&mut read).collect::<Result<_, _>>()?)
     }
 
-    /// Events after `seq`, in order: at most `limit`, and no more once they hold `bytes_max` bytes, but at
-    /// least one if there is one.
+    /// Events after `seq`, in order. Answers at most `limit` events, and stops when they hold
+    /// `bytes_max` bytes. Answers at least one event if there is one.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -163,9 +169,9 @@ impl View<'_> {
         Ok(events)
     }
 
-    /// The seq of the first event at or after `time`; one more than the head when there is none.
+    /// The seq of the first event at or after `time`. When there is none, the seq after the head.
     ///
-    /// Found by bisection: between two steps of the clock, time never runs backwards along the log.
+    /// Uses bisection: between two steps of the clock, the times in the log never go back.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -187,8 +193,8 @@ impl View<'_> {
         Ok(low)
     }
 
-    /// The first at or after `time` of the events from `low` to before `high`, whose times are in order; `high` when there is
-    /// none.
+    /// The first event at or after `time` with `low` <= seq < `high`, or `high` when there is none.
+    /// The times of these events must be in order.
     fn first_seq_between(&self, mut low: u64, mut high: u64, time: Timestamp) -> Result<u64, StoreError> {
         let mut at = self.conn.prepare_cached("SELECT at FROM events WHERE seq = ?1")?;
         while low < high {

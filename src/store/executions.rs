@@ -1,4 +1,4 @@
-//! Rows of executions.
+//! The rows of executions.
 
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
@@ -17,21 +17,22 @@ use super::writer::Tx;
 const COLUMNS: &str = "id, number, task_id, status, exit_code, reason, attempt, stop_requested, \
                        created_at, started_at, ended_at, attempts_max, not_before, log_bytes_left_out";
 
-/// Said together with what is asked for, so that the index of the live ones is used.
+/// Each query for live executions includes this condition word for word, so that SQLite uses the
+/// index of live executions.
 const LIVE: &str = "status IN ('queued', 'running')";
 
-/// Which executions, newest first.
+/// Which executions to list. The newest comes first.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutionQuery {
     pub task_id: Option<TaskId>,
-    /// Empty: any.
+    /// An empty list matches every status.
     pub statuses: Vec<ExecutionStatus>,
-    /// Only executions with a smaller number: where the page before ended.
+    /// Only executions with a smaller number than this. It is where the page before ended.
     pub before: Option<i64>,
     pub limit: usize,
 }
 
-/// A page of executions and the number that the next page starts below, if there is one.
+/// A page of executions, and the `before` of the next page if there is one.
 pub type ExecutionPage = (Vec<Execution>, Option<i64>);
 
 impl View<'_> {
@@ -42,7 +43,7 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], execution).optional()?)
     }
 
-    /// The latest execution of a task; the live one if there is one.
+    /// The latest execution of a task. If a live one exists, it is the latest.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -51,7 +52,7 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([task.uuid()], execution).optional()?)
     }
 
-    /// How many executions run, or could if there was a slot for them.
+    /// How many executions run, or could run at once if there were a free slot.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -61,7 +62,7 @@ impl View<'_> {
         Ok(count.unsigned_abs() as usize)
     }
 
-    /// All executions that run, oldest first.
+    /// All running executions, oldest first.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -72,7 +73,7 @@ impl View<'_> {
         Ok(statement.query_map((), execution)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// All executions that wait for their turn or their time, oldest first.
+    /// All executions that wait for a slot or for their time, oldest first.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -83,12 +84,13 @@ impl View<'_> {
         Ok(statement.query_map((), execution)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The head of the queue: what may start now, by the present priority of its task, then by age.
+    /// The head of the queue: executions that may start now. They are in the order of their task's
+    /// current priority, then of age.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn due_executions(&self, now: Timestamp, limit: usize) -> Result<Vec<Execution>, StoreError> {
-        // A task without a priority, and one that is no more, come last.
+        // A task without a priority comes last, and so does a deleted task.
         let sql = format!(
             "SELECT {COLUMNS} FROM executions
              WHERE {LIVE} AND status = 'queued' AND ifnull(not_before, 0) <= ?1
@@ -99,7 +101,8 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Attempts that wait for their time by this clock: at most `limit`, the next ones first.
+    /// Attempts that wait for their time by this clock. Answers at most `limit` of them, in the
+    /// order of their time.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -142,7 +145,8 @@ impl View<'_> {
         Ok((found, next))
     }
 
-    /// The numbers of executions that ended before then, oldest end first, behind `after` as this answered it.
+    /// When executions ended and their numbers: those that ended before `before`, in the order of
+    /// their end. `after` is the last answer of the page before.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -162,7 +166,8 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Who has asked for an execution, or, later, for its end: in whose name it goes on.
+    /// The actor in whose name an execution goes on: who asked for it, or who last asked for its
+    /// stop.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -177,7 +182,7 @@ impl View<'_> {
         Ok(Actor { token, address: None })
     }
 
-    /// What a live execution was asked to run; `None` once it has ended.
+    /// The request of a live execution. `None` once the execution has ended.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -207,7 +212,7 @@ impl Tx<'_> {
     }
 
     /// # Errors
-    /// [`StoreError`], also when the task has a live execution.
+    /// [`StoreError`], also when the task has a live execution already.
     pub fn insert_execution(
         &mut self,
         execution: &Execution,
@@ -236,7 +241,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Lets an execution go on in the name of the actor.
+    /// Makes the actor of this operation the actor of the execution.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -247,7 +252,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes an execution that has ended; a live one stays.
+    /// Removes an execution that has ended. Does nothing to a live one.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -258,7 +263,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Writes the state back; at the end, forgets the request, which may hold secrets.
+    /// Writes the state of an execution. When it has ended, also erases its request, which may hold
+    /// secrets.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,4 +1,4 @@
-//! What requests with an `Idempotency-Key` have answered.
+//! The answers to requests with an `Idempotency-Key`.
 
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use super::writer::Tx;
 pub struct Repetition<T> {
     /// SHA-256 of the earlier request.
     pub fingerprint: Vec<u8>,
-    /// What it was answered; `None` when that was an answer of another kind.
+    /// The earlier answer. `None` when it does not read as this type.
     pub answer: Option<T>,
 }
 
@@ -35,7 +35,7 @@ impl View<'_> {
 
 impl Tx<'_> {
     /// # Errors
-    /// [`StoreError`], also when the key is known.
+    /// [`StoreError`], also when the key exists already.
     pub fn remember<T: Serialize>(
         &mut self,
         key: &str,
@@ -51,7 +51,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets, oldest first, at most `limit` keys from before `before`. Answers how many went.
+    /// Removes at most `limit` keys that are older than `before`, oldest first. Answers how many it
+    /// removed.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,16 +1,23 @@
-//! Which database this is: the very file that it was, and no older than what was shown of it.
+//! The identity of the database: whether it is the same file as before, and whether its log is
+//! complete.
 //!
-//! A client resumes by `{epoch}-{seq}`. Where a backup was put back, a directory was copied, or the end of the log was
-//! lost, new events would get numbers that clients have seen already on other ones: a silent gap. So the database
-//! records which file it is (inode and time of birth), and beside it `taskhub.mark` says how far the log was shown. When
-//! the file is another one, or its log ends before the mark, the log gets a new epoch, and every client a `reset`.
+//! A client resumes by `{epoch}-{seq}`. After somebody has restored a backup or copied a directory,
+//! or after the end of the log was lost, new events would get numbers that clients have already
+//! seen on other events. Clients would miss those events and not notice. So the database records
+//! which file it is (inode and birth time), and the file `taskhub.mark` beside it records up to
+//! where the hub has shown the log. When the file is another one, or its log ends before the mark,
+//! the log gets a new epoch, and every client gets a `reset`.
 //!
-//! The mark is written after each commit and before its events are shown. That survives `kill -9`, since the kernel has
-//! it. A thread of its own forces it to the disk once a second, for a power failure: the database itself is on the disk by
-//! then, so the mark matters only if the end of the log is lost as well. The writer never waits for that.
+//! The writer writes the mark after each commit and before it shows the events. The mark survives
+//! `kill -9`, because the kernel has it. For a power failure, a separate thread forces the mark to
+//! the disk once a second. By then the database itself is on the disk, so the mark matters only
+//! when the end of the log is lost too. The writer never waits for this thread.
 //!
-//! Rejected: the device's number, which changes with the order of mounts on btrfs and overlayfs, so that every reboot
-//! would be a reset; forcing the mark to the disk with each commit, which would double what a commit costs.
+//! Rejected: to compare the device's number. On btrfs and overlayfs it changes with the order of
+//! mounts, so every reboot would cause a reset.
+//!
+//! Rejected: to force the mark to the disk with each commit. That would double the cost of a
+//! commit.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -27,16 +34,17 @@ use crate::domain::event::{Epoch, EventId};
 use super::StoreError;
 
 const MARK_FILE: &str = "taskhub.mark";
-/// `{epoch}-{seq}` and a line break; always as long, so that it is written over in place.
+/// The length of `{epoch}-{seq}` and a line break. It is fixed, so that each write replaces the one
+/// before in place.
 const MARK_BYTES: usize = 8 + 1 + 20 + 1;
-/// How often the mark is forced to the disk.
+/// How often the hub forces the mark to the disk.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// What tells one file from another for as long as both exist, and from a copy.
+/// Tells a file from every other file that exists at the same time, and from its copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileId {
     inode: i64,
-    /// Nanoseconds; 0 on a file system that knows no time of birth.
+    /// Nanoseconds. 0 on a file system that records no birth time.
     born_ns: i64,
 }
 
@@ -52,18 +60,19 @@ impl FileId {
     }
 }
 
-/// The file that says how far the log was shown.
+/// The file that records up to where the hub has shown the log.
 #[derive(Debug)]
 pub(super) struct HighWaterMark {
     file: File,
     epoch: Epoch,
-    /// Asks for the mark to be forced to the disk; the thread that does it ends with this.
+    /// Asks the thread to force the mark to the disk. The thread ends when this sender is dropped.
     sync: SyncSender<()>,
     asked: Instant,
 }
 
 impl HighWaterMark {
-    /// What the mark of a data directory says; `None` when there is none, or something else.
+    /// Reads the mark of a data directory. `None` when there is none, or when its content is no
+    /// mark.
     fn read(dir: &Path) -> Option<EventId> {
         let text = std::fs::read_to_string(dir.join(MARK_FILE)).ok()?;
         let (epoch, seq) =
@@ -90,15 +99,16 @@ impl HighWaterMark {
         Ok(mark)
     }
 
-    /// Notes that events up to `head` are about to be shown.
+    /// Records that the hub is about to show events up to `head`.
     pub fn raise(&mut self, head: u64) {
         if let Err(error) = self.write(head) {
-            // The events are on the disk. Only a log that loses its end before the next mark would not be noticed.
+            // The events are on the disk. Only a loss of the log's end before the next mark would
+            // go unnoticed.
             tracing::warn!(error = %error, "taskhub.mark cannot be written");
         }
         if self.asked.elapsed() >= SYNC_EVERY {
             self.asked = Instant::now();
-            // Full: it is about to be done anyway.
+            // When the channel is full, the thread is about to do it anyway.
             let _ = self.sync.try_send(());
         }
     }
@@ -108,8 +118,8 @@ impl HighWaterMark {
     }
 }
 
-/// Makes sure that the log is the one that clients know, or gives it a new epoch. Answers the epoch, and the mark to go on
-/// with. `may_be_copied`: the file itself may be another one.
+/// Checks that the log is the one that clients know, and otherwise gives it a new epoch. Answers
+/// the epoch and the mark. With `may_be_copied` the file may be another one than before.
 pub(super) fn settle(
     conn: &Connection,
     dir: &Path,
@@ -127,7 +137,7 @@ pub(super) fn settle(
         .optional()?;
     let own = FileId::at(database).map_err(unreadable)?;
     let change = match (recorded, HighWaterMark::read(dir)) {
-        // A new database, or one of a version before.
+        // A new database, or one of an earlier version.
         (None, None) => None,
         (None, Some(_)) => Some("it has a taskhub.mark, and does not know which file it is"),
         (Some(recorded), _) if recorded != own && !may_be_copied => {
@@ -149,8 +159,9 @@ pub(super) fn settle(
     Ok((epoch, mark))
 }
 
-/// Draws another epoch. Events are named by theirs, so those of the old one go. The seq goes on, and execution numbers go
-/// on after all that have left something behind: the log of one that was forgotten must not be taken for a new one's.
+/// Draws a new epoch and removes the events, because each carries the old epoch in its id. The seq
+/// goes on. Execution numbers go on after every number that has left a log file: a new execution
+/// must not take over the log of a forgotten one.
 fn renew(conn: &Connection, dir: &Path, old: Epoch) -> Result<Epoch, StoreError> {
     let number = last_number(dir);
     let tx = conn.unchecked_transaction()?;
@@ -167,7 +178,7 @@ fn renew(conn: &Connection, dir: &Path, old: Epoch) -> Result<Epoch, StoreError>
     Ok(new)
 }
 
-/// The highest number of an execution that has left a log.
+/// The highest number of an execution that has a log file.
 fn last_number(dir: &Path) -> i64 {
     let entries = std::fs::read_dir(dir.join("logs")).into_iter().flatten().flatten();
     let number = |name: &str| name.strip_prefix("task-")?.strip_suffix(".log")?.parse::<i64>().ok();
@@ -178,7 +189,7 @@ fn unreadable(error: io::Error) -> StoreError {
     StoreError::File(std::sync::Arc::new(error))
 }
 
-/// Watches whether the files that are written to are still those that the next hub will find.
+/// Watches whether the files that the hub writes are still the ones that the next hub will find.
 #[derive(Debug)]
 pub(super) struct Presence {
     files: Vec<(std::path::PathBuf, FileId)>,
@@ -186,14 +197,14 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// Of files that are there now; those that are not are not watched.
+    /// Watches those of these files that exist now.
     pub fn of<const N: usize>(paths: [std::path::PathBuf; N]) -> Self {
         let there = |path: std::path::PathBuf| FileId::at(&path).ok().map(|id| (path, id));
         Self { files: paths.into_iter().filter_map(there).collect(), is_gone: false }
     }
 
-    /// Whether one of them has been removed or replaced since; once true it stays so, since what was written meanwhile
-    /// is lost.
+    /// Whether somebody has removed or replaced one of the files. Once true it stays true, because
+    /// what the hub wrote meanwhile is lost.
     pub fn is_gone(&mut self) -> bool {
         self.is_gone |= self.files.iter().any(|(path, id)| FileId::at(path).ok() != Some(*id));
         self.is_gone

@@ -1,12 +1,12 @@
-//! Whether the database is whole: looked at once after each start, beside everything else.
+//! The check of the whole database, once after each start.
 //!
-//! SQLite notices a damaged page only when a query comes by it, and a hub may run for weeks before one does. So
-//! `quick_check` reads every page on a thread of its own, and the start does not wait for it. What it finds is told by
-//! `/ready`, and nothing is written any more: a write may make more of the damage, and a backup is of use only while
-//! little is missing from it.
+//! SQLite notices a damaged page only when a query reads it, and a hub may run for weeks before one
+//! does. So `quick_check` reads every page on a thread of its own. The start does not wait for it.
+//! When it finds damage, `/ready` reports it and the hub refuses all writes: a write could increase
+//! the damage, and a backup helps most while little has changed since.
 //!
-//! A change that leaves a page well-formed, such as another letter in a title, is found by the row's checksum. What a query
-//! comes by meanwhile counts as well.
+//! A change that leaves a page well-formed, such as another letter in a title, shows in the row's
+//! checksum. Damage that a query finds meanwhile counts as well.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,10 +20,11 @@ use super::checksum::{self, ROW_SUM};
 use super::damage::Damage;
 use super::{columns, reader};
 
-/// Between two attempts to stop a check, which may just be about to begin.
+/// The pause between two attempts to interrupt a check. The first may come before the check has
+/// begun its query.
 const STOP_PAUSE: Duration = Duration::from_millis(5);
 
-/// A check that runs, or has run. To be stopped before the database is closed.
+/// A check that runs or has run. Stop it before you close the database.
 #[derive(Debug, Default)]
 pub(super) struct Check {
     running: Option<Running>,
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Running {
 }
 
 impl Check {
-    /// Starts to look. When the system has no connection or no thread to give, nothing is looked at.
+    /// Starts the check. When the system gives no connection or no thread, there is no check.
     pub fn start(path: PathBuf, damage: &Damage) -> Self {
         let begin = || -> Option<Running> {
             let conn = reader::connect(&path).ok()?;
@@ -69,7 +70,7 @@ impl Check {
         Self { running }
     }
 
-    /// Ends it, whether it is done or not.
+    /// Ends the check, also when it is not finished.
     pub fn stop(&mut self) {
         let Some(Running { interrupt, stop, thread }) = self.running.take() else {
             return;
@@ -83,7 +84,8 @@ impl Check {
     }
 }
 
-/// The first thing that is wrong. `None` also when the database could not be read for another reason.
+/// The first thing that is wrong. Also `None` when the database could not be read for a reason
+/// other than damage.
 fn look(conn: &Connection) -> Option<String> {
     match examine(conn) {
         Ok(found) => found,
@@ -97,10 +99,11 @@ fn look(conn: &Connection) -> Option<String> {
     }
 }
 
-/// Reads every page, and every row that has a checksum; answers the first thing that is wrong.
+/// Reads every page, and checks every row that has a checksum. Answers the first thing that is
+/// wrong.
 ///
 /// # Errors
-/// Of SQLite; [`checksum::damage`] tells whether the data are to blame.
+/// An error of SQLite. [`checksum::damage`] tells whether damaged data is the cause.
 pub(super) fn examine(conn: &Connection) -> rusqlite::Result<Option<String>> {
     let words: String = conn.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
     if words != "ok" {

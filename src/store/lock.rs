@@ -1,4 +1,4 @@
-//! The locks of a data directory: one hub at a time.
+//! The locks of a data directory. They allow one hub at a time.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -9,21 +9,24 @@ use super::open_error::OpenError;
 use super::private;
 
 pub(super) const LOCK_FILE: &str = "taskhub.lock";
-/// How long a lock is waited for, and how often it is tried.
+/// How long the hub waits for a lock, and the pause between two attempts.
 const LOCK_PATIENCE: Duration = Duration::from_millis(300);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// What keeps a second hub out. Both are released by the kernel when the process ends, however it ends.
+/// The locks that keep a second hub out. The kernel releases both when the process ends, however it
+/// ends.
 #[derive(Debug)]
 pub(super) struct Locks {
-    /// Taken before the database is looked at.
+    /// Taken before anything looks at the database.
     pub _directory: File,
-    /// On the database itself: a lock file can be removed. Apart from SQLite's own locks, which are of another kind. To be
-    /// closed after SQLite's connections, since closing any descriptor of a file releases those.
+    /// A lock on the database itself, because somebody can remove a lock file. It is of another
+    /// kind than SQLite's own locks. Close it after SQLite's connections: when a process closes any
+    /// descriptor of a file, the kernel releases SQLite's locks on it.
     pub _database: File,
 }
 
-/// Makes the directory, for this user alone (it holds scripts, logs and environments), and takes its lock.
+/// Makes the directory and takes its lock. Only this user can open the directory, because it holds
+/// scripts, logs and environments.
 pub(super) fn claim(dir: &Path, lock_file: &Path) -> Result<File, OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
@@ -31,14 +34,16 @@ pub(super) fn claim(dir: &Path, lock_file: &Path) -> Result<File, OpenError> {
     loop {
         let lock = take(dir, lock_file)?;
         let own = lock.metadata().map(|it| FileId::of(&it)).map_err(unusable)?;
-        // Somebody may have removed the file between the opening and the locking: then the lock is nobody's.
+        // Somebody may have removed the file after the open and before the lock. Then this lock
+        // keeps nobody out.
         if FileId::at(lock_file).is_ok_and(|there| there == own) {
             return Ok(lock);
         }
     }
 }
 
-/// Locks a file, which is made when it is missing: for this user alone, and so is what SQLite puts beside a database.
+/// Opens a file for this user alone, makes it when it is missing, and locks it. SQLite gives the
+/// files beside a database the same permissions.
 pub(super) fn take(dir: &Path, path: &Path) -> Result<File, OpenError> {
     let unusable = |source| OpenError::Directory { path: dir.to_owned(), source };
     let lock = private::open(path).map_err(unusable)?;
@@ -46,7 +51,8 @@ pub(super) fn take(dir: &Path, path: &Path) -> Result<File, OpenError> {
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
-            // A hub that was starting a process as it ended leaves its lock to that for a moment.
+            // A hub that was starting a child process when it ended leaves its lock to the child
+            // for a moment.
             Err(TryLockError::WouldBlock) if asked.elapsed() < LOCK_PATIENCE => {
                 std::thread::sleep(LOCK_PAUSE)
             }

@@ -1,33 +1,40 @@
-//! The store: the only room that knows SQL, and the only door to the disk for tasks and events.
+//! The store: the only module that knows SQL, and the only access to the disk for tasks and events.
 //!
-//! # Seam
-//! [`Store::write`] runs a closure over a [`Tx`] inside one transaction; [`Reader::read`] runs one over a
-//! [`View`], which sees one committed state. Neither shows SQL, so another database can stand behind
-//! them; the conformance suite (`tests/it/store/`) is written against these types alone.
+//! # Interface
+//! [`Store::write`] runs a closure over a [`Tx`] inside one transaction. [`Reader::read`] runs a
+//! closure over a [`View`], which shows one committed state. Neither exposes SQL, so another
+//! database could take SQLite's place. The conformance suite (`tests/it/store/`) uses only these
+//! types.
 //!
 //! # Update protocol
-//! One thread owns the writing connection. It takes what is queued (at most
-//! [`StoreConfig::batch_max`]), runs each operation in a savepoint of one `BEGIN IMMEDIATE` transaction,
-//! commits with `synchronous=FULL`, hands the committed events to the sink in order, and only then answers.
-//! So an answer means durable, a failed operation leaves its neighbours alone, and what reaches the sink is
-//! exactly what was committed.
+//! One thread owns the connection that writes. It takes the queued operations (at most
+//! [`StoreConfig::batch_max`]) and runs each in a savepoint of one `BEGIN IMMEDIATE` transaction.
+//! It commits with `synchronous=FULL`, hands the committed events to the sink in order, and only
+//! then answers. So three things hold: an answer means that the change is durable, a failed
+//! operation does not affect the others, and the sink gets exactly what was committed.
 //!
 //! # Crash recovery
-//! SQLite's WAL restores the last commit. The log's head lives in a row of its own and is written in the
-//! same transaction as the events, so `seq` has no gap and no repetition across any crash.
+//! SQLite's write-ahead log (WAL) restores the last commit. A row of its own holds the head of the
+//! event log, and the transaction that writes the events also writes this row. So no crash causes a
+//! gap or a repetition in `seq`.
 //!
 //! # Rejected
-//! A lock around one connection: every waiter would pay for its own fsync. An async SQL library: four to
-//! ten times slower here, and the batch would still have to be built by hand.
+//! A lock around one connection: each caller would pay for its own fsync.
+//!
+//! An async SQL library: four to ten times slower here, and the batches would still need the same
+//! code.
 //!
 //! # Time
-//! Order is `seq` alone. Timestamps run forwards along the log, unless the system's clock is set back by more than five
-//! seconds. Then they follow it, the step is noted (`clock_steps`), and a time is found by bisection between two steps.
-//! Retention deletes by age only by a clock that two looks have confirmed.
+//! Only `seq` gives the order. Times never go back along the log, unless somebody sets the system's
+//! clock back by more than five seconds. Then the times follow the clock, and the table
+//! `clock_steps` records the step. To find a time, the reader uses bisection between two steps.
+//! Retention deletes by age only when two readings of the clock agree.
 //!
 //! # The write-ahead log
-//! SQLite can start it over only at a moment when nobody reads. The writer makes one: beyond 16 MiB, or when the disk is
-//! small, it takes the gate that every short query passes, empties the file and goes on. Snapshots do not pass the gate.
+//! SQLite can restart the WAL only at a moment when nobody reads. The writer makes such a moment
+//! when the WAL is larger than 16 MiB, or earlier when the disk has little room. It takes the gate
+//! that every short query holds, and empties the file. Long queries, such as those for snapshots,
+//! do not hold the gate.
 
 mod audit;
 mod checksum;
@@ -64,21 +71,22 @@ use thiserror::Error;
 use crate::config::StoreConfig;
 use crate::domain::token::Actor;
 
-/// Why the store could not do as asked. Nothing was changed, whichever it is.
+/// Why the store could not do what the caller asked. With every variant, nothing was changed.
 #[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// SQLite has undone the transaction by itself.
     #[error("the disk is full or failing")]
     Full,
-    /// The disk, or somebody else's lock, does not let it; later it may.
+    /// The disk fails, or another process holds a lock. A later attempt may succeed.
     #[error("the database cannot be reached")]
     Unreachable(#[source] std::sync::Arc<rusqlite::Error>),
     #[error("a file of the data directory cannot be used")]
     File(#[source] std::sync::Arc<std::io::Error>),
-    /// Somebody has removed or replaced the database under the hub. What was written since is lost.
+    /// Somebody has removed or replaced the database while the hub runs. What the hub wrote since
+    /// then is lost.
     #[error("the database was removed or replaced while the hub was running")]
     Gone,
-    /// Pages of the database are damaged. What is whole can be read.
+    /// Pages or rows of the database are damaged. The hub can still read what is whole.
     #[error("the database is damaged: {0}")]
     Damaged(String),
     #[error("the store is shutting down")]
@@ -91,7 +99,7 @@ pub enum StoreError {
     Corrupt(String),
 }
 
-/// An error of those who use the store, with one of the store's own in it perhaps.
+/// An error of the store's callers. It may contain an error of the store.
 pub trait OfStore: From<StoreError> {
     fn of_store(&self) -> Option<&StoreError>;
 }
@@ -111,7 +119,8 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::ffi::{
             SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE,
         };
-        // A write that fails for another reason than ENOSPC: a quota (EDQUOT), a limit on file sizes (EFBIG), a dying disk.
+        // A write can fail for other reasons than ENOSPC: a quota (EDQUOT), a limit on file sizes
+        // (EFBIG), a failing disk.
         let write_failed =
             [SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_SHMSIZE];
         if error.sqlite_error().is_some_and(|error| write_failed.contains(&error.extended_code)) {
@@ -131,20 +140,20 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// The store as the service sees it. Cheap to clone.
+/// The store as the service uses it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     reader: Reader,
     log_reader: Reader,
     token_reader: Reader,
     writer: writer::Writer,
-    /// In whose name everything is written by this clone.
+    /// This clone writes everything in the name of this actor.
     actor: Actor,
 }
 
 impl Store {
-    /// Opens the store in `dir`, creating what is missing, and refuses without touching anything when the
-    /// directory is in use, not writable, or written by something else or by a newer TaskHub.
+    /// Opens the store in `dir` and makes what is missing. Refuses when the directory is in use or
+    /// not writable, or when something else or a newer TaskHub wrote it. A refusal changes nothing.
     ///
     /// # Errors
     /// [`OpenError`], each variant with a message for the operator.
@@ -152,8 +161,8 @@ impl Store {
         open::open(dir, config)
     }
 
-    /// The first thing that is wrong with the database of `dir`, found out without touching anything there; also while a hub
-    /// runs on it.
+    /// The first thing that is wrong with the database of `dir`. Changes nothing there, and also
+    /// works while a hub runs on it.
     ///
     /// # Errors
     /// [`OpenError`] when it cannot be read.
@@ -161,33 +170,34 @@ impl Store {
         open::examine(dir)
     }
 
-    /// Whether the hub of `dir` asks for tokens, found out without touching anything there.
+    /// Whether the hub of `dir` asks for tokens. Changes nothing there.
     pub fn has_tokens(dir: &std::path::Path) -> bool {
         tokens::has_tokens(dir)
     }
 
-    /// In whose name everything is written.
+    /// In whose name this store writes.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
 
-    /// The same store, in which everything is written in the name of `actor`.
+    /// The same store, writing in the name of `actor`.
     pub fn acting_as(&self, actor: Actor) -> Self {
         Self { actor, ..self.clone() }
     }
 
-    /// The read half for the stream, with connections of its own.
+    /// The reader for streams. It has connections of its own.
     pub fn log_reader(&self) -> &Reader {
         &self.log_reader
     }
 
-    /// The read half for looking at the tokens: a connection that waits for no search and no stream.
+    /// The reader for the tokens. It has a connection of its own, so it waits for no search and no
+    /// stream.
     pub fn token_reader(&self) -> &Reader {
         &self.token_reader
     }
 
-    /// Passes once everything that was written before is durable, and so shows that the writer is alive and that there is
-    /// room for a change.
+    /// Answers when everything written before is durable. Success shows that the writer is alive
+    /// and that the disk has room for a change.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -199,13 +209,14 @@ impl Store {
         }
     }
 
-    /// Runs `operation` in a transaction and answers once it is durable.
+    /// Runs `operation` in a transaction, and answers when the change is durable.
     ///
     /// # Errors
-    /// Whatever `operation` refused with, or a [`StoreError`]; in both cases nothing was changed.
+    /// The error of `operation`, or a [`StoreError`]. In both cases nothing was changed.
     ///
     /// # Cancel safety
-    /// Dropping the future does not undo the operation: once queued it runs and, if it succeeds, commits.
+    /// Dropping the future does not undo the operation. Once queued it runs, and it commits if it
+    /// succeeds.
     pub async fn write<T, E, F>(&self, operation: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -223,7 +234,7 @@ impl Store {
     /// Runs `query` over one committed state.
     ///
     /// # Errors
-    /// Whatever `query` refused with, or a [`StoreError`].
+    /// The error of `query`, or a [`StoreError`].
     pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -233,7 +244,7 @@ impl Store {
         self.reader.read(query).await
     }
 
-    /// Lets the writer finish what is queued and end. Later writes are refused.
+    /// Lets the writer finish the queued operations and end. The store refuses later writes.
     pub async fn close(&self) {
         self.writer.close().await;
     }

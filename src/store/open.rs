@@ -1,4 +1,5 @@
-//! Opening a data directory: claim it, look before touching, migrate, and hand out the parts.
+//! Opens a data directory: takes its lock, looks at the database before it changes anything,
+//! migrates it, and hands out the parts of the store.
 
 use std::io;
 use std::path::Path;
@@ -26,10 +27,11 @@ mod migrations {
     refinery::embed_migrations!("src/store/migrations");
 }
 
-/// "TskH": marks the file as ours, so that a foreign database is not migrated by mistake.
+/// "TskH" in the header of the database. It keeps the hub from migrating a database that is not
+/// TaskHub's.
 const APPLICATION_ID: i32 = 0x5473_6b48;
 
-/// An opened store. Nothing is written before [`WriterThread::start`].
+/// An opened store. It executes no write before [`WriterThread::start`].
 #[derive(Debug)]
 pub struct Opened {
     pub store: Store,
@@ -60,7 +62,7 @@ pub(super) fn examine(dir: &Path) -> Result<Option<String>, OpenError> {
     })
 }
 
-/// A connection for writing beside a hub that holds the lock.
+/// A connection that writes beside a hub, which holds the lock.
 pub(super) fn beside_a_hub(dir: &Path) -> Result<Connection, OpenError> {
     let path = database_file(dir);
     if inspect(&path)? != Some(known_schema()) {
@@ -84,7 +86,7 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
     let database = |source: StoreError| OpenError::Database { path: path.clone(), source };
     if let Err(refusal) = inspect(&path) {
         if !lock_was_there {
-            // Leaves the directory as it was; should that fail, a stale lock file does no harm.
+            // Restores the directory. If this fails, a lock file without a lock does no harm.
             let _ = std::fs::remove_file(lock_file);
         }
         return Err(refusal);
@@ -94,12 +96,14 @@ pub(super) fn prepare(dir: &Path) -> Result<(Connection, Locks), OpenError> {
     let locks = Locks { _directory: lock, _database: lock::take(dir, &path)? };
     let mut conn = Connection::open(&path).map_err(|e| database(e.into()))?;
     configure_writer(&conn).map_err(|e| database(e.into()))?;
-    // After each migration the write-ahead log starts over: a small disk has no room for all of them.
+    // Restarts the write-ahead log after each migration: a small disk has no room for the pages of
+    // all migrations.
     checkpoint_every(&conn, 1).map_err(|e| database(e.into()))?;
     migrations::migrations::runner()
         .run(&mut conn)
         .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
-    // Copied into the database every 4 MiB; the writer sees to it that the file starts over.
+    // SQLite copies the log into the database every 4 MiB. The writer makes sure that the log
+    // restarts.
     checkpoint_every(&conn, 1000).map_err(|e| database(e.into()))?;
     Ok((conn, locks))
 }
@@ -150,8 +154,8 @@ fn open_with(dir: &Path, config: &StoreConfig, reserve: &mut Reserve) -> Result<
     Ok(Opened { store, writer: thread, epoch, end, directory })
 }
 
-/// Takes from others what a version before, or somebody, has let them do with the directory and what lies beside the
-/// database.
+/// Removes the permissions of other users on the directory and on the files beside the database. An
+/// earlier version or somebody may have granted them.
 fn tighten(dir: &Path, database: &Path) -> io::Result<()> {
     private::tighten(dir)?;
     for end in ["-wal", "-shm"] {
@@ -165,7 +169,8 @@ fn tighten(dir: &Path, database: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Looks at an existing file before anything may change it, and answers its schema.
+/// Looks at an existing file before anything can change it. Answers its schema version, or `None`
+/// when there is no file.
 fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     if !path.exists() {
         return Ok(None);
@@ -178,7 +183,7 @@ fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
             conn.query_row("SELECT max(version) FROM refinery_schema_history", (), |row| row.get(0));
         let version = match version {
             Err(error) if is_damage(&error) => return Err(error),
-            // There is no such table before the first migration.
+            // The table does not exist before the first migration.
             found => found.unwrap_or(0),
         };
         Ok((application_id, tables, version))
@@ -208,7 +213,8 @@ fn known_schema() -> i32 {
     runner.get_migrations().iter().map(|migration| migration.version()).max().unwrap_or(0)
 }
 
-/// Without a WAL beside it the file is opened as immutable, so that SQLite makes no files of its own.
+/// Opens the database for reading. When it has no WAL beside it, opens it as immutable, so that
+/// SQLite makes no files.
 pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
@@ -230,18 +236,21 @@ pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
 fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     checksum::register(conn)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-    // From the beginning: a database that is half made is opened again by its log, and is never taken for a damaged one.
+    // Set before the first table exists. When the hub crashes during setup, the WAL restores the
+    // database, and nobody takes it for a damaged one.
     conn.pragma_update(None, "journal_mode", "WAL")?;
-    // FULL: a commit is on disk before it is acknowledged. With group commit it costs almost nothing.
+    // FULL: a commit is on the disk before the writer answers. With many operations in a commit it
+    // costs almost nothing.
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "busy_timeout", BUSY_MS)?;
-    // What an execution was asked to run may hold secrets: forgotten means overwritten, where that costs no page more.
+    // The request of an execution may hold secrets. FAST overwrites deleted data where that writes
+    // no additional page.
     conn.pragma_update(None, "secure_delete", "FAST")?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
 
-/// Has SQLite copy the write-ahead log into the database whenever it has so many pages.
+/// SQLite copies the write-ahead log into the database whenever it holds this many pages.
 fn checkpoint_every(conn: &Connection, pages: u32) -> rusqlite::Result<()> {
     conn.pragma_update(None, "wal_autocheckpoint", pages)
 }

@@ -1,4 +1,4 @@
-//! Why a data directory could not be opened, in words for the operator.
+//! The error of opening a data directory.
 
 use std::io;
 use std::path::PathBuf;

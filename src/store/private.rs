@@ -1,5 +1,5 @@
-//! Files and directories for this user alone, whatever the umask: the database holds tokens' digests and, while an
-//! execution is alive, its environment.
+//! Files and directories that only this user can open, whatever the umask is. The database holds
+//! digests of tokens, and the environment of each live execution.
 
 use std::fs::{File, Permissions};
 use std::io;
@@ -8,13 +8,14 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// What others may do.
+/// The permission bits of other users.
 const OTHERS: u32 = 0o077;
 
-/// Opens a file for reading and writing, makes it when it is missing, and takes from others what they may do with it.
+/// Opens a file for reading and writing, makes it when it is missing, and removes the permissions
+/// of other users.
 ///
 /// # Errors
-/// Whatever the system said; also when the file is a link.
+/// The error of the system. Also when the file is a symbolic link.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut options = File::options();
@@ -24,10 +25,10 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Takes from others what they may do with something that is there.
+/// Removes the permissions of other users on something that exists.
 ///
 /// # Errors
-/// When it is not this user's to change, or not there.
+/// When this user may not change it, or when it does not exist.
 pub(super) fn tighten(path: &Path) -> io::Result<()> {
     let now = path.metadata()?.permissions();
     tighten_to(&now, path, |private| std::fs::set_permissions(path, private))

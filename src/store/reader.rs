@@ -1,8 +1,8 @@
-//! Reading: a few read-only connections, each query over one committed state.
+//! Reading: a few read-only connections. Each query sees one committed state.
 //!
-//! No read transaction outlives its closure, and closures return owned pages: an open cursor would keep
-//! SQLite from checkpointing and let the WAL grow without bound. The stream has connections of its own, so
-//! that slow searches do not hold it up.
+//! No read transaction lives longer than its closure, and closures return pages that they own. An
+//! open cursor would keep SQLite from checkpointing, and the WAL would grow without bound. The
+//! streams have connections of their own, so that slow searches do not delay them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -19,7 +19,7 @@ use super::damage::Damage;
 use super::files::database_file;
 use super::{OfStore, StoreError, checksum, reserve, search};
 
-/// The read half of the store. Cheap to clone; clones share their connections.
+/// The read half of the store. Cheap to clone. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
@@ -32,18 +32,18 @@ struct Pool {
     permits: Arc<Semaphore>,
 }
 
-/// What readers and the writer must agree on.
+/// The state that the readers and the writer share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) path: PathBuf,
     pub(super) wal_path: PathBuf,
     pub(super) damage: Damage,
-    /// What both paths lead through.
+    /// The open directory that both paths go through.
     directory: DataDir,
     pub(super) epoch: Epoch,
-    /// The seq of the oldest event held, so that opening a stream need not ask the database.
+    /// The seq of the oldest event in the log. So opening a stream needs no query.
     pub(super) oldest: AtomicU64,
-    /// Held by every short query; taken alone by the writer when the WAL has to start over.
+    /// Every short query holds it for reading. The writer takes it for writing to restart the WAL.
     pub(super) gate: RwLock<()>,
 }
 
@@ -74,17 +74,18 @@ impl Reader {
         self.shared.epoch
     }
 
-    /// The seq of the oldest event that is still held; one more than the head when there is none.
+    /// The seq of the oldest event in the log. When the log is empty, the seq after the head.
     pub fn oldest(&self) -> u64 {
         self.shared.oldest.load(Acquire)
     }
 
-    /// Tells everybody of an oldest event that was read. The writer tells, too, but a moment after its commit.
+    /// Raises the shared oldest seq to one that a query has read. The writer raises it too, but a
+    /// moment after its commit.
     pub fn saw_oldest(&self, seq: u64) {
         self.shared.oldest.fetch_max(seq, AcqRel);
     }
 
-    /// Whether there is hardly any room beside the database.
+    /// Whether the disk of the database has too little room left.
     pub(super) fn is_on_full_disk(&self) -> bool {
         reserve::is_needed(&self.shared.directory)
     }
@@ -92,7 +93,7 @@ impl Reader {
     /// Runs `query` over one committed state, on a thread that may block.
     ///
     /// # Errors
-    /// Whatever `query` refused with, or a [`StoreError`].
+    /// The error of `query`, or a [`StoreError`].
     pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -102,7 +103,8 @@ impl Reader {
         self.run(query, true).await
     }
 
-    /// As [`Reader::read`], for a query that takes its time: the writer does not wait for it to empty the WAL.
+    /// The same as [`Reader::read`], for a long query. The writer does not wait for it when it
+    /// empties the WAL.
     ///
     /// # Errors
     /// As [`Reader::read`].
@@ -174,7 +176,7 @@ impl<'a> View<'a> {
         Self { conn, epoch }
     }
 
-    /// The id of the last event of this state; its seq is 0 when there is none.
+    /// The id of the last event in this state. Its seq is 0 when there is no event.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,11 +1,13 @@
-//! Room that is kept for a start on a full disk.
+//! The reserve: room on the disk for a start when the disk is full.
 //!
-//! SQLite cannot open a database, not even to read it, without a few pages for the index of its write-ahead log. So the hub
-//! keeps a file of [`BYTES`] that nobody reads. A hub that finds the disk full removes it, opens the database in the room
-//! that this leaves, and serves readers; it writes nothing until there is room for the file again.
+//! SQLite needs a few pages for the index of its write-ahead log to open a database, even only to
+//! read it. So the hub keeps a file of [`BYTES`] that nobody reads. When a hub finds the disk full,
+//! it removes this file, opens the database in the room that this frees, and serves readers. It
+//! writes nothing until there is room for the file again.
 //!
-//! Rejected: SQLite's `unix-excl`, which keeps that index in memory, but locks out who makes a backup; and a database
-//! opened as immutable, which does not show what is in the write-ahead log.
+//! Rejected: SQLite's `unix-excl`, which keeps the index in memory. It locks out backup programs.
+//!
+//! Rejected: a database opened as immutable. It does not show what is in the write-ahead log.
 
 use std::fs::File;
 use std::io;
@@ -18,17 +20,17 @@ use rustix::fs::{FallocateFlags, fallocate};
 use super::private;
 
 const FILE: &str = "taskhub.reserve";
-/// What a start takes, twice over: 32 KiB of index, and some pages of the log.
+/// Twice what a start needs: 32 KiB for the index, and some pages of the log.
 const BYTES: u64 = 128 << 10;
-/// How often it is tried to have the room again.
+/// How often the hub tries to take the room again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// Whether there is less room than a start takes.
+/// Whether the disk has less free room than a start needs.
 pub(super) fn is_needed(dir: &Path) -> bool {
     room(dir).is_some_and(|room| room < BYTES)
 }
 
-/// The bytes that are free on the disk on which something lies; `None` when the system does not say.
+/// The free bytes on the disk of `path`. `None` when the system does not say.
 pub(super) fn room(path: &Path) -> Option<u64> {
     rustix::fs::statvfs(path).ok().map(|disk| disk.f_bavail * disk.f_frsize)
 }
@@ -36,7 +38,7 @@ pub(super) fn room(path: &Path) -> Option<u64> {
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
-    /// When it was last tried to have the room again, which was given up.
+    /// When the hub last tried to take the room again. `None` unless it gave the room up.
     given_up: Option<Instant>,
 }
 
@@ -45,7 +47,7 @@ impl Reserve {
         Self { path: dir.join(FILE), given_up: None }
     }
 
-    /// Gives the room up; whether there was any.
+    /// Removes the file. Answers whether there was one.
     pub fn give_up(&mut self) -> bool {
         let given_up = std::fs::remove_file(&self.path).is_ok();
         if given_up {
@@ -54,15 +56,15 @@ impl Reserve {
         given_up
     }
 
-    /// Takes the room, unless it is taken already. A disk that has none to give is none of the hub's worries before it is
-    /// full.
+    /// Makes the file, unless it exists. A failure is only a warning: the hub can work until the
+    /// disk is full.
     pub fn take(&mut self) {
         if let Err(error) = allocate(&self.path) {
             tracing::warn!(error = %error, "there is no room to keep for a start on a full disk");
         }
     }
 
-    /// Whether nothing may be written: the room was given up, and there is none to have again.
+    /// Whether the hub must not write: it gave the room up and cannot have it again.
     pub fn is_missing(&mut self) -> bool {
         let Some(tried) = self.given_up else {
             return false;
@@ -86,12 +88,12 @@ fn allocate(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let allocated = match fallocate(&file, FallocateFlags::empty(), 0, BYTES) {
-        // A file system that knows no such call.
+        // The file system does not support this call.
         Err(rustix::io::Errno::OPNOTSUPP) => write(&file),
         allocated => allocated.map_err(io::Error::from),
     };
     if allocated.is_err() {
-        // What there was of the room is of use to others.
+        // Frees the part that was allocated, so that others can use it.
         let _ = std::fs::remove_file(path);
     }
     allocated

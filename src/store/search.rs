@@ -1,13 +1,15 @@
-//! Searching texts as people do: upper and lower case are the same, and so are two ways of writing one character.
+//! Text search. It ignores case, and it treats the different Unicode spellings of a character as
+//! equal.
 
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use unicode_normalization::UnicodeNormalization;
 
-/// The function of SQL that says whether a text, its first argument, contains another one that is [`folded`].
+/// The SQL function that says whether its first argument contains its second. The second must be
+/// [`folded`].
 pub(super) const CONTAINS: &str = "contains_folded";
 
-/// Makes a connection know [`CONTAINS`].
+/// Adds the function [`CONTAINS`] to a connection.
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_scalar_function(CONTAINS, 2, flags, |context| {
@@ -16,14 +18,15 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// A text without what searches pass over: "STRASSE" and "Straße", "É" and "e" with an accent of its own, are one. Like
-/// the canonical caseless matching of Unicode (section 3.13.5), but for a few letters without a capital.
+/// Removes the differences that a search ignores. "STRASSE" equals "Straße", and "É" equals "e"
+/// with a combining accent. It works like Unicode's canonical caseless matching (section 3.13.5),
+/// except for a few letters without a capital.
 pub(super) fn folded(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    // By way of the capitals, which are longer where one letter stands for several. Character by character: a sigma at
-    // the end of a word is as any other.
+    // Goes through the capitals, because some letters have several letters as their capital. Goes
+    // character by character, so that a sigma at the end of a word equals any other sigma.
     let folded: String = text.nfd().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
     folded.nfc().collect()
 }

@@ -1,4 +1,4 @@
-//! Rows of tasks.
+//! The rows of tasks.
 
 use rusqlite::types::{FromSql, FromSqlError, Type as SqlType, Value, ValueRef};
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
@@ -17,7 +17,7 @@ use super::search::{self, CONTAINS};
 use super::writer::Tx;
 use super::{StoreError, checksum};
 
-/// Bytes of tasks after which a page is full: a list must fit in memory many times over.
+/// A page is full when its tasks hold this many bytes. Many lists must fit into memory at once.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
 impl View<'_> {
@@ -28,8 +28,8 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], task).optional()?)
     }
 
-    /// A page of tasks, and the key of the next page if there is one. A page of large tasks is shorter than
-    /// its limit.
+    /// A page of tasks, and the key of the next page if there is one. A page of large tasks has
+    /// fewer than `limit` tasks.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -54,11 +54,11 @@ impl View<'_> {
         Ok((tasks, next))
     }
 
-    /// Shows every task that `filter` and `ids` let pass to `visit`, oldest first, one at a time. An empty list
-    /// of ids lets all of them pass.
+    /// Hands every task that matches `filter` and `ids` to `visit`, one at a time, oldest first. An
+    /// empty list of ids matches all tasks.
     ///
     /// # Errors
-    /// What `visit` refused with, which also ends the visit, or a [`StoreError`].
+    /// The error of `visit`, which also ends the visit, or a [`StoreError`].
     pub fn visit_tasks<E: From<StoreError>>(
         &self,
         ids: &[TaskId],
@@ -79,7 +79,7 @@ impl View<'_> {
 
 impl Tx<'_> {
     /// # Errors
-    /// [`StoreError`], also when the id is taken.
+    /// [`StoreError`], also when the id exists already.
     pub fn insert_task(&mut self, task: &Task) -> Result<(), StoreError> {
         self.write_task(
             "INSERT INTO tasks (id, title, description, status, status_rank, priority, priority_rank,
@@ -103,7 +103,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Runs a statement that takes every column, in the order of the table.
+    /// Runs a statement with the values of all columns, in the order of the table.
     fn write_task(&mut self, sql: &str, task: &Task) -> Result<(), StoreError> {
         self.conn.prepare_cached(sql)?.execute(params![
             task.id.uuid(),
@@ -132,7 +132,7 @@ impl Tx<'_> {
     }
 }
 
-/// What follows WHERE, and the values for its marks.
+/// The conditions of a WHERE clause, and the values of their `?` marks.
 #[derive(Default)]
 struct Conditions {
     all: Vec<String>,
@@ -159,7 +159,7 @@ impl Conditions {
         self.values.extend(values);
     }
 
-    /// An empty list asks for nothing in particular.
+    /// An empty list adds no condition.
     fn one_of(&mut self, column: &str, wanted: Vec<Value>) {
         if !wanted.is_empty() {
             let marks = marks(&wanted);
@@ -179,11 +179,12 @@ fn marks(values: &[Value]) -> String {
     vec!["?"; values.len()].join(", ")
 }
 
-/// The statement for a page: one row more than asked for tells whether another page follows.
+/// The statement for a page. It asks for one row more than the page has, to learn whether another
+/// page follows.
 fn select(query: &TaskQuery) -> (String, Vec<Value>) {
     let mut conditions = Conditions::of(&query.filter);
     if let Some(text) = &query.text {
-        // Not LIKE, which ends at a NUL and has wildcards.
+        // LIKE does not fit: it ends at a NUL and has wildcards.
         let found = format!("({CONTAINS}(title, ?) OR {CONTAINS}(description, ?))");
         let text = search::folded(text);
         conditions.add(&found, [Value::Text(text.clone()), Value::Text(text)]);
@@ -240,7 +241,7 @@ fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
     })
 }
 
-/// A text column of a type that checks itself.
+/// Reads a text column into a type that checks its value.
 pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr<Err = String>,

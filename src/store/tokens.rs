@@ -1,13 +1,15 @@
-//! Tokens: read by the hub again and again, written by `taskhub token` beside it.
+//! Tokens: the hub reads them all the time, and the command `taskhub token` writes them.
 //!
 //! # The second writer
-//! A token must be made before the first start and revoked while the hub runs, on the machine itself and without
-//! a token. So the command writes to the same database: with the directory's lock when no hub holds it, and
-//! otherwise by one short transaction of its own (`BEGIN IMMEDIATE`), for which the hub's writer waits as for any
-//! lock of SQLite. It touches the tables `tokens` and `audit` alone, never the log, so whatever the hub's writer
-//! believes stays true. The hub learns of it by looking ([`View::tokens`]), several times a second.
+//! The operator must be able to make a token before the first start, and to revoke one while the
+//! hub runs. Both happen on the machine itself and without a token. So the command writes to the
+//! same database. When no hub holds the directory's lock, the command takes it. Otherwise it uses
+//! one short transaction (`BEGIN IMMEDIATE`), and the hub's writer waits for it as for any lock of
+//! SQLite. The command writes only the tables `tokens` and `audit`, never the log, so the state
+//! that the hub's writer keeps in memory stays right. The hub reads the tokens several times a
+//! second ([`View::tokens`]) to notice the change.
 //!
-//! Rejected: a request to the running hub, which would need a token to make the first token.
+//! Rejected: a request to the running hub. It would need a token to make the first token.
 
 use std::path::Path;
 
@@ -27,7 +29,7 @@ use super::{OpenError, StoreError, audit, open};
 const COLUMNS: &str = "name, sha256, scope, created_at, expires_at, revoked_at";
 
 impl View<'_> {
-    /// The tokens that were not revoked, and whether there has ever been one.
+    /// The tokens that nobody has revoked, and whether there has ever been a token.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -43,7 +45,8 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Marks tokens as expired for good, so that they do not come back with a clock that is set back.
+    /// Marks tokens as expired for good. So they do not become valid again when somebody sets the
+    /// clock back.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -71,16 +74,16 @@ impl From<rusqlite::Error> for TokenError {
     }
 }
 
-/// The tokens of a data directory, whether or not a hub is using it.
+/// The tokens of a data directory. Works with and without a running hub.
 #[derive(Debug)]
 pub struct TokenBook {
     conn: Connection,
-    /// Held unless a hub holds it.
+    /// `None` while a hub holds the locks.
     _lock: Option<Locks>,
 }
 
 impl TokenBook {
-    /// Opens the book in `dir`; makes the database when it is missing and `create` says so.
+    /// Opens the tokens of `dir`. When the database is missing, makes it if `create` is set.
     ///
     /// # Errors
     /// [`OpenError`], each variant with a message for the operator.
@@ -95,7 +98,7 @@ impl TokenBook {
         }
     }
 
-    /// All of them, oldest first.
+    /// All tokens, oldest first.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -104,14 +107,14 @@ impl TokenBook {
         Ok(statement.query_map((), token)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Enters a token.
+    /// Adds a token.
     ///
     /// # Errors
-    /// [`TokenError::NameTaken`] while another one of this name is good, [`TokenError::Store`]
+    /// [`TokenError::NameTaken`] while another token of this name is valid, [`TokenError::Store`]
     pub fn insert(&mut self, token: &Token) -> Result<(), TokenError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (name, now) = (token.name.as_str(), token.created_at.ms());
-        // One that has expired gives its name up.
+        // The name of an expired token is free again.
         tx.execute(
             "UPDATE tokens SET revoked_at = expires_at
              WHERE name = ?1 AND revoked_at IS NULL AND expires_at <= ?2",
@@ -131,7 +134,7 @@ impl TokenBook {
         Ok(tx.commit()?)
     }
 
-    /// Refuses the token of this name from now on.
+    /// Revokes the token of this name. The hub refuses it from now on.
     ///
     /// # Errors
     /// [`TokenError::Unknown`], [`TokenError::Store`]
@@ -146,7 +149,7 @@ impl TokenBook {
     }
 }
 
-/// By the operator, on this machine.
+/// Writes to the audit log, in the name of the operator.
 fn note(
     conn: &Connection,
     at: Timestamp,
@@ -157,14 +160,14 @@ fn note(
     audit::insert(conn, at, &Actor::default(), action, name, detail)
 }
 
-/// Whether the hub in `dir` asks for tokens, as far as that can be seen without touching anything.
+/// Whether the hub in `dir` asks for tokens, as far as reading shows. Changes nothing.
 pub(super) fn has_tokens(dir: &Path) -> bool {
     let path = super::files::database_file(dir);
     let look = || -> rusqlite::Result<bool> {
         let conn = open::open_to_look(&path)?;
         conn.query_row("SELECT EXISTS (SELECT 1 FROM tokens)", (), |row| row.get(0))
     };
-    // What cannot be read is refused when it is opened.
+    // When this cannot read the database, opening it will report the error.
     path.exists() && look().unwrap_or(false)
 }
 

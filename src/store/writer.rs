@@ -1,8 +1,8 @@
-//! Writing: one thread, one connection, many operations a commit.
+//! Writing: one thread, one connection, many operations in a commit.
 //!
-//! An operation runs in a savepoint of the batch's transaction. Its answer is held back until the commit,
-//! and its events reach the sink after the commit and before the answer: a caller that was told "done" will find
-//! the event in the ring.
+//! Each operation runs in a savepoint of the batch's transaction. The writer answers only after the
+//! commit, and hands the events to the sink between the commit and the answers. So a caller that
+//! has its answer finds its event in the ring.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,16 +24,19 @@ use super::reader::{Shared, View};
 use super::reserve::{self, Reserve};
 use super::{OfStore, StoreError};
 
-/// The write-ahead log is emptied when it has grown beyond this; SQLite itself does so whenever nobody reads.
+/// The writer empties the write-ahead log when it is larger than this. SQLite restarts the log
+/// itself whenever nobody reads.
 const WAL_BYTES_MAX: u64 = 16 << 20;
 
-/// On a small disk the log is emptied sooner: when it is larger than the room that is left, but not below this.
+/// The writer empties the log sooner when the log is larger than the free room on the disk, but not
+/// while it is smaller than this.
 const WAL_BYTES_MIN: u64 = 256 << 10;
 
-/// How long SQLite waits for a lock. Nobody else writes; a backup by other means may hold one for a moment.
+/// How long SQLite waits for a lock. `taskhub token` writes for a moment, and a backup program may
+/// hold a lock for a moment.
 pub(super) const BUSY_MS: u32 = 5000;
 
-/// The sending half. Cheap to clone; bounded, so that writers wait rather than pile up.
+/// The sending half. Cheap to clone. The queue is bounded, so that callers wait when it is full.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
@@ -44,11 +47,11 @@ enum Message {
     Close(oneshot::Sender<()>),
 }
 
-/// An operation of any result type, so that a batch can hold several.
+/// An operation with any type of result. So one batch can hold different operations.
 trait Operation: Send {
-    /// Runs it; `false` when it refused, so that its savepoint is rolled back.
+    /// Runs the operation. `false` means that it refused, and the writer rolls its savepoint back.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
-    /// Answers. `failure` says that the batch as a whole did not commit.
+    /// Answers the caller. `failure` is set when the whole batch did not commit.
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
 
@@ -77,13 +80,14 @@ where
 
     fn answer(self: Box<Self>, failure: Option<&StoreError>) {
         let result = match (self.result, failure) {
-            // Refusals too: one may rest on what a neighbour did and nobody will ever see.
+            // This replaces refusals too: a refusal may depend on a change of the same batch, which
+            // is now undone.
             (_, Some(failure)) => Err(failure.clone().into()),
             (Some(done), None) => done,
-            // The operation panicked; dropping the reply tells the caller.
+            // The operation panicked. The caller learns of it because `reply` is dropped.
             (None, None) => return,
         };
-        // A caller that has gone away needs no answer.
+        // An error here means that the caller no longer waits.
         let _ = self.reply.send(result);
     }
 }
@@ -132,12 +136,12 @@ impl Writer {
     }
 }
 
-/// What belongs to the database and is no part of it.
+/// What the writer needs beside the database connection.
 #[derive(Debug)]
 pub(super) struct Files {
-    /// Held as long as anything may be written.
+    /// Held as long as the writer can write.
     pub _locks: Locks,
-    /// How far the log was shown.
+    /// Records up to where the hub has shown the log.
     pub mark: HighWaterMark,
     pub presence: Presence,
     pub check: Check,
@@ -146,7 +150,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Why nothing may be written.
+    /// Why the writer must not write now, if there is a reason.
     fn refusal(&mut self) -> Option<StoreError> {
         if self.presence.is_gone() {
             return Some(StoreError::Gone);
@@ -158,7 +162,7 @@ impl Files {
     }
 }
 
-/// The receiving half, not yet running.
+/// The receiving half. It does not run yet.
 #[derive(Debug)]
 pub struct WriterThread {
     conn: Connection,
@@ -167,18 +171,19 @@ pub struct WriterThread {
     operations: mpsc::Receiver<Message>,
     clock: Clock,
     batch_max: usize,
-    /// The WAL's size at which it is to be emptied.
+    /// The writer empties the WAL when it has reached this size.
     wal_bytes_max: u64,
-    /// The same while it is larger than the room that is left on the disk.
+    /// The same limit for a disk with less free room than the WAL takes.
     crowded_wal_bytes_max: u64,
 }
 
 impl WriterThread {
-    /// Starts the thread. `sink` receives the events of each commit, in order, before their writers are
-    /// answered, and whether another commit is about to follow; it must not block.
+    /// Starts the thread. `sink` gets the events of each commit, in order, before the writer
+    /// answers the callers. Its second argument says whether another commit is about to follow.
+    /// `sink` must not block.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// When the system gives no thread.
     pub fn start(
         self,
         sink: impl FnMut(Vec<StoredEvent>, bool) + Send + 'static,
@@ -202,7 +207,8 @@ impl WriterThread {
                         closing = Some(done);
                     }
                 }
-                // What was queued before the close is still done; what comes after is refused.
+                // The writer still does what was queued before the close, and refuses what comes
+                // after.
                 if batch.len() < self.batch_max {
                     next = self.operations.try_recv().ok();
                 }
@@ -217,8 +223,8 @@ impl WriterThread {
             self.commit(&mut batch, &mut sink);
         }
         self.files.check.stop();
-        // The readers' connections cannot, and what was forgotten would lie about in it. One that reads still, or a
-        // full disk, leaves it to the next hub.
+        // The readers' connections cannot do this, and the WAL would keep data that the hub has
+        // deleted. While a reader is busy or the disk is full this fails, and the next hub does it.
         let _ = self.empty_wal();
         drop(self.conn);
         drop(self.files);
@@ -236,7 +242,7 @@ impl WriterThread {
             Some(refusal) => Err(refusal),
         };
         let failure = match committed {
-            // Into a file that nobody will find again.
+            // The commit went into a file that nobody will find again.
             Ok(_) if self.files.presence.is_gone() => Some(StoreError::Gone),
             Ok(Committed { events, oldest }) => {
                 if let Some(oldest) = oldest {
@@ -254,7 +260,7 @@ impl WriterThread {
                 }
                 tracing::error!(error = %error, operations = batch.len(), "a batch of writes was not committed");
                 if !self.conn.is_autocommit() {
-                    // Should this fail too, the next BEGIN will say so.
+                    // If this fails too, the next BEGIN reports it.
                     let _ = self.conn.execute_batch("ROLLBACK");
                 }
                 Some(error)
@@ -265,10 +271,12 @@ impl WriterThread {
         }
     }
 
-    /// Empties the WAL once it has grown. SQLite can start it over only at a moment when nobody reads, and a
-    /// steady stream of overlapping queries leaves no such moment: so they are made to wait for one.
+    /// Empties the WAL when it has grown. SQLite can restart it only at a moment when nobody reads,
+    /// and many overlapping queries leave no such moment. So this takes the gate, and short queries
+    /// wait.
     ///
-    /// A long query is not waited for: the WAL grows by as much again before the next attempt.
+    /// It does not wait for a long query. Then the WAL grows by the same amount again before the
+    /// next attempt.
     fn shorten_wal(&mut self) {
         let size = std::fs::metadata(&self.shared.wal_path).map_or(0, |file| file.len());
         let is_crowded = || reserve::room(&self.shared.wal_path).is_some_and(|room| size > room);
@@ -284,7 +292,7 @@ impl WriterThread {
         (self.wal_bytes_max, self.crowded_wal_bytes_max) = (left + WAL_BYTES_MAX, left + WAL_BYTES_MIN);
     }
 
-    /// Whether it worked: not while somebody reads.
+    /// Answers whether the WAL is empty now. It cannot be emptied while somebody reads.
     fn empty_wal(&self) -> rusqlite::Result<bool> {
         self.conn.pragma_update(None, "busy_timeout", 0)?;
         let blocked = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0));
@@ -317,7 +325,8 @@ impl WriterThread {
             let (end, last_at, events, oldest) = (tx.end, tx.last_at, tx.events.len(), tx.oldest);
             conn.prepare_cached("SAVEPOINT operation")?.execute(())?;
             let accepted = catch_unwind(AssertUnwindSafe(|| operation.run(&mut tx))).unwrap_or(false);
-            // SQLite ends the transaction by itself when the disk is full or fails: nothing of it is left.
+            // SQLite ends the transaction by itself when the disk is full or fails. Then nothing of
+            // the batch is left.
             if conn.is_autocommit() {
                 return Err(StoreError::Full);
             }
@@ -342,28 +351,28 @@ impl WriterThread {
     }
 }
 
-/// What a batch has done.
+/// What a batch has changed.
 struct Committed {
     events: Vec<StoredEvent>,
-    /// The oldest event that is left, when some were removed.
+    /// The oldest event that is left, if the batch removed some.
     oldest: Option<u64>,
 }
 
-/// One operation's view of the transaction it runs in.
+/// The transaction as one operation sees it.
 ///
 /// Reads go through [`View`] and see what the transaction has done so far.
 #[derive(Debug)]
 pub struct Tx<'a> {
     view: View<'a>,
     damage: &'a Damage,
-    /// With what was appended so far.
+    /// The end of the log, including what this transaction has appended.
     pub(super) end: LogEnd,
     /// The time of the last event so far.
     pub(super) last_at: Timestamp,
     now: Timestamp,
     actor: Actor,
     pub(super) events: Vec<StoredEvent>,
-    /// The oldest event that is left, when some were removed.
+    /// The oldest event that is left, if this transaction removed some.
     pub(super) oldest: Option<u64>,
 }
 
@@ -376,17 +385,18 @@ impl<'a> std::ops::Deref for Tx<'a> {
 }
 
 impl Tx<'_> {
-    /// The time of this operation: the clock's, and a little later while the clock catches up with the event before.
+    /// The time of this operation. It is the clock's time, or the time of the event before while
+    /// the clock is a little behind that.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// In whose name this operation changes what it changes.
+    /// In whose name this operation makes its changes.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
 
-    /// Makes the operation somebody's, from here on.
+    /// Sets the actor of the operation from here on.
     pub fn act_as(&mut self, actor: Actor) {
         self.actor = actor;
     }

@@ -1,13 +1,15 @@
-//! What stands in front of every handler, as the specification says it: who may ask, and what the layers answer.
+//! Adds to the specification what the layers in front of the handlers do: who may call an
+//! operation, and what these layers answer.
 //!
-//! A problem looks the same wherever it comes from, so each status is described once, as a component, and operations
-//! refer to it.
+//! Every problem has the same form. So each status is described once, as a component, and the
+//! operations refer to it.
 
 use serde_json::{Map, Value, json};
 
 use crate::domain::token::Scope;
 
-/// Where an operation says what it needs: OpenAPI 3.0 has no place for the scopes of a bearer's token.
+/// The field in which an operation names the scope it needs. OpenAPI 3.0 has no place for the
+/// scopes of a bearer token.
 pub const REQUIRED_SCOPE: &str = "x-required-scope";
 
 const ACCESS: &str = "A token from `taskhub token create`, as `Authorization: Bearer …`. A hub that has never had one asks \
@@ -16,7 +18,7 @@ const ACCESS: &str = "A token from `taskhub token create`, as `Authorization: Be
                       `exec` as well. `EventSource`, which cannot send it, uses a ticket from \
                       `POST /api/events/tickets`.";
 
-/// Each status that is a problem: its component, and what it means.
+/// Each status that is a problem: the status, its component's name, and its meaning.
 const PROBLEMS: [(&str, &str, &str); 16] = [
     ("400", "BadRequest", "The request is wrong; `detail` says where, and `field` names what."),
     ("401", "Unauthorized", "A token is needed, and none that is good was sent."),
@@ -36,7 +38,7 @@ const PROBLEMS: [(&str, &str, &str); 16] = [
     ("5XX", "ServerError", "The hub cannot serve the request now; nothing was changed."),
 ];
 
-/// Adds what the layers answer, and lets equal answers be one.
+/// Adds the answers of the layers, and replaces equal answers by a reference to one component.
 pub fn complete(document: &mut Value) {
     document["components"]["securitySchemes"] =
         json!({ "token": { "type": "http", "scheme": "bearer", "description": ACCESS } });
@@ -98,7 +100,7 @@ fn answer(status: &str, words: &str) -> Value {
             json!({ "Content-Range": text("How long it is, as in `bytes */4096` (RFC 9110, section 14.4).") })
         }
         "429" => json!({ "Retry-After": seconds(true) }),
-        // With 503 and 507.
+        // Sent with 503 and 507.
         "5XX" => json!({ "Retry-After": seconds(false) }),
         _ => return answer,
     };
@@ -106,27 +108,29 @@ fn answer(status: &str, words: &str) -> Value {
     answer
 }
 
-/// What is refused before anybody looks who asks, and what is not known: wherever, with the same words.
+/// Adds the answers that the hub gives before it knows the caller. They are the same for every
+/// operation.
 fn guard(operation: &mut Map<String, Value>) {
     for status in ["400", "421"] {
         operation["responses"][status] = Value::Null;
     }
 }
 
-/// What an operation needs; `None`: nothing, it is for everybody.
+/// The scope that an operation needs. `None` when everybody may call it.
 fn required_scope(method: &str, operation_id: &str) -> Option<Scope> {
     match (method, operation_id) {
         // A supervisor that starts and watches the hub has no token.
         (_, "health" | "readiness") => None,
         (_, "startExecution" | "stopExecution" | "attachExecution") => Some(Scope::Exec),
-        // It allows no more than to read.
+        // A ticket allows only reading.
         (_, "createEventTicket") => Some(Scope::Read),
         ("get", _) => Some(Scope::Read),
         _ => Some(Scope::Write),
     }
 }
 
-/// Says who may: with a token, or, where the hub asks for none, without.
+/// Says who may call the operation: a caller with a token, or anybody when the hub asks for no
+/// token.
 fn secure(method: &str, operation: &mut Map<String, Value>) {
     let id = operation["operationId"].as_str().unwrap_or_default();
     let Some(scope) = required_scope(method, id) else {

@@ -1,7 +1,8 @@
-//! What people see first when they try an operation: small, harmless, and true.
+//! The examples in the specification: small, harmless and correct. People see them first when they
+//! try an operation.
 //!
-//! One example a schema, in `examples.json`; requests and answers show that of their schema. Optional parameters have
-//! none, since Swagger UI would send them.
+//! `examples.json` has one example for each schema. Requests and answers show the example of their
+//! schema. Optional parameters have none, because Swagger UI would send them.
 
 use std::sync::LazyLock;
 
@@ -30,12 +31,12 @@ pub fn add(document: &mut Value) {
     }
 }
 
-/// The members of the object at `permit`.
+/// The members of the object at the JSON pointer `permit`.
 fn children<'a>(document: &'a mut Value, permit: &str) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
     document.pointer_mut(permit).and_then(Value::as_object_mut).into_iter().flatten()
 }
 
-/// Each union's schema and the discriminator's mapping.
+/// The name of each union's schema, with the mapping of its discriminator.
 fn unions(document: &Value) -> Map<String, Value> {
     let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
     let mapping = |schema: &Value| schema.pointer("/discriminator/mapping").cloned();
@@ -66,7 +67,7 @@ fn show(operation: &mut Value, unions: &Map<String, Value>) {
     }
 }
 
-/// `of`: the operation, or the answer that many share.
+/// `of` is the name of the operation, or of an answer that many operations share.
 fn show_headers(response: &mut Value, of: &str) {
     let headers = response.get_mut("headers").and_then(Value::as_object_mut);
     for (name, header) in headers.into_iter().flatten() {
@@ -77,7 +78,8 @@ fn show_headers(response: &mut Value, of: &str) {
     }
 }
 
-/// The example of a schema: of a list, one element; of a stream, one message of each kind.
+/// Shows the example of a schema. A list shows one element. A stream shows one message of each
+/// kind.
 fn show_media(media: &mut Value, text: Option<&Value>, unions: &Map<String, Value>) {
     let named = |schema: &Value| Some(schema["$ref"].as_str()?.strip_prefix(SCHEMA_PREFIX)?.to_owned());
     let schema = &media["schema"];

@@ -1,15 +1,18 @@
-//! The specification: generated once, polished once, and the same text everywhere it is shown.
+//! The specification. It is generated once and polished once, and every place shows the same text.
 //!
-//! poem-openapi describes what the handlers are; generators and linters want some of it said differently
-//! (`polish.rs`), and what the layers in front of the handlers answer has to be added (`answers.rs`). All of that is
-//! rules over the whole document rather than exceptions for one operation; `tests/it/spec/` holds it to them.
+//! poem-openapi describes the handlers. `polish.rs` changes what generators and linters want
+//! otherwise, and `answers.rs` adds what the layers in front of the handlers answer. All changes
+//! are rules for the whole document, with no exception for a single operation. `tests/it/spec/`
+//! checks these rules.
 //!
-//! Names bow to the generators: a schema `NewTask` beside `Task` does not compile in Go, and a header `Last-Event-ID` beside
-//! `last_event_id` not in Rust. A nullable enum is `nullable` beside `allOf` with one reference; to the letter of OpenAPI 3.0.3
-//! null would have to be a word of the enum, and generators make a second type of that.
+//! Some names and forms exist only because generators need them. A schema `NewTask` beside `Task`
+//! does not compile in Go. A header `Last-Event-ID` beside `last_event_id` does not compile in
+//! Rust. A nullable enum is `nullable` beside an `allOf` with one reference. OpenAPI 3.0.3 strictly
+//! wants null among the words of the enum, but generators make a second type of that.
 //!
-//! What was released stays: `openapi/released.json` is what clients were generated from, and a test names what would break
-//! them. To release, write it anew in the commit that sets the version.
+//! A released specification stays compatible. Clients were generated from `openapi/released.json`,
+//! and a test reports what would break them. For a release, write that file anew in the commit that
+//! sets the version.
 
 mod answers;
 mod examples;
@@ -33,7 +36,7 @@ pub use answers::REQUIRED_SCOPE;
 /// All operations.
 pub type Api = (TaskApi, ExecutionApi, LogApi, EventApi, TicketApi, AnnouncementApi, SystemApi);
 
-/// What a stranger needs to know before the first operation.
+/// What a new user needs to know before the first operation.
 const OVERVIEW: &str = include_str!("overview.md");
 
 pub fn service() -> OpenApiService<Api, ()> {
@@ -48,7 +51,7 @@ pub fn service() -> OpenApiService<Api, ()> {
     .server(ServerObject::new("/").description("The hub that serves this document."))
 }
 
-/// The document.
+/// The specification as JSON.
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = serde_json::from_str(&service().spec()).expect("poem-openapi writes JSON");
     polish::polish(&mut document);
@@ -57,14 +60,15 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document
 });
 
-/// The document as indented JSON with a final newline, as it is served, printed and committed.
+/// The specification as indented JSON with a final newline. This text is served, printed and
+/// committed.
 pub fn json() -> String {
     let mut text = serde_json::to_string_pretty(&*DOCUMENT).expect("a JSON value is always JSON");
     text.push('\n');
     text
 }
 
-/// The document as YAML.
+/// The specification as YAML.
 pub fn yaml() -> String {
     serde_norway::to_string(&*DOCUMENT).expect("a JSON value is always YAML")
 }
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_raw_document_holds_no_key_twice() {
-        // serde_json keeps the last of two equal keys, so the text is walked by hand.
+        // serde_json keeps only the last of two equal keys, so the test walks over the text itself.
         let text = service().spec();
         let mut open: Vec<BTreeSet<String>> = Vec::new();
         let mut rest = text.as_str();

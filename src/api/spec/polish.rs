@@ -1,4 +1,5 @@
-//! What poem-openapi says, said as generators and linters want it. Rules over the whole document.
+//! Changes the output of poem-openapi to what generators and linters want. Every change is a rule
+//! for the whole document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 const SCHEMA_PREFIX: &str = "#/components/schemas/";
 
-/// The order in which a newcomer wants to read them.
+/// The order of the groups, as a new user wants to read them.
 const TAGS: [&str; 4] = ["Tasks", "Executions", "Events", "System"];
 
 pub fn polish(document: &mut Value) {
-    // progenitor and others read 3.0 only, and poem says 3.0.0.
+    // poem-openapi writes 3.0.0. progenitor and other generators read no version after 3.0.
     document["openapi"] = "3.0.3".into();
     walk(document, &mut tidy);
     name_nullable_types(document);
@@ -37,20 +38,20 @@ fn walk(value: &mut Value, rule: &mut impl FnMut(&mut Map<String, Value>)) {
     }
 }
 
-/// The rules that look at one object at a time.
+/// Applies the rules that look at one object at a time.
 fn tidy(object: &mut Map<String, Value>) {
-    // Defaults said aloud are noise in every diff.
+    // Removes fields that only repeat the default. They would clutter every diff.
     object.retain(|key, value| match key.as_str() {
         "deprecated" => *value != json!(false),
         "explode" => *value != json!(true),
         "description" => *value != json!(""),
         _ => true,
     });
-    // Lines of a doc comment begin with a space.
+    // Each line of a doc comment begins with a space.
     if let Some(Value::String(text)) = object.get_mut("description") {
         *text = text.replace("\n ", "\n");
     }
-    // poem-openapi names the schema again inside it.
+    // poem-openapi repeats the name of the schema inside it.
     if object.contains_key("properties") {
         object.remove("title");
     }
@@ -58,7 +59,7 @@ fn tidy(object: &mut Map<String, Value>) {
     if let Some(parts) = object.get_mut("allOf").and_then(Value::as_array_mut) {
         parts.retain(|part| part.get("$ref").is_some());
     }
-    // JSON has no charset, and everything here is UTF-8.
+    // JSON has no charset parameter. It is always UTF-8.
     if let Some(content) = object.get_mut("content").and_then(Value::as_object_mut) {
         *content = std::mem::take(content)
             .into_iter()
@@ -69,7 +70,7 @@ fn tidy(object: &mut Map<String, Value>) {
         *headers =
             std::mem::take(headers).into_iter().map(|(name, header)| (header_name(&name), header)).collect();
     }
-    // OpenAPI 3.0 knows no unsigned formats.
+    // OpenAPI 3.0 has no unsigned formats.
     let signed = match object.get("format").and_then(Value::as_str) {
         Some("uint16" | "uint32") => Some("int32"),
         Some("uint64") => Some("int64"),
@@ -86,7 +87,7 @@ fn tidy(object: &mut Map<String, Value>) {
             object.insert(bound.to_owned(), json!(number as i64));
         }
     }
-    // Lists in a query are separated by commas.
+    // Commas separate the lists in a query.
     if object.get("in") == Some(&json!("query"))
         && object.get("schema").and_then(|it| it.get("type")) == Some(&json!("array"))
     {
@@ -95,9 +96,10 @@ fn tidy(object: &mut Map<String, Value>) {
     }
 }
 
-/// `nullable` speaks only beside a `type` (OpenAPI 3.0.3): a nullable reference repeats that of its target. Strictly, null
-/// would have to be among the words of an enum as well; generators make a second type of that, or a wrong one, and all of
-/// them, as do validators that know OpenAPI, understand this.
+/// `nullable` has an effect only beside a `type` (OpenAPI 3.0.3). So a nullable reference repeats
+/// the type of its target. Strictly, null would also have to be among the words of an enum, but
+/// generators make a second or wrong type of that. All of them understand this form, and so do
+/// validators that know OpenAPI.
 fn name_nullable_types(document: &mut Value) {
     let types: BTreeMap<String, Value> = document["components"]["schemas"]
         .as_object()
@@ -115,8 +117,8 @@ fn name_nullable_types(document: &mut Value) {
     });
 }
 
-/// Go's ogen gives the only word of `event` the name that it also gives the variant of the union: it needs another one. Other
-/// generators pass it over.
+/// Go's ogen gives the only word of `event` the same name as the variant of the union, so the word
+/// needs another name. Other generators ignore it.
 fn name_event_word(name: &str, schema: &mut Value) {
     if let Some(event) = schema.pointer_mut("/properties/event")
         && event.get("enum").is_some()
@@ -125,7 +127,8 @@ fn name_event_word(name: &str, schema: &mut Value) {
     }
 }
 
-/// poem-openapi writes header names in upper case; people and some generators prefer the usual form.
+/// poem-openapi writes header names in upper case. People and some generators prefer the usual
+/// form.
 fn header_name(name: &str) -> String {
     match name {
         "ETAG" => "ETag".to_owned(),
@@ -140,10 +143,11 @@ fn header_name(name: &str) -> String {
     }
 }
 
-/// What is there only for those who have asked for less (`max_bytes`).
+/// The field that exists only for clients that ask for shorter events (`max_bytes`).
 const OPTIONAL: &str = "omitted";
 
-/// What a client sends may hold nothing else; what the hub sends holds everything, always, but for [`OPTIONAL`].
+/// A schema in a request allows no other fields. A schema in an answer requires all its fields,
+/// except [`OPTIONAL`].
 fn close_or_complete(schema: &mut Value, requested: bool) {
     let Some(object) = schema.as_object_mut() else {
         return;
@@ -159,7 +163,7 @@ fn close_or_complete(schema: &mut Value, requested: bool) {
     }
 }
 
-/// The names of all schemas that request bodies reach.
+/// The names of all schemas that a request body uses, directly or through another schema.
 fn requested_schemas(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = Vec::new();

@@ -1,4 +1,4 @@
-//! Announcements: what somebody tells everybody.
+//! Announcements: messages from one caller to everybody.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What events say: the `data` of each kind.
+//! The `data` of each kind of event.
 
 use poem_openapi::Object;
 use serde::Serialize;
@@ -11,7 +11,8 @@ use crate::domain::text::{Artifact, Assignee, Tag, Title, TokenName};
 
 use super::announcement::AnnouncementEventData;
 
-/// Every kind has an `actor`, null until the event is [signed](super::NewEvent::signed).
+/// The `data` of an event. Every kind has an `actor`, which is null until the event is
+/// [signed](super::NewEvent::signed).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum EventData {

@@ -1,4 +1,4 @@
-//! The one form of every message, and its only encoder.
+//! The envelope: the one form of every message, and the only code that encodes it.
 
 use std::io::{self, Write};
 
@@ -8,8 +8,9 @@ use serde_json::ser::{Formatter, Serializer};
 
 use crate::domain::clock::Timestamp;
 
-/// JSON in which every line break is escaped, also those that JSON does not ask for: U+0085, U+2028 and U+2029
-/// end a line for many who read a stream line by line (`str.splitlines` in Python, and what is built on it).
+/// Writes JSON in which every line break is escaped. JSON allows U+0085, U+2028 and U+2029 as they
+/// are, but many readers of lines end a line there (`str.splitlines` in Python, and libraries that
+/// use it).
 struct OneLine;
 
 impl Formatter for OneLine {
@@ -25,8 +26,8 @@ impl Formatter for OneLine {
     }
 }
 
-/// `{id, event, data, timestamp}`: the one form of every message, in this order. The id is the cursor at which the
-/// stream stands after it: an [`EventId`](super::EventId), or a byte of a log.
+/// `{id, event, data, timestamp}`, in this order. The `id` is the client's cursor after this
+/// message: an [`EventId`](super::EventId), or a byte of a log.
 #[derive(Debug, Serialize)]
 pub struct Envelope<'a, I, D> {
     pub id: I,
@@ -42,7 +43,7 @@ impl<I: Serialize, D: Serialize> Envelope<'_, I, D> {
     }
 }
 
-/// A part of an envelope, as one is encoded.
+/// Encodes a part of an envelope with the same rules as a whole one.
 pub fn encode(part: &impl Serialize) -> Bytes {
     let mut bytes = Vec::with_capacity(512);
     let mut serializer = Serializer::with_formatter(&mut bytes, OneLine);

@@ -1,4 +1,4 @@
-//! Places in the log: ids of events, and cursors of clients.
+//! Positions in the event log: the ids of events, which are also the cursors of clients.
 
 use std::fmt;
 use std::str::FromStr;

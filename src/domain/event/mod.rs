@@ -1,8 +1,9 @@
-//! Events: what happened, in the one form in which it is stored, streamed and returned.
+//! Events: what happened, in the one form in which the hub stores, streams and returns it.
 //!
-//! An event is encoded exactly once, when it is appended to the log; [`Envelope`] is the only encoder.
-//! `data` never nests beyond lists, and a field without a value is `null`, never absent: a client that
-//! copies the fields of `task_updated` over its own copy of the task ends up with the task.
+//! The hub encodes an event exactly once, when it appends the event to the log. [`Envelope`] is the
+//! only encoder. `data` nests nothing but lists. A field without a value is `null`, never absent.
+//! So a client that copies the fields of `task_updated` over its own copy of the task has the
+//! current task.
 
 mod announcement;
 mod data;
@@ -42,7 +43,7 @@ word_enum! {
     }
 }
 
-/// Something that happened, before it has a place in the log.
+/// Something that happened and has no position in the log yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
     pub meta: EventMeta,
@@ -88,7 +89,7 @@ impl NewEvent {
         }
     }
 
-    /// `task` is absent when it has been deleted while the execution went on.
+    /// `task` is `None` when somebody deleted the task while the execution went on.
     pub fn execution(execution: &Execution, phase: ExecutionPhase, task: Option<&Task>) -> Self {
         let facets = task.map(Facets::of);
         Self {
@@ -108,7 +109,7 @@ impl NewEvent {
         }
     }
 
-    /// The same event, caused by `name`.
+    /// The same event, with `name` as the one who caused it.
     pub fn signed(mut self, name: TokenName) -> Self {
         let actor = match &mut self.data {
             EventData::Task(data) => &mut data.actor,
@@ -120,18 +121,18 @@ impl NewEvent {
         self
     }
 
-    /// The envelope of this event at its place in the log.
+    /// The envelope of this event, with its position in the log.
     pub fn encode(&self, id: EventId, at: Timestamp) -> Bytes {
         Envelope { id, event: self.meta.kind.word(), data: &self.data, timestamp: at }.encode()
     }
 }
 
-/// An event with its place in the log: committed, and so never to change again.
+/// An event with its position in the log. It is committed and never changes again.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
     pub seq: u64,
     pub at: Timestamp,
-    /// Bytes of all events of the log before it, those that were removed included.
+    /// Bytes of all earlier events of the log, also of those that retention has removed.
     pub bytes_before: u64,
     pub meta: EventMeta,
     /// The encoded envelope.
@@ -143,15 +144,16 @@ pub struct StoredEvent {
 pub struct LogEnd {
     /// The seq of the last event; 0 when there was none yet.
     pub head: u64,
-    /// Bytes of all events that it ever held.
+    /// Bytes of all events that the log has ever held.
     pub bytes: u64,
 }
 
-/// Where an event stands in time and in the log's bytes: how far behind somebody is who waits for it.
+/// The time of an event and its place in the log's bytes. It tells how far behind a client is that
+/// waits for this event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventMark {
     pub at: Timestamp,
-    /// Bytes of all events of the log before it.
+    /// Bytes of all earlier events of the log.
     pub bytes_before: u64,
 }
 

@@ -5,8 +5,8 @@
 //!    └─────────────────▶ stopped | failed | lost
 //! ```
 //!
-//! A terminal state never changes again; [`Execution::started`] and [`Execution::ended`] refuse. What is tried
-//! again is another execution: [`Execution::next_attempt`].
+//! A final state never changes: [`Execution::started`] and [`Execution::ended`] refuse. A retry is
+//! a new execution: [`Execution::next_attempt`].
 
 mod request;
 
@@ -125,16 +125,18 @@ pub struct Outcome {
     pub end: End,
     pub exit_code: Option<i32>,
     pub reason: Option<String>,
-    /// When it ended, if the process that watched over it saw that; otherwise it is when the hub learned of it.
+    /// When it ended, if the process that watched it saw the end. Otherwise the hub takes the time
+    /// at which it learned of the end.
     pub ended_at: Option<Timestamp>,
-    /// How long it took by a clock that nobody sets, if that was measured; then that counts.
+    /// How long it took by the monotonic clock, if somebody measured that. This value then comes
+    /// before `ended_at`.
     pub duration_ms: Option<i64>,
-    /// Bytes of its output that its log does not hold, as far as that is known.
+    /// Bytes of its output that its log does not hold, if that is known.
     pub log_bytes_left_out: Option<i64>,
 }
 
 impl Outcome {
-    /// An end, when nothing else is known.
+    /// An end without further details.
     pub fn of(end: End) -> Self {
         Self {
             end,
@@ -146,7 +148,8 @@ impl Outcome {
         }
     }
 
-    /// Says how many artifacts of the script could not be added to its task, if any.
+    /// Adds a remark to the reason when some artifacts of the script could not be added to its
+    /// task.
     pub fn remarked(self, left_out: usize) -> Self {
         if left_out == 0 {
             return self;
@@ -161,11 +164,11 @@ impl Outcome {
     }
 }
 
-/// What a script has named as its results.
+/// The artifacts that a script has named as its results.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedArtifacts {
     pub artifacts: Vec<Artifact>,
-    /// How many more it named that cannot be artifacts.
+    /// How many more the script named that are not valid artifacts.
     pub refused: usize,
 }
 
@@ -229,14 +232,15 @@ impl Execution {
         }
     }
 
-    /// Whether another attempt follows: after a failure or a timeout, unless somebody had asked for an end. Not
-    /// after `lost`: nobody knows how much of its work a lost script has done.
+    /// Whether another attempt follows. One follows a failure or a timeout, unless somebody has
+    /// asked for a stop or no attempt is left. None follows `lost`, because nobody knows how much
+    /// of its work the script has done.
     pub fn is_to_be_repeated(&self) -> bool {
         let has_failed = matches!(self.status, ExecutionStatus::Failed | ExecutionStatus::TimedOut);
         has_failed && !self.stop_requested && self.attempt < self.attempts_max
     }
 
-    /// The attempt after this one, waiting for its time.
+    /// The next attempt, queued until its waiting time is over.
     pub fn next_attempt(
         &self,
         request: &ExecutionRequest,
@@ -293,8 +297,8 @@ impl Execution {
         Ok(Self { stop_requested: true, ..self })
     }
 
-    /// How long it still has to wait, in milliseconds: never longer than it was meant to when it was queued, though the
-    /// clock has been set back since.
+    /// How long it still has to wait, in milliseconds. When somebody has set the clock back, the
+    /// answer is at most the wait that was planned when it was queued.
     pub fn wait_ms(&self, now: Timestamp) -> u64 {
         let Some(not_before) = self.not_before else {
             return 0;
@@ -303,7 +307,7 @@ impl Execution {
         u64::try_from(left.min(meant)).unwrap_or(0)
     }
 
-    /// Milliseconds from start to end, once there is an end.
+    /// Milliseconds from start to end. `None` before the end.
     pub fn duration_ms(&self) -> Option<i64> {
         Some(self.ended_at?.ms_since(self.started_at?))
     }

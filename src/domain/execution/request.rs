@@ -1,4 +1,4 @@
-//! What is asked for when a task is to be executed.
+//! The request to execute a task, and the rules that it must keep.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -14,21 +14,23 @@ pub const ENV_MAX: usize = 100;
 /// Longest name and longest value of such a variable, in characters.
 pub const ENV_NAME_CHARS_MAX: usize = 200;
 pub const ENV_VALUE_CHARS_MAX: usize = 32 << 10;
-/// The one reserved variable that a request may set: nobody else can give a script a token.
+/// The one reserved variable that a request may set. Only the caller can give a script a token.
 const TOKEN_VARIABLE: &str = "TASKHUB_TOKEN";
-/// Longest variable in bytes, with its `=` and NUL: Linux starts no program with a longer one (MAX_ARG_STRLEN).
+/// Longest variable in bytes, including its `=` and NUL. Linux starts no program with a longer one
+/// (MAX_ARG_STRLEN).
 const ENV_VARIABLE_BYTES_MAX: usize = 128 << 10;
 /// Longest time a request can ask for: 30 days.
 pub const TIMEOUT_SECONDS_MAX: u32 = 30 * 24 * 3600;
 /// Most attempts after the first.
 pub const RETRIES_MAX: u32 = 10;
-/// The wait before the second attempt when the request names none.
+/// The wait before the second attempt when the request gives none.
 pub const RETRY_DELAY_SECONDS: u32 = 5;
-/// Longest wait before another attempt: doubling ends here.
+/// Longest wait before another attempt. Each wait is twice the one before, up to this.
 pub const RETRY_DELAY_SECONDS_MAX: u32 = 3600;
-/// Least memory that a limit can leave: below, interpreters die before they can say why.
+/// Smallest memory limit. With less, interpreters die before they can report why.
 pub const MEMORY_BYTES_MIN: u64 = 64 << 20;
-/// 1 PiB: more than any machine has, and exact as a JSON number everywhere.
+/// 1 PiB: more than any machine has, and small enough to be exact as a JSON number in every
+/// language.
 pub const MEMORY_BYTES_MAX: u64 = 1 << 50;
 
 /// What to run, and how. Everything is optional: without a script the task's own is run.
@@ -112,12 +114,12 @@ impl ExecutionRequest {
         Ok(self)
     }
 
-    /// The directory that was asked for outside the execution's own.
+    /// The requested directory, when it lies outside the execution's own.
     pub fn outer_cwd(&self) -> Option<&Path> {
         self.cwd.as_deref().map(Path::new).filter(|cwd| cwd.is_absolute())
     }
 
-    /// The wait after this attempt, before the next.
+    /// The wait between this attempt and the next.
     pub(super) fn retry_delay_ms(&self, attempt: i32) -> i64 {
         let first = self.retry_delay_seconds.unwrap_or(RETRY_DELAY_SECONDS);
         let doublings = attempt.saturating_sub(1).clamp(0, 31).unsigned_abs();

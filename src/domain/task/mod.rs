@@ -1,7 +1,7 @@
-//! A task: what it holds, and how a change is decided.
+//! A task: its fields, and the rules for a change.
 //!
-//! [`Task::patched`] is the only way from one version to the next. It answers `None` when nothing would
-//! change, so a no-op can bump no version and emit no event.
+//! [`Task::patched`] is the only way from one version to the next. It answers `None` when nothing
+//! would change. So a change without effect gives no new version and no event.
 
 mod patch;
 mod words;
@@ -24,7 +24,8 @@ use super::text::{Artifact, Assignee, Description, Script, Tag, Title, must_be_o
 pub const TAGS_MAX: usize = 50;
 /// Most artifacts a task can list.
 pub const ARTIFACTS_MAX: usize = 1000;
-/// Most characters that all artifacts of a task may have together: each event of the task carries them all.
+/// Most characters that all artifacts of a task may have together. Each event of the task carries
+/// them all.
 pub const ARTIFACTS_CHARS_MAX: usize = 64 << 10;
 
 /// A task as the API answers it.
@@ -104,7 +105,7 @@ fn todo() -> Status {
 }
 
 impl Task {
-    /// About how much memory it takes, in bytes.
+    /// The memory that this task takes, in bytes. An estimate.
     pub fn weight(&self) -> usize {
         let lists = self.tags.iter().map(Tag::as_str).chain(self.artifacts.iter().map(Artifact::as_str));
         let texts = [self.title.as_str(), self.description.as_str()]
@@ -117,7 +118,7 @@ impl Task {
     /// A task at version 1.
     ///
     /// # Errors
-    /// [`Invalid`] when a list is too long, or a title or name cannot be seen.
+    /// [`Invalid`] when a list is too long, or a title or name has no visible character.
     pub fn create(id: TaskId, new: TaskDraft, now: Timestamp) -> Result<Self, Invalid> {
         check_words(Some(&new.title), new.assignee.as_ref(), &new.tags)?;
         Ok(Self {
@@ -139,8 +140,8 @@ impl Task {
     /// The next version and the names of the fields that differ, or `None` when nothing would change.
     ///
     /// # Errors
-    /// [`Invalid`] when a list is too long, a title or name cannot be seen, or a field that every task has would be
-    /// cleared.
+    /// [`Invalid`] when a list is too long, when a title or name has no visible character, or when
+    /// the patch clears a field that every task has.
     pub fn patched(
         &self,
         patch: TaskPatch,
@@ -173,7 +174,8 @@ impl Task {
         Ok(Some((next, changed)))
     }
 
-    /// The artifacts with others added as far as the limits allow, and how many of those had to be left out.
+    /// The artifacts of this task with `more` added as far as the limits allow. The number says how
+    /// many of them had no room.
     pub fn artifacts_with(&self, more: Vec<Artifact>) -> (Vec<Artifact>, usize) {
         let mut all = self.artifacts.clone();
         let mut known: HashSet<Artifact> = all.iter().cloned().collect();
@@ -211,7 +213,7 @@ impl Task {
     }
 }
 
-/// What is asked of the words that somebody sends; see [`must_be_seen`].
+/// Checks the title and names that a caller sends. See [`must_be_seen`].
 fn check_words(title: Option<&Title>, assignee: Option<&Assignee>, tags: &[Tag]) -> Result<(), Invalid> {
     if let Some(title) = title {
         must_be_seen(title.as_str()).map_err(|message| Invalid::new("title", message))?;
@@ -263,7 +265,7 @@ fn artifacts(values: Vec<Artifact>) -> Result<Vec<Artifact>, Invalid> {
     }
 }
 
-/// Each value once, in the order first given.
+/// Keeps the first of equal values, in the given order.
 fn distinct<T: Clone + Eq + std::hash::Hash>(
     field: &str,
     values: Vec<T>,

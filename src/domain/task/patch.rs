@@ -1,4 +1,4 @@
-//! What is asked to change of a task.
+//! The changes that a caller can ask for: a patch of a task, and a report of its status.
 
 use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
@@ -81,7 +81,7 @@ impl From<StatusUpdate> for TaskPatch {
 }
 
 impl TaskPatch {
-    /// Refuses to clear what every task has, whatever the task.
+    /// Refuses to clear a field that every task has. This needs no task.
     ///
     /// # Errors
     /// [`Invalid`]
