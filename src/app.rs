@@ -1,4 +1,4 @@
-//! The composition root: builds the rooms in order, and takes them down in the opposite one.
+//! The composition root: builds all modules in order, and stops them in the opposite order.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread::JoinHandle;
@@ -27,14 +27,14 @@ use crate::shutdown::Shutdown;
 use crate::store::{Opened, Store};
 use crate::vitals::Vitals;
 
-/// Time between two rounds of folding measurements together.
+/// Time between two updates of the histograms.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
 
-/// A running hub. Drop it only after [`App::stop`]; a hub that is dropped stops like one that is killed.
+/// A running hub. Drop it only after [`App::stop`]; a dropped hub stops as if it were killed.
 #[derive(Debug)]
 pub struct App {
     addresses: Vec<SocketAddr>,
-    /// Where people and scripts find it.
+    /// The URL for people and scripts.
     url: String,
     data_dir: DataDir,
     auth: Auth,
@@ -45,7 +45,7 @@ pub struct App {
 }
 
 impl App {
-    /// Starts a hub. Nothing is touched in the data directory before every address is bound.
+    /// Starts a hub. Changes nothing in the data directory before every address is bound.
     ///
     /// # Errors
     /// With a message for the operator.
@@ -53,7 +53,7 @@ impl App {
         let shutdown = Shutdown::default();
         let assembled = Self::assemble(config, shutdown.clone()).await;
         if assembled.is_err() {
-            // What has begun already ends in order.
+            // Tasks that have started end in order.
             shutdown.soft.cancel();
         }
         assembled
@@ -64,7 +64,7 @@ impl App {
             let resolved = root.canonicalize().ok().filter(|root| root.is_dir());
             *root = resolved.with_context(|| format!("--exec-root {} is not a directory", root.display()))?;
         }
-        // Paths in it are handed on as text.
+        // Paths below it are passed on as text.
         if config.data_dir.to_str().is_none() {
             let name = config.data_dir.display();
             anyhow::bail!("the name of the data directory {name} is not UTF-8; name another with --data-dir");
@@ -141,7 +141,7 @@ impl App {
             sessions,
             metrics,
             stream_quota: Quota::new(Limits { all: u32::MAX, each: config.server.streams_per_client_max }),
-            // Nobody gets all of them.
+            // No client gets all of them.
             log_quota: Quota::new(Limits { all: log_quota, each: log_quota - log_quota / 4 }),
             data_dir: data_dir.clone(),
             vitals: shutdown.vitals.clone(),
@@ -159,17 +159,17 @@ impl App {
         })
     }
 
-    /// The addresses that are listened on.
+    /// The addresses on which the hub listens.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Whether everything is at work.
+    /// Whether all vital tasks and threads run.
     pub fn vitals(&self) -> &Vitals {
         &self.shutdown.vitals
     }
 
-    /// Says where everything is.
+    /// Logs the addresses of everything.
     pub fn announce(&self) {
         let base = &self.url;
         let listening: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
@@ -185,7 +185,8 @@ impl App {
         );
     }
 
-    /// Ends in order: streams are sent away, requests finished, every accepted write committed.
+    /// Ends in order: streams get a goodbye, requests finish, and every accepted write is
+    /// committed.
     pub async fn stop(self) {
         self.shutdown.drain(self.drain_time_max).await;
         self.store.close().await;
@@ -212,22 +213,23 @@ fn tls(config: &ServerConfig) -> anyhow::Result<Option<Tls>> {
     }
 }
 
-/// Where people and scripts on this machine find the hub.
+/// The URL by which people and scripts on this machine find the hub.
 fn base_url(address: &SocketAddr, config: &ServerConfig) -> String {
     let is_secure = config.tls_cert.is_some();
     let scheme = if is_secure { "https" } else { "http" };
     let localhost = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
     let is_localhost = localhost.contains(&address.ip()) || address.ip().is_unspecified();
     match config.allow_host.first() {
-        // A certificate is of a name.
+        // A certificate names a host.
         Some(name) if is_secure => format!("{scheme}://{name}:{}", address.port()),
-        // What people type; it is right wherever it leads here.
+        // What people type. It works, because it leads to this address.
         _ if is_localhost => format!("{scheme}://localhost:{}", address.port()),
         _ => format!("{scheme}://{address}"),
     }
 }
 
-/// Has streams ended whose clients are no longer let in, and stops what they have queued.
+/// Ends the streams of clients that lost their authorization, and stops the executions that they
+/// have queued.
 async fn revoke(mut departures: watch::Receiver<()>, events: Events, service: Service, shutdown: Shutdown) {
     loop {
         // Both are cancel safe.
@@ -235,7 +237,7 @@ async fn revoke(mut departures: watch::Receiver<()>, events: Events, service: Se
             () = shutdown.soft.cancelled() => return,
             Ok(()) = departures.changed() => {
                 events.revoke();
-                // What is missed is looked for again before it starts.
+                // The service checks a queued execution again before it starts.
                 if let Err(error) = service.stop_queued_of_departed().await {
                     tracing::warn!(%error, "could not stop what a revoked token had queued");
                 }

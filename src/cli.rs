@@ -15,10 +15,10 @@ use crate::config::Config;
 use crate::shutdown::Signals;
 use crate::{api, process, telemetry};
 
-/// How long a hub that has to end shows by `/ready` why.
+/// How long `/ready` shows the reason before a failed hub ends.
 const FAILURE_SHOWN: Duration = Duration::from_secs(2);
 
-/// Where to read on, at the end of `--help`.
+/// The list of documents at the end of `--help`.
 const PAGES: &str = "\
 Without a command the hub serves: the board at http://localhost:8000, the API at /docs.
 
@@ -61,7 +61,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Runs the command.
     ///
     /// # Errors
     /// With a message for the operator.
@@ -85,15 +85,15 @@ impl Cli {
 fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(command);
-    // Nobody may read what is still being written; that must not hold up the end.
+    // A write to standard output may hang, because nobody reads it. It must not delay the end.
     runtime.shutdown_background();
     Ok(done?)
 }
 
-/// Waits for the end of a hub, by a signal or by a fault of its own, and ends it.
+/// Waits until a signal or a fault ends the hub, and stops it.
 ///
 /// # Errors
-/// When it has to be started again, or was cut short.
+/// When the hub must be started again, or a second signal cut it short.
 async fn attend(app: App, signals: &mut Signals) -> anyhow::Result<()> {
     // Both only wait.
     let failure = tokio::select! {
@@ -107,7 +107,7 @@ async fn attend(app: App, signals: &mut Signals) -> anyhow::Result<()> {
             Some(part.to_owned())
         }
     };
-    // Both only wait. Cutting short loses nothing that was acknowledged: the process just ends.
+    // Both only wait. Cutting short loses no acknowledged write: the process just ends.
     tokio::select! {
         () = app.stop() => {}
         second = signals.second() => anyhow::bail!("cut short by {second}"),
@@ -125,13 +125,13 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
     process::protect(config.core_dumps).context("cannot prepare this process")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
-        // Before anything can be told that it is ready.
+        // The handlers come first, before anything can learn that the hub is ready.
         let mut signals = Signals::catch()?;
         let app = App::start(config).await?;
         app.announce();
         attend(app, &mut signals).await
     });
-    // A query that nobody waits for any more is not waited for.
+    // Does not wait for a query whose caller is gone.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }

@@ -1,7 +1,7 @@
-//! The hub's directory, held open: somebody may give it another name while the hub runs.
+//! The hub's data directory, held open, because somebody may rename it while the hub runs.
 //!
-//! A path through `/proc/self/fd` leads to the directory itself, wherever it is by now, and nowhere once it was removed.
-//! It means something to this process alone: what others are told is [`DataDir::real`].
+//! A path through `/proc/self/fd` leads to the directory itself, wherever it is now, and nowhere
+//! once it is removed. Only this process can use it; others get [`DataDir::real`].
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Cheap to clone; the path is good as long as one of the clones is there.
+/// Cheap to clone. The path is valid as long as one of the clones exists.
 #[derive(Debug, Clone)]
 pub struct DataDir {
     path: Arc<Path>,
@@ -19,25 +19,25 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Holds a directory that is there.
+    /// Opens an existing directory.
     ///
     /// # Errors
-    /// Whatever the system said.
+    /// Any error of the system.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let dir = dir.canonicalize()?;
         let held = File::open(&dir)?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
         let own = held.metadata()?;
-        // Where there is no /proc, the name has to do.
+        // Without /proc, use the name.
         let leads_there = path.metadata().is_ok_and(|it| (it.dev(), it.ino()) == (own.dev(), own.ino()));
         let path = if leads_there { path } else { dir };
         Ok(Self { path: path.into(), _held: Arc::new(held) })
     }
 
-    /// Its name now, as others see it.
+    /// The current path, for other processes.
     ///
     /// # Errors
-    /// When it has none any more.
+    /// When the directory was removed.
     pub fn real(&self) -> io::Result<PathBuf> {
         self.path.canonicalize()
     }

@@ -1,12 +1,14 @@
-//! The directories in which scripts may work besides their own: what the operator has named with `--exec-root`.
+//! The directories in which scripts may work besides their own: those that the operator named with
+//! `--exec-root`.
 //!
-//! Both sides are resolved, links and all, at the moment of asking: once when an execution is asked for, to tell
-//! the caller, and again by the shim that is about to go there. It guards against mistakes and against people who may
-//! start what others wrote; a script itself can go wherever its user can.
+//! Both the path and the roots are resolved, with all links, at each check. The hub checks when an
+//! execution is requested, to tell the caller. The shim checks again before it changes to the
+//! directory. This guards against mistakes, and against people who may start scripts that others
+//! wrote. A script itself can go wherever its user can.
 
 use std::path::{Path, PathBuf};
 
-/// The directory that `cwd` leads to, if it is one and lies in a root, or is one.
+/// The directory that `cwd` resolves to, if it is a root or within one.
 pub fn resolve(cwd: &Path, roots: &[PathBuf]) -> Option<PathBuf> {
     let real = cwd.canonicalize().ok().filter(|real| real.is_dir())?;
     let is_inside = |root: &PathBuf| root.canonicalize().is_ok_and(|root| real.starts_with(root));

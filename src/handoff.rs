@@ -1,10 +1,10 @@
-//! How a connection gives its socket away: the meeting point of who serves HTTP and who serves streams.
+//! How a connection gives its socket away: the interface between the HTTP server and the streams.
 //!
-//! The server makes an [`Offer`] with each request whose answer could be written by anybody, which is one of plain
-//! HTTP/1.1 with a body in chunks. The handler may claim it while the body is asked for its next bytes, and has
-//! the body wait from then on. When the server sees the claim, and that everything before has left HTTP's buffers,
-//! it takes HTTP apart and hands the bare socket over: from there on the claimant writes the chunks. Neither side
-//! knows the other.
+//! The server puts an [`Offer`] into each request of plain HTTP/1.1, where the answer has a body in
+//! chunks that any code can write. The handler may claim the offer while hyper polls the body for
+//! more bytes, and then the body waits. The server sees the claim, and sees that everything written
+//! has left hyper's buffers. Then it takes the connection apart and hands over the bare socket.
+//! From there on the claimant writes the chunks. Neither side knows the other.
 
 use std::fmt;
 use std::net::{IpAddr, TcpStream};
@@ -13,18 +13,18 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::close_reason::CloseNote;
 use crate::quota::Permit;
 
-/// A connection without HTTP, in the middle of an answer in chunks, at the end of one.
+/// A connection without HTTP, within an answer in chunks, after a whole chunk.
 #[derive(Debug)]
 pub struct Bare {
-    /// Does not block.
+    /// Non-blocking.
     pub socket: TcpStream,
-    /// How it ends.
+    /// Records how the connection ends.
     pub close_note: CloseNote,
     /// Its permit of the limit on connections, held as long as it is open.
     pub permit: Permit<IpAddr>,
 }
 
-/// Somebody who goes on with an answer. Dropped when the connection ends before it could be handed over.
+/// Continues an answer. It is dropped when the connection ends before the handover.
 pub trait Claimant: Send {
     fn take(self: Box<Self>, connection: Bare);
 }
@@ -42,7 +42,7 @@ impl Offer {
         self.slot().is_some()
     }
 
-    /// Who has claimed it.
+    /// Takes the claimant, if there is one.
     pub fn claimant(&self) -> Option<Box<dyn Claimant>> {
         self.slot().take()
     }

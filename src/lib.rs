@@ -1,24 +1,25 @@
-//! TaskHub: keeps tasks, runs them in sessions with log files, and streams every change to everybody.
+//! TaskHub: keeps tasks, runs them in sessions with log files, and streams every change to every
+//! client.
 //!
-//! The rooms, and which of them a room may use (`tests/it/imports.rs` holds the code to it):
+//! The modules, and which other modules each may use (`tests/it/imports.rs` checks it):
 //!
 //! | room | owns | may use |
 //! | --- | --- | --- |
 //! | [`domain`] | tasks, executions, events: pure types and decisions | nothing |
 //! | [`store`] | the database, the log, the order of events | domain |
-//! | [`events`] | the stream: ring, cursors, frames, who is connected | domain, store (reading) |
+//! | [`events`] | the stream: ring, cursors, frames, open streams | domain, store (reading) |
 //! | [`service`] | the use cases, one transaction each | domain, store |
-//! | [`executor`] | running scripts and knowing their end | domain, service, events |
-//! | [`auth`] | who asks, and what they may do | domain, store (reading) |
+//! | [`executor`] | running scripts and finding out how they end | domain, service, events |
+//! | [`auth`] | the callers, and what they may do | domain, store (reading) |
 //! | [`api`] | operations, problems, the specification | domain, service, events, auth, executor (reading), store (its queries) |
 //! | [`web`] | the board, the monitor and the documentation, as files for a browser | api (the specification) |
-//! | [`edge`] | what every request passes: guard, access, limits, CORS, proxies | domain, service, auth, api, web |
+//! | [`edge`] | the checks of every request: guard, access, limits, CORS, proxies | domain, service, auth, api, web |
 //! | [`client`] | the commands that talk to a running hub, over HTTP | domain |
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
 //!
 //! [`config`], [`data_dir`], [`exec_root`], [`handoff`], [`metrics`], [`open_files`], [`close_reason`], [`quota`], [`user_timeout`], [`process`],
-//! [`telemetry`] and [`vitals`] are leaves that everybody may use.
+//! [`telemetry`] and [`vitals`] are leaves that every module may use.
 
 pub mod api;
 pub mod app;

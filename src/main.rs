@@ -1,4 +1,4 @@
-//! The binary: parse, run, report.
+//! The binary: parses the command line, runs the command, reports its error.
 
 use std::process::ExitCode;
 
@@ -8,13 +8,14 @@ use taskhub::executor::shim;
 use taskhub::telemetry;
 use tikv_jemallocator::Jemalloc;
 
-/// Many clients that connect leave holes behind in the memory that it shared with what stays: 1.6 KiB a client with the
-/// usual allocator, 0.24 with this one.
+/// Clients that connect leave fragmented memory behind: 1.6 KiB for each client with the default
+/// allocator, 0.24 KiB with this one.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    // Before the command line is parsed, any runtime and any log: there is one for each script, and it must be small.
+    // Checked before the command line is parsed and before any runtime and any log: there is one
+    // shim for each script, and it must be small.
     if let Some((directory, has_terminal)) = shim::called(std::env::args_os()) {
         return shim::run(&directory, has_terminal);
     }

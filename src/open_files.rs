@@ -1,27 +1,29 @@
-//! How many files this process may have open: a stream is one, and the usual 1,024 are soon used up. How many of them
-//! clients may take. And which of them others get to see: none.
+//! The limit of open files: raises it, and shares it out. Each stream takes one file, and the usual
+//! 1,024 are soon used up. Also keeps the files of this process from its children.
 //!
-//! The limit that counts by default is the soft one, kept low for old programs; a program that knows what it does
-//! raises its own. Its scripts did not ask for that and get back what the hub was started with.
+//! The soft limit applies. Systems keep it low for old programs, and a program may raise its own up
+//! to the hard limit. Scripts did not ask for that, so they get back the limit that the hub was
+//! started with.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What clients leave to the store, executions and the program itself, so that many clients do not stop the work: these,
-/// and of a higher limit an eighth.
+/// Files that are kept for the store, executions and the program itself, so that many clients do
+/// not stop the work: this number, and an eighth of the limit.
 const KEPT: u64 = 96;
 const KEPT_SHARE: u64 = 8;
-/// Of what is left, one in so many is for a log that is read: that takes a file beside its connection.
+/// One part in this many of the rest is for reading logs: a stream of a log takes a file besides
+/// its connection.
 const LOGS_SHARE: u32 = 4;
 
 /// How many files clients may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
     pub connections: u32,
-    /// Logs that are read at once.
+    /// Logs that may be read at once.
     pub logs: u32,
 }
 
-/// Raises the soft limit as far as it goes. Answers what it was; `None` when there was none.
+/// Raises the soft limit to the hard one. Returns the old limit; `None` when there was none.
 pub fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -30,7 +32,7 @@ pub fn raise() -> Option<u64> {
     current
 }
 
-/// What there is for clients under the limit of this moment.
+/// The shares under the current limit.
 pub fn shares() -> Shares {
     share_out(getrlimit(Resource::Nofile).current)
 }
@@ -40,14 +42,15 @@ fn share_out(limit: Option<u64>) -> Shares {
         let kept = KEPT + files / KEPT_SHARE;
         u32::try_from(files.saturating_sub(kept)).unwrap_or(u32::MAX)
     });
-    // Somebody is always served.
+    // At least one client can always be served.
     let room = room.max(3);
     let logs = (room / LOGS_SHARE).max(1);
     Shares { connections: room - logs, logs }
 }
 
-/// Keeps what this process was handed open, beyond the three usual files, from the programs that it starts. A script
-/// outlives the hub: it must not hold on to the lock or the pipe of the process that has started it.
+/// Keeps the open files that this process inherited, beyond the three standard ones, from its
+/// children. A script outlives the hub: it must not hold the lock or the pipe of the process that
+/// started the hub.
 pub fn keep_to_itself() {
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
 }
@@ -55,7 +58,7 @@ pub fn keep_to_itself() {
 /// Sets the soft limit.
 ///
 /// # Errors
-/// When it lies above the hard one.
+/// When it is above the hard limit.
 pub fn set(current: Option<u64>) -> std::io::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)

@@ -1,4 +1,4 @@
-//! What this process settles with the kernel before it does anything else.
+//! What this process sets up in the kernel before it does anything else.
 
 use std::io;
 use std::sync::Arc;
@@ -7,26 +7,29 @@ use std::sync::atomic::AtomicBool;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use signal_hook::consts::SIGXFSZ;
 
-/// Prepares a hub: a file that reaches a limit on sizes is an error and not the end, and nobody but root reads the
-/// hub's memory, which holds tokens and environments, unless the operator wants to debug it.
+/// Prepares a hub. A file that reaches a size limit causes an error and does not end the process.
+/// Only root can read the hub's memory, which holds tokens and environments, unless the operator
+/// wants to debug it.
 ///
 /// # Errors
-/// Whatever the kernel said.
+/// Any error of the kernel.
 pub fn protect(may_be_dumped: bool) -> io::Result<()> {
     survive_size_limits()?;
     if !may_be_dumped {
-        // Also closes /proc/PID/environ, mem and fd to other processes of this user. Not inherited beyond exec.
+        // Also closes /proc/PID/environ, mem and fd to other processes of this user. Does not
+        // survive an exec.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     }
     Ok(())
 }
 
-/// Turns SIGXFSZ, which would end the process at its limit on file sizes (`ulimit -f`), into EFBIG. With a handler and
-/// not by ignoring it, since programs that are started get the default back only from a handler.
+/// Turns SIGXFSZ, which would end the process at its limit of file sizes (`ulimit -f`), into EFBIG.
+/// Uses a handler and does not ignore the signal: started programs get the default back only from a
+/// handler.
 ///
 /// # Errors
 /// When the handler cannot be installed.
 pub fn survive_size_limits() -> io::Result<()> {
-    // Nobody looks at the flag: the error of the write says it all.
+    // Nothing reads the flag: the error of the write is enough.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }

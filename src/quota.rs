@@ -1,15 +1,16 @@
-//! A quota: how many of something there may be, in all and for each client. A permit is given back when it is dropped.
+//! A quota: limits how many permits exist, in all and for each client. Dropping a permit returns
+//! it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Marks a request on a connection of the server's reserve. The reserve lets operators see what is going on while all other
-/// permits are taken, and nothing else.
+/// Marks a request on a connection of the server's reserve. The reserve only lets operators see the
+/// hub's state while all other permits are taken.
 #[derive(Debug, Clone, Copy)]
 pub struct OnReserve;
 
-/// How many permits there are.
+/// The limits of a quota.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub all: u32,
@@ -49,7 +50,7 @@ impl<K: Hash + Eq + Clone> Quota<K> {
         Self { limits, taken: Arc::new(Mutex::new(Taken { all: 0, of: HashMap::new() })) }
     }
 
-    /// A permit for `client`, or for nobody in particular.
+    /// A permit for `client`. `None` counts only against the limit of all.
     ///
     /// # Errors
     /// [`Exhausted`]
@@ -70,7 +71,7 @@ impl<K: Hash + Eq + Clone> Quota<K> {
     }
 }
 
-/// A permit that was given out.
+/// A permit in use.
 #[derive(Debug)]
 pub struct Permit<K: Hash + Eq> {
     client: Option<K>,

@@ -1,4 +1,5 @@
-//! Ending in order: first everybody is asked, then, when the time is over, cut off.
+//! Ends the hub in order: first asks every task to end, then, when the time is over, cuts off the
+//! rest.
 
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::vitals::Vitals;
 
-/// The two steps of an end, and everything that must take them. Cheap to clone.
+/// The two steps of a shutdown, and the tasks that must follow them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
-    /// Asked to end: streams say goodbye, requests are finished, nothing new is accepted.
+    /// Asked to end: streams say goodbye, requests finish, and the hub accepts nothing new.
     pub soft: CancellationToken,
     /// Out of time: connections are dropped.
     pub hard: CancellationToken,
@@ -30,23 +31,24 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Asks everybody, waits for at most `time_max`, then cuts off what is left.
+    /// Asks every task to end, waits for at most `time_max`, then cuts off the rest.
     pub async fn drain(&self, time_max: Duration) {
         self.soft.cancel();
         self.tasks.close();
         if tokio::time::timeout(time_max, self.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "cutting off what has not ended in time");
             self.hard.cancel();
-            // Dropping a connection takes no time worth waiting longer for.
+            // Dropping connections is quick, so a second is enough.
             let _ = tokio::time::timeout(Duration::from_secs(1), self.tasks.wait()).await;
         }
     }
 }
 
-/// The signals that end the hub. They are caught from the moment this is made.
+/// The signals that end the hub. They are caught from the creation of this value on.
 ///
-/// SIGHUP says that the hub's terminal is gone. There is nothing to reload (tokens and certificates are followed), so
-/// it ends the hub in order, unless the hub was started with SIGHUP ignored, as `nohup` does.
+/// SIGHUP says that the hub's terminal is gone. There is nothing to reload, because the hub follows
+/// changes of tokens and certificates. So SIGHUP ends the hub in order, unless the hub was started
+/// with SIGHUP ignored, as `nohup` does.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -66,7 +68,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the first one.
+    /// Waits for the first signal.
     pub async fn first(&mut self) -> &'static str {
         let hangup = async {
             match &mut self.hangup {
@@ -82,7 +84,8 @@ impl Signals {
         }
     }
 
-    /// Waits for one that means it. A terminal that closes sends SIGHUP twice: by the kernel and by its shell.
+    /// Waits for a second signal. SIGHUP does not count: a closing terminal sends it twice, by the
+    /// kernel and by its shell.
     pub async fn second(&mut self) -> &'static str {
         // Both are cancel safe.
         tokio::select! {

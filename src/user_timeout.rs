@@ -1,18 +1,19 @@
-//! How long a peer is waited for that does not acknowledge what it is sent (TCP_USER_TIMEOUT).
+//! How long the hub waits for a peer that does not acknowledge data (TCP_USER_TIMEOUT).
 
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// How long bytes may go unacknowledged before the kernel gives a connection up.
+/// How long bytes may stay unacknowledged before the kernel gives up a connection.
 ///
-/// To the kernel, a peer that vanished and one whose application does not read are alike: bytes are not taken.
-/// The first should be noticed soon, and the other be given time to come back. Only one of them has had its
-/// buffers filled first, so a write that has to wait buys time.
+/// For the kernel, a peer that vanished and a peer whose application does not read look alike:
+/// neither takes bytes. The hub should notice the first one soon, and give the other one time to
+/// come back. Only the second one has its buffers filled first. So a write that has to wait sets
+/// the longer timeout.
 ///
-/// Within a minute a peer that has gone without a word is gone here, too: the next keepalive of its stream, at most
-/// 30 seconds away, goes unanswered for the usual time. One that does not read is let go a little earlier than that
-/// minute, so that all who can come back find their place.
+/// The hub drops a silently vanished peer within a minute: the next keepalive of its stream, at
+/// most 30 seconds away, stays unacknowledged for the usual time. It drops a peer that does not
+/// read a little before that minute, so that all clients that return find a free permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserTimeout {
     Usual,
@@ -27,7 +28,7 @@ impl UserTimeout {
         }
     }
 
-    /// Has the kernel give up a connection whose bytes were not acknowledged for that long.
+    /// Makes the kernel give up a connection whose bytes stay unacknowledged for that long.
     ///
     /// # Errors
     /// When the socket is dead.

@@ -1,9 +1,10 @@
-//! Whether everything that the hub cannot do without is at work. A thread or a task that panics, or ends before it
-//! should, must not leave half a hub behind that still says that it is well: `/ready` tells, and the process ends with an
-//! error, so that whatever supervises it starts it anew. Nothing that was acknowledged is lost by that.
+//! Detects when a vital part of the hub has ended. A vital thread or task may panic or end too
+//! early. Then the hub must not run on and claim to be well: `/ready` reports the failure, and the
+//! process ends with an error, so that its supervisor restarts it. No acknowledged write is lost by
+//! that.
 //!
-//! What can be done again on the spot is not counted here: the watcher of an execution, the reader of a log, a
-//! connection.
+//! Parts that can be restarted at once are not vital: the watcher of an execution, the reader of a
+//! log, a connection.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -11,16 +12,16 @@ use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Cheap to clone; clones are one.
+/// Cheap to clone. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Vitals {
-    /// Cancelled when all of it is to end.
+    /// Cancelled when the hub is shutting down.
     ending: CancellationToken,
     failed: CancellationToken,
     failure: Arc<OnceLock<&'static str>>,
 }
 
-/// Something that must not end before the hub does. To be held by it.
+/// Held by a part that must not end before the hub does. Dropping it earlier is a failure.
 #[derive(Debug)]
 pub struct Vital {
     name: &'static str,
@@ -28,17 +29,17 @@ pub struct Vital {
 }
 
 impl Vitals {
-    /// `ending` is cancelled before anything ends in order.
+    /// `ending` is cancelled before any part ends in order.
     pub fn new(ending: CancellationToken) -> Self {
         Self { ending, ..Self::default() }
     }
 
-    /// For what runs on a thread of its own.
+    /// For a part that runs on its own thread.
     pub fn hold(&self, name: &'static str) -> Vital {
         Vital { name, vitals: self.clone() }
     }
 
-    /// Spawns what must not end before the hub does.
+    /// Spawns a task that must not end before the hub does.
     pub fn spawn(
         &self,
         tasks: &TaskTracker,
@@ -52,12 +53,12 @@ impl Vitals {
         });
     }
 
-    /// What has ended, if anything has.
+    /// The name of the part that failed, if one has.
     pub fn failure(&self) -> Option<&'static str> {
         self.failure.get().copied()
     }
 
-    /// Waits until something has ended.
+    /// Waits until a part has failed.
     pub async fn failed(&self) -> &'static str {
         self.failed.cancelled().await;
         self.failure().unwrap_or("something")
@@ -70,7 +71,7 @@ impl Drop for Vital {
             return;
         }
         tracing::error!(part = self.name, "a part of the hub has ended by a fault");
-        // The first one counts: it may have taken others along.
+        // Only the first failure counts: others may be its consequences.
         let _ = self.vitals.failure.set(self.name);
         self.vitals.failed.cancel();
     }

@@ -1,4 +1,4 @@
-//! `taskhub check`: is the database whole?
+//! `taskhub check`: checks whether the database is intact.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,10 +15,11 @@ pub struct CheckArgs {
     data_dir: PathBuf,
 }
 
-/// Reads the whole database, whether a hub runs or not. 0: it is whole; 1: it is not, and what was found first is said.
+/// Reads the whole database, whether a hub runs or not. Exit code 0: it is intact. 1: it is
+/// damaged, and the first fault is printed.
 ///
 /// # Errors
-/// With a message for the operator, when it cannot be read.
+/// With a message for the operator, when the database cannot be read.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     match Store::examine(&args.data_dir)? {
         None => {

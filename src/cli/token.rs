@@ -1,6 +1,8 @@
-//! `taskhub token`: makes, lists and revokes tokens, on the machine of the hub and whether or not it runs.
+//! `taskhub token`: makes, lists and revokes tokens, on the hub's machine, whether the hub runs or
+//! not.
 //!
-//! The secret goes to standard output, alone, and is nowhere else; everything that is said goes to standard error.
+//! The secret goes to standard output alone, and is stored nowhere. All messages go to standard
+//! error.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,7 +18,8 @@ use crate::domain::token::{Scope, Token};
 use crate::store::TokenBook;
 use crate::telemetry::say;
 
-/// Longest life of a token that has an end: beyond it, no end is meant.
+/// The longest life of a token that expires. A longer one is refused: it would mean a token without
+/// an end.
 const DAYS_MAX: i64 = 36_500;
 const DAY_SECONDS: i64 = 86_400;
 
@@ -66,7 +69,7 @@ struct RevokeArgs {
     place: Place,
 }
 
-/// Does what was asked.
+/// Runs the subcommand.
 ///
 /// # Errors
 /// With a message for the operator.
@@ -102,7 +105,7 @@ fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
         token.scope.words()
     ));
     if let Err(error) = writeln!(std::io::stdout(), "{}", secret.text) {
-        // Nobody has seen it, so nobody shall be able to use it.
+        // The user has not seen the secret, so no one may use it.
         book.revoke(&token.name, Timestamp::now())?;
         anyhow::bail!("the token could not be printed and is revoked: {error}");
     }

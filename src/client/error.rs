@@ -1,4 +1,4 @@
-//! Why a command could not do what it was asked.
+//! The error of a command that talks to a hub.
 
 use thiserror::Error;
 

@@ -1,5 +1,5 @@
-//! Following a log to its end, whatever happens to the hub meanwhile: by offset, so that nothing is printed twice and
-//! nothing is left out.
+//! Follows a log to its end, even across restarts of the hub. Continues by offset, so that it
+//! prints nothing twice and leaves nothing out.
 
 use std::io;
 use std::time::Duration;
@@ -20,15 +20,17 @@ use super::error::ClientError;
 use super::hub::{Hub, HubError};
 use super::outcome::End;
 
-/// Between two attempts to reach a hub that has gone.
+/// The pause between two attempts to reach a hub that is gone.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// A hub that has been away for so long is not restarting: a caller that waits for the exit code has to know.
+/// After this time the hub is not just restarting. A caller that waits for the exit code must learn
+/// it.
 const ABSENCE_MAX: Duration = Duration::from_secs(300);
-/// A hub's messages are a tenth of this.
+/// Ten times the longest message of a hub.
 const LINE_BYTES_MAX: usize = 512 << 10;
 
-/// Standard output, byte for byte and at once. Writes off the async threads, since the reader may be slow.
+/// Standard output, written at once and unchanged. tokio writes on its own threads, because the
+/// reader may be slow.
 #[derive(Debug)]
 pub(super) struct Output(Stdout);
 
@@ -38,7 +40,7 @@ impl Output {
     }
 
     /// # Errors
-    /// [`io::ErrorKind::BrokenPipe`] when nobody reads any more.
+    /// [`io::ErrorKind::BrokenPipe`] when the reader is gone.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes).await?;
         self.0.flush().await
@@ -58,12 +60,12 @@ struct Piece {
     base64: Option<String>,
 }
 
-/// What one stream came to.
+/// How one stream ended.
 enum Step {
     End(End),
-    /// The hub has sent it away for a while.
+    /// The hub asked the client to reconnect after this time.
     Goodbye(Duration),
-    /// It broke off.
+    /// The connection broke off.
     Lost(HubError),
 }
 
@@ -73,20 +75,20 @@ pub(super) struct Follower {
     execution: ExecutionId,
     offset: u64,
     output: Output,
-    /// When the hub was last heard of.
+    /// When the last data came from the hub.
     heard: Instant,
 }
 
 impl Follower {
-    /// Of a hub that has just named the execution.
+    /// The hub has just named the execution.
     pub fn new(hub: Hub, task: TaskId, execution: ExecutionId) -> Self {
         Self { hub, task, execution, offset: 0, output: Output::new(), heard: Instant::now() }
     }
 
-    /// Prints the log to its end, and answers how it ended.
+    /// Prints the log to its end, and returns how the execution ended.
     ///
     /// # Errors
-    /// [`ClientError`]; a hub that goes away is waited for.
+    /// [`ClientError`]. A hub that is gone is no error at first: this function waits for it.
     pub async fn run(mut self) -> Result<End, ClientError> {
         let (mut pause, mut heard, mut has_told) = (PAUSE_MIN, self.heard, false);
         loop {
@@ -115,7 +117,7 @@ impl Follower {
         }
     }
 
-    /// One stream, from where the last one ended.
+    /// Reads one stream, from where the last one ended.
     async fn stream(&mut self) -> Result<Step, ClientError> {
         let path = format!(
             "/api/exec/{}/logs/stream?execution_id={}&offset={}",
@@ -137,7 +139,7 @@ impl Follower {
             self.heard = Instant::now();
             while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
                 let line = buffer.split_to(end + 1);
-                // A blank one is a keepalive.
+                // A blank line is a keepalive.
                 if !line.trim_ascii().is_empty()
                     && let Some(step) = self.take(&line).await?
                 {
@@ -150,7 +152,7 @@ impl Follower {
         }
     }
 
-    /// Takes one message; answers a step when it is the last one.
+    /// Handles one message. Returns a step when it is the last one.
     async fn take(&mut self, line: &[u8]) -> Result<Option<Step>, ClientError> {
         let Message { id: LogCursor { offset, .. }, event, data } =
             self.parsed(serde_json::from_slice(line))?;
@@ -169,7 +171,7 @@ impl Follower {
                 return Ok(Some(Step::Goodbye(time.min(PAUSE_MAX))));
             }
             "end" => return Ok(Some(Step::End(self.parsed(serde_json::from_value(data))?))),
-            // More may be added.
+            // A newer hub may send other messages.
             _ => {}
         }
         self.offset = offset;
@@ -181,7 +183,7 @@ impl Follower {
     }
 }
 
-/// A hub that is away or out of order is waited for; one that refuses is not.
+/// Decides which errors to wait out: an unreachable or failing hub, but not a refusal.
 fn waited_for(error: HubError) -> Result<Step, ClientError> {
     match error {
         HubError::Unreachable { .. } | HubError::Unavailable(_) => Ok(Step::Lost(error)),

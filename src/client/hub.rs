@@ -1,7 +1,8 @@
-//! A hub, as its clients see it: an address that answers HTTP.
+//! The HTTP client of the commands.
 //!
-//! A connection for each request, by hyper, which serves the other side already: there is no pool to keep for two
-//! requests, no redirect to follow, and no proxy between a program and its own machine.
+//! It opens one connection for each request, by hyper, which the hub uses already. So there is no
+//! connection pool for two requests, no redirect to follow, and no proxy between a program and its
+//! own machine.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -27,38 +28,39 @@ use tokio_rustls::rustls::{self, ClientConfig};
 
 use super::trust::{self, Roots};
 
-/// Time for a hub to take a connection, and to begin its answer.
+/// How long a hub may take to accept a connection and begin its answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
-/// Silence after which a connection is as good as gone: a hub's streams say something every 30 seconds.
+/// After this much silence a connection counts as dead: a hub's streams send something every 30
+/// seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(90);
-/// Largest answer that is read as a whole.
+/// The largest answer that is read into memory.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 #[derive(Debug, Error)]
 pub enum HubError {
-    /// Nobody answers, or nobody any more.
+    /// No hub answers, or the connection is lost.
     #[error(
         "cannot reach the hub at {url}: {reason}; start it with `taskhub`, or say where it is with --url"
     )]
     Unreachable { url: String, reason: String },
-    /// The hub has answered that it cannot, now.
+    /// The hub answered that it cannot do this now.
     #[error("the hub cannot do that now: {0}")]
     Unavailable(String),
     /// The hub has refused.
     #[error("{0}")]
     Refused(String),
-    /// Nobody vouches for its certificate.
+    /// The hub's certificate is not trusted.
     #[error(
         "the hub at {url} is not trusted: {reason}; if its certificate is its own or your company's, name the file of \
          that with --ca-cert"
     )]
     Distrusted { url: String, reason: String },
-    /// What answers is no hub, or one of another time.
+    /// The other side is not a hub, or an incompatible version.
     #[error("what answers at {url} does not speak as a TaskHub does: {reason}")]
     Foreign { url: String, reason: String },
 }
 
-/// A token as it goes into a header. Never shown.
+/// A token as a header value. `Debug` never shows it.
 #[derive(Clone)]
 pub struct Bearer(HeaderValue);
 
@@ -82,19 +84,19 @@ impl FromStr for Bearer {
     }
 }
 
-/// Where a hub is, and what to show it.
+/// The address of a hub, and the credentials for it.
 #[derive(Debug, Clone)]
 pub struct Hub {
-    /// As it was given, for messages.
+    /// The URL as the user gave it, for messages.
     url: String,
     host: String,
     port: u16,
     authority: String,
-    /// What comes before `/api`, behind a proxy.
+    /// The path before `/api`, when a proxy adds one.
     prefix: String,
     token: Option<Bearer>,
     is_secure: bool,
-    /// How TLS is spoken with it, if it is.
+    /// The TLS settings, if the hub uses TLS.
     tls: Option<Arc<ClientConfig>>,
 }
 
@@ -126,7 +128,7 @@ impl FromStr for Hub {
     }
 }
 
-/// A body on its way.
+/// The body of an answer, read piece by piece.
 #[derive(Debug)]
 pub struct Answer {
     hub: Hub,
@@ -134,10 +136,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The next bytes; `None` at a proper end.
+    /// The next bytes; `None` at the end of a complete body.
     ///
     /// # Errors
-    /// [`HubError::Unreachable`] when it breaks off.
+    /// [`HubError::Unreachable`] when the connection breaks off.
     pub async fn next(&mut self) -> Result<Option<Bytes>, HubError> {
         loop {
             let Ok(frame) = timeout(SILENCE_MAX, self.body.frame()).await else {
@@ -168,7 +170,7 @@ impl Answer {
 }
 
 impl Hub {
-    /// The same hub, to be shown a token, and trusted if its certificate leads to one of `roots`.
+    /// The same hub with a token. Its certificate must lead to one of `roots`, if they are given.
     pub fn with(self, token: Option<Bearer>, roots: Option<Roots>) -> Self {
         let tls = self.is_secure.then(|| trust::tls(roots));
         Self { token, tls, ..self }
@@ -192,7 +194,7 @@ impl Hub {
         self.parsed(answer).await
     }
 
-    /// Asks for something to be read bit by bit.
+    /// Requests an answer that is read piece by piece.
     ///
     /// # Errors
     /// [`HubError`]
@@ -200,7 +202,7 @@ impl Hub {
         self.send(Method::GET, path, accept, Bytes::new()).await
     }
 
-    /// What was said is not what a hub says.
+    /// The error for an answer that a hub would not give.
     pub fn foreign(&self, reason: impl ToString) -> HubError {
         HubError::Foreign { url: self.url.clone(), reason: reason.to_string() }
     }
@@ -269,12 +271,12 @@ impl Hub {
     ) -> Result<Response<Incoming>, HubError> {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(socket)).await.map_err(|error| self.unreachable(&error))?;
-        // It ends with its answer; what it fails of, the answer says.
+        // It ends with the answer; the answer reports its errors.
         tokio::spawn(connection);
         sender.send_request(request).await.map_err(|error| self.unreachable(&error))
     }
 
-    /// The detail of a problem, in the hub's own words.
+    /// The error for a failed request, with the hub's own detail.
     async fn refusal(&self, status: StatusCode, answer: Answer) -> HubError {
         #[derive(Deserialize)]
         struct Problem {

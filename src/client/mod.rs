@@ -1,7 +1,7 @@
 //! The commands that talk to a running hub: `taskhub exec` and `taskhub logs`.
 //!
-//! They know a hub by its HTTP alone, as any other client does. Standard output is for what scripts wrote, byte for
-//! byte; everything that is said goes to standard error.
+//! They use only the hub's HTTP API, like any other client. Standard output gets what scripts
+//! wrote, unchanged; all messages go to standard error.
 
 mod error;
 mod follow;
@@ -25,9 +25,9 @@ use crate::telemetry::say;
 
 use follow::{Follower, Output};
 
-/// What a shell reports of a program that Ctrl-C has ended.
+/// The exit code that a shell reports for a program ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
-/// And of one whose reader has gone.
+/// And for a program whose reader is gone.
 const READER_GONE: u8 = 141;
 
 #[derive(Debug, Clone, Args)]
@@ -78,14 +78,14 @@ impl HubArgs {
     }
 }
 
-/// As much of an execution as is needed here; whatever else a newer hub says of it is passed over.
+/// The fields of an execution that the commands need; others of a newer hub are ignored.
 #[derive(Debug, Deserialize)]
 struct Started {
     id: ExecutionId,
     session_name: String,
 }
 
-/// Starts an execution; with `--follow`, becomes its output and its exit code.
+/// Starts an execution. With `--follow`, prints its output and returns its exit code.
 ///
 /// # Errors
 /// [`ClientError`]
@@ -134,7 +134,7 @@ pub async fn logs(args: LogsArgs) -> Result<ExitCode, ClientError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Follows a log to its end, or to Ctrl-C, which ends the watching and nothing else.
+/// Follows a log to its end, or until Ctrl-C. Ctrl-C ends only the watching, not the execution.
 async fn watch(
     hub: Hub,
     task: TaskId,
@@ -142,7 +142,7 @@ async fn watch(
     judge: impl FnOnce(outcome::End) -> u8,
 ) -> Result<ExitCode, ClientError> {
     let follower = Follower::new(hub, task, execution);
-    // Cut off by Ctrl-C for good: nothing has to be kept.
+    // Ctrl-C drops the follower; it has nothing to save.
     let followed = tokio::select! {
         followed = follower.run() => followed,
         _ = tokio::signal::ctrl_c() => {
@@ -174,7 +174,7 @@ pub fn print(bytes: &[u8]) -> Result<ExitCode, ClientError> {
 
 fn unwritten(error: std::io::Error) -> Result<ExitCode, ClientError> {
     match error.kind() {
-        // The reader has seen enough.
+        // The reader has closed the pipe.
         std::io::ErrorKind::BrokenPipe => Ok(READER_GONE.into()),
         _ => Err(ClientError::Output(error)),
     }
@@ -183,7 +183,7 @@ fn unwritten(error: std::io::Error) -> Result<ExitCode, ClientError> {
 /// A script that runs one command with exactly these words.
 fn script(command: &[String]) -> String {
     let quoted: Vec<_> = command.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
-    // In place of the shell, so that how it ends is how the execution ends.
+    // `exec` replaces the shell, so that the execution ends as the command does.
     format!("exec {}\n", quoted.join(" "))
 }
 

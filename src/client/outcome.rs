@@ -1,8 +1,8 @@
-//! How an execution ended, and what a shell is told of it.
+//! How an execution ended, and the exit code that a shell gets for it.
 
 use serde::Deserialize;
 
-/// The data of a log's `end`. Words that a newer hub may have are taken as they come.
+/// The data of a log's `end`. A status that only a newer hub has is accepted as text.
 #[derive(Debug, Deserialize)]
 pub(super) struct End {
     status: String,
@@ -11,8 +11,8 @@ pub(super) struct End {
 }
 
 impl End {
-    /// The script's own exit code if it had one; otherwise what shells and `timeout` have made usual: 128 and the
-    /// signal, 124 for a deadline. What nobody knows is 1.
+    /// The script's own exit code, if it had one. Otherwise the convention of shells and `timeout`:
+    /// 128 and the signal, 124 for a timeout. Anything else is 1.
     pub fn exit_code(&self) -> u8 {
         let own = self.exit_code.filter(|code| *code != 0).map(|code| u8::try_from(code).unwrap_or(1));
         own.unwrap_or(match self.status.as_str() {
@@ -23,7 +23,7 @@ impl End {
         })
     }
 
-    /// What is worth saying: nothing when all went well.
+    /// The message about the end; `None` when the execution completed.
     pub fn words(&self) -> Option<String> {
         match (self.status.as_str(), &self.reason) {
             ("completed", _) => None,
@@ -32,7 +32,8 @@ impl End {
         }
     }
 
-    /// What killed the script. The hub says it in words alone: `killed by signal 9 (KILL)`.
+    /// The signal that killed the script. The hub reports it only as text: `killed by signal 9
+    /// (KILL)`.
     fn signal(&self) -> Option<u8> {
         let rest = self.reason.as_deref()?.strip_prefix("killed by signal ")?;
         rest.split(' ').next()?.parse().ok().filter(|signal| (1..=64).contains(signal))

@@ -1,4 +1,4 @@
-//! Whom a client believes to be a hub, when it speaks TLS.
+//! Which certificates a client trusts when it uses TLS.
 
 use std::fmt;
 use std::fs;
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// The certificates of a file, which a hub's has to lead to.
+/// The certificates of a file. A hub's certificate must lead to one of them.
 #[derive(Clone)]
 pub struct Roots(RootCertStore);
 
@@ -34,13 +34,14 @@ impl FromStr for Roots {
     }
 }
 
-/// How TLS is spoken with a hub: its certificate has to lead to one of `roots`, or, without them, of the machine's.
+/// The TLS settings: the hub's certificate must lead to one of `roots` or, without them, to one
+/// that this machine trusts.
 pub(super) fn tls(roots: Option<Roots>) -> Arc<ClientConfig> {
     let roots = match roots {
         Some(Roots(roots)) => roots,
         None => {
             let mut roots = RootCertStore::empty();
-            // What cannot be read is not trusted.
+            // A certificate that cannot be read is not trusted.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             roots
         }

@@ -1,11 +1,13 @@
-//! Access: who asks, and whether that allows what is asked. Behind the guard, before a body is read.
+//! Access: identifies the caller, and checks that the caller may do what the request asks. Runs
+//! after the origin guard and before a body is read.
 //!
-//! What an operation needs is in the specification, where its clients read it (`x-required-scope`), and is looked
-//! up there. What is neither an operation nor a page needs a token, too, and for more than looking the highest
-//! scope: a route that somebody forgets to describe is closed, not open. Pages are for everybody, since a
-//! browser shows no token when it opens one; there is nothing in them.
+//! The specification says which scope an operation needs (`x-required-scope`), and this module
+//! reads it there. A path that is neither an operation nor a page needs a token, too. For anything
+//! but a safe method it needs the highest scope: a route that somebody forgets to describe is
+//! closed, not open. Pages are open to everybody, because a browser sends no token when it opens
+//! one; they hold no data.
 //!
-//! Who was let in goes with the request: a [`Principal`], and a [`Service`] that acts in its name.
+//! The request then carries a [`Principal`], and a [`Service`] that acts in its name.
 
 use poem::Request;
 use poem::http::{Method, header};
@@ -22,7 +24,7 @@ use crate::api::permission::{ShownTicket, challenge, require};
 use crate::api::problem::{Code, Problem};
 use crate::web;
 
-/// What a ticket is called in a query.
+/// The query parameter that holds a ticket.
 pub const TICKET: &str = "ticket";
 
 #[derive(Debug)]
@@ -38,10 +40,10 @@ impl Access {
         Self { auth, service, proxies, rate_limit }
     }
 
-    /// Adds to the request who asks, and answers it as far as limits are concerned.
+    /// Adds the caller's identity to the request. Returns the caller, by which limits are counted.
     ///
     /// # Errors
-    /// A [`Problem`] that says what is needed.
+    /// A [`Problem`] that says what the request lacks.
     pub fn admit(&self, request: &mut Request, operation: Option<&Operation>) -> Result<Caller, Problem> {
         if request.extensions().get::<OnReserve>().is_some() && !is_for_reserve(request.uri().path()) {
             let detail = "all places for connections are taken, or all that this address may have; close some, or try \
@@ -51,16 +53,16 @@ impl Access {
         let address = self.proxies.client_of(request);
         let Some(needed) = needed_scope(request, operation) else {
             let caller = Actor { token: None, address }.caller();
-            // Who watches over the hub has no pace to keep.
+            // Operations that are open to everybody, such as health checks, have no rate limit.
             if let (Some(rate_limit), None) = (&self.rate_limit, operation) {
                 rate_limit.check(&caller)?;
             }
-            // Nobody in particular; what is for everybody writes nothing in a name.
+            // The service acts without a name here: no public path writes anything.
             request.extensions_mut().insert(self.service.clone());
             return Ok(caller);
         };
         let identified = self.identify(request, operation).map_err(challenge);
-        // A caller that is refused counts, too.
+        // A request that is refused counts against the rate limit, too.
         let token = identified.as_ref().ok().and_then(|principal| principal.name.clone());
         let actor = Actor { token, address };
         let caller = actor.caller();
@@ -76,7 +78,7 @@ impl Access {
 
     fn identify(&self, request: &mut Request, operation: Option<&Operation>) -> Result<Principal, Refusal> {
         let shown = request.headers().contains_key(header::AUTHORIZATION);
-        // A password for a proxy in front says nothing here: the ticket does.
+        // Basic credentials are for a proxy in front of the hub. The ticket counts instead.
         if (!shown || is_basic(request))
             && let Some(ticket) = ticket(request, operation)
         {
@@ -96,13 +98,14 @@ fn is_basic(request: &Request) -> bool {
     headers.all(|value| value.as_bytes().get(..6).is_some_and(|it| it.eq_ignore_ascii_case(b"basic ")))
 }
 
-/// What operators look at, and their monitoring. A stream says for itself that it cannot be had: a browser that is
-/// refused one gives it up for ever.
+/// The paths that answer on a reserve connection: those for operators and their monitoring, and the
+/// stream. The stream itself reports that there is no space: a browser never retries a stream that
+/// was refused.
 fn is_for_reserve(path: &str) -> bool {
     ["/health", "/ready", "/metrics", "/api/events/status", "/api/events/stream"].contains(&path)
 }
 
-/// The scope that a request needs; `None` when it is for everybody.
+/// The scope that a request needs; `None` when the path is open to everybody.
 fn needed_scope(request: &Request, operation: Option<&Operation>) -> Option<Scope> {
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if is_safe && web::is_page(request.uri().path()) {
@@ -115,7 +118,7 @@ fn needed_scope(request: &Request, operation: Option<&Operation>) -> Option<Scop
     }
 }
 
-/// The secret in the one `Authorization` header, if that is what is in it. RFC 6750, section 2.1.
+/// The secret of the only `Authorization` header, if it is a bearer token. RFC 6750, section 2.1.
 fn bearer(request: &Request) -> Option<&str> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
     let (only, None) = (headers.next()?, headers.next()) else {

@@ -1,4 +1,5 @@
-//! Hosts and origins, parsed whole: a host that is only looked at by its beginning lets strangers in by its end.
+//! Parses hosts and origins completely. A check of only the beginning of a host would accept
+//! `localhost.attacker.example`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -7,11 +8,11 @@ use std::net::{IpAddr, Ipv6Addr};
 pub struct Authority {
     /// In lower case, without brackets and without the dot that may end a full name.
     pub host: String,
-    /// `None` when it is the scheme's own.
+    /// `None` when it is the scheme's default.
     pub port: Option<u16>,
 }
 
-/// Which protocol a page or a request speaks.
+/// The protocol of a page or a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     Http,
@@ -28,7 +29,7 @@ impl Scheme {
 }
 
 impl Authority {
-    /// `None` for anything that is not exactly a host and perhaps a port: no user, no path, no port beyond 65535.
+    /// `None` for anything but a host with an optional port: no user, no path, no port above 65535.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -52,18 +53,18 @@ impl Authority {
         Some(Self { host, port })
     }
 
-    /// Whether it is an address, which cannot be rebound to another one.
+    /// Whether the host is an IP address. DNS rebinding cannot change an address.
     pub fn is_address(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok()
     }
 
-    /// The port that is meant with this scheme.
+    /// The port, or the default of this scheme.
     pub fn port_with(&self, scheme: Scheme) -> u16 {
         self.port.unwrap_or(scheme.port())
     }
 }
 
-/// A name of labels, or an IPv4 address.
+/// A DNS name or an IPv4 address.
 fn name(text: &str) -> Option<String> {
     let name = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {
@@ -72,7 +73,7 @@ fn name(text: &str) -> Option<String> {
     name.split('.').all(is_label).then(|| name.to_ascii_lowercase())
 }
 
-/// The scheme, host and port of a page, as a browser's `Origin` header has them (RFC 6454, section 7).
+/// The scheme, host and port of a page, from a browser's `Origin` header (RFC 6454, section 7).
 pub fn origin(text: &str) -> Option<(Scheme, Authority)> {
     let (scheme, rest) = text.split_once("://")?;
     let scheme = match scheme {

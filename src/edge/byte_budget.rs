@@ -1,5 +1,5 @@
-//! Memory that clients share: so much for all of them, and a part of it at most for each, so that one who fills its
-//! share makes only itself wait.
+//! A memory budget that clients share: one limit for all of them, and a share for each. A client
+//! that fills its share delays only itself.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,21 +7,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// One client may hold one in so many of all bytes.
+/// One client may hold at most one part in this many of all bytes.
 const SHARES: u32 = 4;
 
-/// Bytes to be handed out.
+/// A number of bytes that requests can hold.
 #[derive(Debug)]
 pub struct Budget<K: Eq + Hash> {
     all: Arc<Semaphore>,
     each_max: u32,
-    /// Of the clients that hold something now.
+    /// The shares of the clients that hold something now.
     shares: Shares<K>,
 }
 
 type Shares<K> = Arc<Mutex<HashMap<K, Arc<Semaphore>>>>;
 
-/// What one request of a client holds; given back when it is dropped.
+/// The bytes that one request holds. Dropping it returns them.
 #[derive(Debug)]
 pub struct Held<K: Eq + Hash> {
     all: Arc<Semaphore>,
@@ -32,7 +32,7 @@ pub struct Held<K: Eq + Hash> {
 }
 
 impl<K: Eq + Hash + Clone> Budget<K> {
-    /// `one_max`: the most that one request needs, which always fits.
+    /// `one_max`: the most that one request needs. That much always fits.
     pub fn new(all_max: u32, one_max: u32) -> Self {
         let all_max = all_max.max(one_max);
         Self {
@@ -42,7 +42,7 @@ impl<K: Eq + Hash + Clone> Budget<K> {
         }
     }
 
-    /// Nothing yet, for a request of this client.
+    /// An empty holding for a request of this client.
     pub fn of(&self, client: K) -> Held<K> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let full = || Arc::new(Semaphore::new(self.each_max as usize));
@@ -53,16 +53,18 @@ impl<K: Eq + Hash + Clone> Budget<K> {
 }
 
 impl<K: Eq + Hash> Held<K> {
-    /// Waits for so many bytes more.
+    /// Waits until `bytes` more are free, and holds them.
     pub async fn add(&mut self, bytes: u32) {
-        // Its own share first: who waits for that keeps nothing from the others.
+        // The own share first: a request that waits for it holds nothing of the common budget
+        // meanwhile.
         for from in [&self.own, &self.all] {
             let more = from.clone().acquire_many_owned(bytes).await;
             self.permits.push(more.expect("the budget is never closed"));
         }
     }
 
-    /// Takes so many bytes more, if they can be had at once; what is larger than a share takes all of it.
+    /// Holds `bytes` more if they are free now. An amount larger than a share takes the whole
+    /// share.
     pub fn try_add(&mut self, bytes: u64) -> bool {
         let bytes = bytes.min(self.each_max.into()) as u32;
         let more: Result<Vec<_>, _> = [&self.own, &self.all]
@@ -80,7 +82,7 @@ impl<K: Eq + Hash> Drop for Held<K> {
         self.permits.clear();
         let (client, shares) = &self.place;
         let mut shares = shares.lock().unwrap_or_else(PoisonError::into_inner);
-        // The table's and this one: nobody else of this client is here.
+        // Only the table and this value refer to the share: the client has no other request.
         if Arc::strong_count(&self.own) <= 2 {
             shares.remove(client);
         }

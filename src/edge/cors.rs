@@ -1,8 +1,10 @@
-//! What pages of other origins may do: nothing, unless the operator has named theirs (`--allow-origin`).
+//! What pages of other origins may do: nothing, unless the operator has named their origin
+//! (`--allow-origin`).
 //!
-//! Origins are compared as a whole; there are no patterns and no `*`. A page shows a token in a header, never a
-//! cookie, so credentials are not allowed. What depends on the origin says so (`Vary`), also to those who sent none.
-//! Not poem's middleware: it allows every origin when it is given none.
+//! Origins are compared as a whole, without patterns and without `*`. A page sends its token in a
+//! header, never in a cookie, so credentials are not allowed. An answer that depends on the origin
+//! has a `Vary` header, even when the request has no origin. Rejected: poem's middleware, which
+//! allows every origin when its list is empty.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,9 +18,10 @@ use crate::config::Origin;
 
 use crate::api::spec;
 
-/// How long a browser may remember what it was allowed, in seconds: an operator's change is to count soon.
+/// How many seconds a browser may cache a preflight. Short, so that an operator's change takes
+/// effect soon.
 const MAX_AGE_SECONDS: &str = "600";
-/// What the operations and their protocol read beyond what the specification has as parameters of theirs.
+/// Request headers that the hub reads and that are not parameters in the specification.
 const REQUEST_HEADERS: [&str; 8] = [
     "authorization",
     "cache-control",
@@ -29,11 +32,12 @@ const REQUEST_HEADERS: [&str; 8] = [
     "if-unmodified-since",
     "last-event-id",
 ];
-/// What answers say beyond that.
+/// Answer headers that the specification does not list.
 const ANSWER_HEADERS: [&str; 4] = ["accept-encoding", "allow", "content-range", "retry-after"];
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
-/// The headers that pages may send, and those that they may read: all that the specification knows of.
+/// The headers that pages may send, and those that they may read: the lists above and all of the
+/// specification.
 struct Lists {
     request: String,
     answer: String,
@@ -69,7 +73,7 @@ fn each_object(value: &Value, look: &mut impl FnMut(&Map<String, Value>)) {
     }
 }
 
-/// Which origin a request comes from, if it is one of these.
+/// The origin of a request, if it is one of `origins`.
 pub fn allowed<'o>(headers: &HeaderMap, origins: &'o [Origin]) -> Option<&'o Origin> {
     let mut shown = headers.get_all(header::ORIGIN).iter();
     let (only, None) = (shown.next()?, shown.next()) else {
@@ -78,7 +82,7 @@ pub fn allowed<'o>(headers: &HeaderMap, origins: &'o [Origin]) -> Option<&'o Ori
     origins.iter().find(|origin| origin.as_str().as_bytes() == only.as_bytes())
 }
 
-/// Whether a browser asks for a page whether it may ask.
+/// Whether the request is a CORS preflight.
 pub fn is_preflight(request: &Request) -> bool {
     *request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ORIGIN)
@@ -99,7 +103,7 @@ pub fn preflight() -> Response {
     response
 }
 
-/// Lets a page of this origin read the answer.
+/// Allows a page of this origin to read the answer.
 pub fn open(response: &mut Response, origin: &Origin) {
     if let Ok(value) = HeaderValue::from_str(origin.as_str()) {
         let headers = response.headers_mut();
@@ -108,7 +112,7 @@ pub fn open(response: &mut Response, origin: &Origin) {
     }
 }
 
-/// Says that the answer depends on who asks.
+/// Adds the `Vary` header: the answer depends on the origin.
 pub fn vary(response: &mut Response, is_preflight: bool) {
     let names = match is_preflight {
         true => "origin, access-control-request-method, access-control-request-headers",

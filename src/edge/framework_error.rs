@@ -1,4 +1,4 @@
-//! Errors of the framework, said as problems: what poem and poem-openapi refuse before a handler is called.
+//! Turns errors of poem and poem-openapi, raised before a handler is called, into problems.
 
 use poem::error::ParsePathError as PoemPathError;
 use poem::http::StatusCode;
@@ -9,7 +9,7 @@ use crate::api::problem::{Code, Problem, ProblemError};
 
 use super::operation::{self, Template};
 
-/// The answer for an error of the framework on the way to or from `path`.
+/// The answer for an error of the framework in a request to `path`.
 pub fn answer(error: poem::Error, path: &str) -> Response {
     if error.is_from_response() {
         return error.into_response();
@@ -24,13 +24,13 @@ pub fn answer(error: poem::Error, path: &str) -> Response {
         // poem-openapi numbers the parameters of a path; the specification knows their names.
         let number = it.name.strip_prefix("param").and_then(|digits| digits.parse().ok());
         let name = number.and_then(|number| operation::at(path)?.parameter(number));
-        // Each is always there, but to the router only if it decodes.
+        // A path parameter is never absent. The router sees it as absent when it does not decode.
         parameter(name.unwrap_or(it.name), &it.reason, "is not UTF-8")
     } else if error.downcast_ref::<ContentTypeError>().is_some() {
         let detail = "send the body as JSON, with the header `Content-Type: application/json`";
         Problem::new(Code::UnsupportedMediaType, detail)
     } else if status == StatusCode::METHOD_NOT_ALLOWED {
-        // What is not an operation is a page.
+        // A path without operations is a page.
         let methods = operation::at(path).map_or_else(|| "GET, HEAD".to_owned(), Template::methods);
         let detail = format!("the path exists, but only with {methods}");
         Problem::new(Code::MethodNotAllowed, detail).with_allow(methods)
@@ -46,7 +46,7 @@ pub fn answer(error: poem::Error, path: &str) -> Response {
 }
 
 fn parameter(name: &str, reason: &str, absent: &str) -> Problem {
-    // poem-openapi prefixes the words of our own parsers.
+    // poem-openapi puts a prefix before the messages of our own parsers.
     let words = reason
         .strip_prefix("failed to parse \"")
         .and_then(|rest| rest.split_once("\": "))
@@ -59,7 +59,7 @@ fn parameter(name: &str, reason: &str, absent: &str) -> Problem {
     Problem::new(Code::InvalidParameter, format!("{name}: {words}")).with_field(name)
 }
 
-/// poem-openapi tells a broken bound as `verification failed. maximum(500, exclusive: false)`.
+/// poem-openapi reports a broken bound as `verification failed. maximum(500, exclusive: false)`.
 fn bound(words: &str) -> Option<String> {
     let (name, rest) = words.strip_prefix("verification failed. ")?.split_once('(')?;
     let value = rest.split([',', ')']).next()?;

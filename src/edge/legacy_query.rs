@@ -1,7 +1,8 @@
-//! What older clients of `PUT /api/tasks/status/{task_id}` send: the report as query parameters, without a body.
+//! Accepts what older clients of `PUT /api/tasks/status/{task_id}` send: the report as query
+//! parameters, without a body.
 //!
-//! The parameters become the body that the operation documents, so there is one way through the hub. Not in
-//! the specification: new clients send JSON.
+//! Turns the parameters into the body that the operation documents, so that both go through the
+//! same code. This form is not in the specification: new clients send JSON.
 
 use poem::Request;
 use poem::http::{HeaderValue, Method, header};
@@ -13,7 +14,7 @@ use crate::api::problem::{Code, Problem};
 const PATH: &str = "/api/tasks/status/";
 const PARAMETERS: [&str; 4] = ["new_status", "priority", "assignee", "artifacts"];
 
-/// Turns what an older client sends into what the operation reads.
+/// Turns the request of an older client into the documented form.
 ///
 /// # Errors
 /// A [`Problem`] when the body is neither an object nor a list of artifacts.
@@ -28,7 +29,7 @@ pub async fn adapt(request: &mut Request) -> Result<(), Problem> {
     let Some(mut report) = report(request.uri().query().unwrap_or_default()) else {
         return Ok(());
     };
-    // Read already, within its limits.
+    // The body was read before, within its limits.
     let body = request.take_body().into_vec().await.map_err(|_| Problem::internal())?;
     if !body.trim_ascii().is_empty() {
         let given = serde_json::from_slice::<Value>(&body);
@@ -54,12 +55,12 @@ fn set_json(request: &mut Request, body: &Value) {
     request.set_body(body.to_string());
 }
 
-/// Whether `name` is one of the parameters that only older clients send.
+/// Whether `name` is a parameter that only older clients send.
 pub fn is_known(path: &str, name: &str) -> bool {
     path.starts_with(PATH) && PARAMETERS.contains(&name)
 }
 
-/// The report in a query; `None` when there is none.
+/// The report in a query; `None` when it has no `new_status`.
 fn report(query: &str) -> Option<Map<String, Value>> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
     let mut report = Map::new();
@@ -70,7 +71,7 @@ fn report(query: &str) -> Option<Map<String, Value>> {
             }
             "artifacts" => {
                 let list = report.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-                // A list in JSON is one, too: that is what the first system's generated clients send.
+                // A list may also be JSON: the generated clients of the first system send that.
                 match serde_json::from_str::<Vec<Value>>(&value) {
                     Ok(paths) => list.as_array_mut()?.extend(paths),
                     Err(_) => {

@@ -1,7 +1,8 @@
-//! The routes of the first system, which ran in 2025: its clients find what they know, in the forms that they know.
+//! Serves the routes of the first system, which ran in 2025, so that its clients keep working.
 //!
-//! A request for one of them becomes a request for one of our operations before anything looks at it, so that each passes
-//! the same checks. Answers that had another form are brought into it. Not in the specification: new clients use `/api`.
+//! This module rewrites a request for an old route into one for an operation of this hub, before
+//! any check looks at it. So each passes the same checks. It converts the answer to the old form
+//! where that differs. The old routes are not in the specification: new clients use `/api`.
 
 use poem::http::uri::PathAndQuery;
 use poem::http::{Method, StatusCode, Uri};
@@ -11,10 +12,10 @@ use serde_json::{Map, Value, json};
 use crate::api::problem::{Code, Problem};
 use crate::api::spec;
 
-/// What is different about a request that came by a route of the first system.
+/// How the answer to an old route differs.
 #[derive(Debug)]
 pub enum LegacyRoute {
-    /// Its answer is ours.
+    /// The same answer as the operation's.
     Same,
     /// `{message, task}`, with the status 200.
     Created,
@@ -22,17 +23,18 @@ pub enum LegacyRoute {
     Task,
     /// `{task_id, logs, line_count}`.
     Logs { task_id: String },
-    /// What there is to call: all, or the one of this name.
+    /// A description of all operations, or of the one with this name.
     Help(Option<String>),
-    /// Nothing of ours does the same.
+    /// This hub has no such operation.
     Refused(Code, &'static str),
 }
 
-/// The body of a request that came as a query.
+/// The body of a request whose client sent it as query parameters.
 #[derive(Debug, Clone)]
 pub struct QueryBody(pub Value);
 
-/// Turns a request for a route of the first system into one of ours; `None` when it is for none of its routes.
+/// Rewrites a request for a route of the first system into one for an operation; `None` when the
+/// path is not one of these routes.
 pub fn route(request: &mut Request) -> Option<LegacyRoute> {
     let path = request.uri().path();
     let (is_bare, inside) = match path.strip_prefix("/api/") {
@@ -94,7 +96,7 @@ pub fn route(request: &mut Request) -> Option<LegacyRoute> {
 }
 
 impl LegacyRoute {
-    /// The answer to what no operation of ours does.
+    /// The answer when no operation of this hub can give it.
     pub fn own_answer(&self) -> Option<Response> {
         match self {
             Self::Refused(code, words) => Some(Problem::new(*code, *words).into_response()),
@@ -103,7 +105,7 @@ impl LegacyRoute {
         }
     }
 
-    /// Brings an answer of ours into the form that the first system gave it.
+    /// Converts an operation's answer to the form of the first system.
     pub async fn adapt(self, mut answer: Response) -> Response {
         if matches!(self, Self::Same)
             || !answer.status().is_success()
@@ -132,17 +134,17 @@ impl LegacyRoute {
     }
 }
 
-/// A task to be created, from a query: `content` is the description, and `directory` a tag.
+/// The body of a task to create, from a query: `content` is the description, and `directory` a tag.
 fn draft(query: &str) -> Value {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
     let mut draft = Map::new();
     for (name, value) in pairs {
         match name.as_str() {
             "content" => drop(draft.insert("description".to_owned(), value.into())),
-            // The first system's own default, which says nothing.
+            // The default of the first system carries no information.
             "directory" if value.is_empty() || value == "." => {}
             "directory" => drop(draft.insert("tags".to_owned(), json!([value]))),
-            // What is not known is refused by the operation.
+            // The operation refuses unknown fields.
             _ => drop(draft.insert(name, value.into())),
         }
     }
@@ -196,7 +198,7 @@ fn help(name: Option<&str>) -> Response {
     Response::builder().content_type("application/json").body(body.to_string())
 }
 
-/// `query`: what takes the place of the query, if anything does.
+/// `query` replaces the query of the request, unless it is `None`.
 fn rewrite(request: &mut Request, path: &str, query: Option<&str>) {
     let query = query.or(request.uri().query()).unwrap_or_default();
     let text = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };

@@ -1,12 +1,15 @@
-//! The edge: what every request passes on its way to an operation or a page, and every answer on its way back.
+//! The edge: the checks that every request passes before an operation or a page, and the steps that
+//! every answer passes after it.
 //!
-//! Read `pipeline.rs` as the table of contents. One file is one check: who may ask, from where, how often, with which body.
+//! Read `pipeline.rs` as the table of contents. One file is one check: the caller's scope, the
+//! origin, the rate, the body.
 //!
-//! # Who is kept out
-//! The hub listens on loopback without tokens, so the attacker to think of is a web page in the same person's browser. The
-//! Host check meets DNS rebinding; Origin and Sec-Fetch-Site meet cross-site writes, with or without a body. An IP address as
-//! Host is always allowed, because it cannot be rebound. Access comes before a byte of a body is read. A route that is not
-//! described needs the highest scope, so a forgotten one is closed.
+//! # Which attacks it stops
+//! The hub listens on loopback without tokens, so the main attacker is a web page in the same
+//! person's browser. The Host check stops DNS rebinding. The Origin and Sec-Fetch-Site checks stop
+//! cross-site writes, with or without a body. An IP address as Host is always allowed, because it
+//! cannot be rebound. The access check comes before a byte of a body is read. A route that is not
+//! described needs the highest scope, so a forgotten route is closed.
 
 mod access;
 mod authority;
@@ -33,7 +36,7 @@ use crate::config::ServerConfig;
 
 use pipeline::Pipeline;
 
-/// Every route behind every check.
+/// All routes, behind all checks.
 pub fn endpoint(context: ApiContext, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
     Pipeline::new(context, config).boxed()
 }

@@ -1,4 +1,4 @@
-//! Which operation a request is for, and what the specification says of it.
+//! Finds the operation that a request is for, and what the specification says about it.
 
 use std::sync::LazyLock;
 
@@ -9,18 +9,18 @@ use crate::domain::token::Scope;
 
 use crate::api::spec;
 
-/// What is to be known of an operation before it is called.
+/// What the checks must know about an operation before it is called.
 #[derive(Debug)]
 pub struct Operation {
     method: Method,
-    /// What a caller must be allowed; `None`: it is for everybody.
+    /// The scope that a caller needs; `None`: it is open to everybody.
     pub scope: Option<Scope>,
     /// Its query parameters.
     pub query: Vec<Parameter>,
     pub takes_body: bool,
-    /// Whether it makes something, and so takes an `Idempotency-Key`.
+    /// Whether it creates something, and so takes an `Idempotency-Key`.
     pub takes_key: bool,
-    /// Whether its answer goes on and on.
+    /// Whether its answer is a stream.
     pub is_stream: bool,
 }
 
@@ -32,7 +32,7 @@ pub struct Parameter {
     pub is_list: bool,
 }
 
-/// A path with parameters, and the operations there.
+/// A path with parameters, and its operations.
 #[derive(Debug)]
 pub struct Template {
     parts: Vec<&'static str>,
@@ -47,7 +47,8 @@ static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
     templates
 });
 
-/// What is at `path`; `None` when no operation is. Looked up once for each request.
+/// The template that matches `path`; `None` when `path` has no operation. Called once for each
+/// request.
 pub fn at(path: &str) -> Option<&'static Template> {
     let parts = path.bytes().filter(|byte| *byte == b'/').count();
     TEMPLATES.iter().find(|template| template.parts.len() == parts && template.matches(path))
@@ -73,7 +74,7 @@ impl Template {
         self.operations.iter().find(|operation| operation.method == method)
     }
 
-    /// The methods that there are, for `Allow`.
+    /// The methods of the path, for `Allow`.
     pub fn methods(&self) -> String {
         let mut methods: Vec<_> = self.operations.iter().map(|operation| operation.method.as_str()).collect();
         if methods.contains(&"GET") {
@@ -88,7 +89,7 @@ impl Template {
         names.nth(number)
     }
 
-    /// Asked of several templates for every request, so without anything that is allocated or searched for.
+    /// Called for several templates in every request, so it neither allocates nor searches.
     fn matches(&self, path: &str) -> bool {
         let mut rest = path.as_bytes();
         for part in &self.parts {

@@ -1,9 +1,10 @@
-//! The guard before every route: whether a web page is behind a request, and which.
+//! The guard before every route: decides whether a web page sent the request, and whether that page
+//! may.
 //!
-//! The hub listens on loopback without asking for a name, so a web page in the same person's browser is the
-//! attacker to think of. It can rebind its own host name to 127.0.0.1 (hence the Host check on every method)
-//! and it can post across sites (hence the Origin and Sec-Fetch-Site checks on unsafe ones, with or without a
-//! body).
+//! The hub listens on loopback without asking for a token, so the main attacker is a web page in
+//! the same person's browser. The page can rebind its own host name to 127.0.0.1, hence the Host
+//! check on every method. It can also post across sites, hence the Origin and Sec-Fetch-Site checks
+//! on unsafe methods, with or without a body.
 
 use poem::Request;
 use poem::http::{HeaderName, Method, Version, header, uri::Scheme};
@@ -13,29 +14,30 @@ use crate::config::Origin;
 use super::authority::{self, Authority};
 use crate::api::problem::{Code, Problem};
 
-/// What is answered to a client that cannot say whom it means.
+/// The paths that work without a Host header.
 const HEALTH: [&str; 2] = ["/health", "/ready"];
-/// What a browser says of where a request comes from.
+/// The header in which a browser says where a request comes from.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What the guard lets through.
+/// What the operator has allowed.
 #[derive(Debug)]
 pub struct Allowed {
     pub hosts: Vec<String>,
-    /// Whose pages may use the hub as its own do.
+    /// The origins whose pages may use the hub like its own pages.
     pub origins: Vec<Origin>,
 }
 
 /// # Errors
-/// A [`Problem`] unless the request may be answered. `is_welcome` says that it comes from a page of an allowed origin.
+/// A [`Problem`] when the guard refuses the request. `is_welcome`: the request comes from a page of
+/// an allowed origin.
 pub fn check(request: &Request, allowed: &Allowed, is_welcome: bool) -> Result<(), Problem> {
-    // Not a place here: `CONNECT host:port`, `OPTIONS *`.
+    // Not a path: `CONNECT host:port`, `OPTIONS *`.
     if !request.uri().path().starts_with('/') {
         return Err(Problem::new(Code::RouteNotFound, "nothing is here; /docs lists what there is"));
     }
     let host = match host(request)? {
         Some(host) => host,
-        // Of HTTP/1.0, as health checks of older balancers speak it.
+        // HTTP/1.0 without a Host: health checks of older load balancers send that.
         None if HEALTH.contains(&request.uri().path()) => return Ok(()),
         None => return Err(invalid_host()),
     };
@@ -56,7 +58,7 @@ fn invalid_host() -> Problem {
     Problem::new(Code::InvalidHost, "send exactly one Host header, with the name the hub is reached by")
 }
 
-/// The one host that the request is for; `None` when a client of HTTP/1.0 names none. RFC 9112, section 3.2.
+/// The host of the request; `None` when an HTTP/1.0 client names none. RFC 9112, section 3.2.
 fn host(request: &Request) -> Result<Option<Authority>, Problem> {
     let uri = request.uri();
     if uri.scheme().is_some_and(|scheme| ![Scheme::HTTP, Scheme::HTTPS].contains(scheme)) {
@@ -71,11 +73,11 @@ fn host(request: &Request) -> Result<Option<Authority>, Problem> {
     }
     let target = uri.authority().map(|it| Authority::parse(it.as_str()).ok_or_else(invalid_host));
     match (header, target.transpose()?) {
-        // HTTP/2 has `:authority`; a Host header beside it must say the same. RFC 9113, section 8.3.1.
+        // HTTP/2 has `:authority`. A Host header besides it must be equal. RFC 9113, section 8.3.1.
         (Some(header), Some(target)) if request.version() >= Version::HTTP_2 && header != target => {
             Err(invalid_host())
         }
-        // In HTTP/1.1 the target counts, whatever the header says. RFC 9112, section 3.2.2.
+        // In HTTP/1.1 the target overrides the header. RFC 9112, section 3.2.2.
         (Some(_), Some(target)) => Ok(Some(target)),
         (None, Some(target)) if request.version() >= Version::HTTP_2 => Ok(Some(target)),
         (Some(header), None) => Ok(Some(header)),
@@ -84,7 +86,7 @@ fn host(request: &Request) -> Result<Option<Authority>, Problem> {
     }
 }
 
-/// An address in place of a name cannot be rebound, so any will do.
+/// Every IP address is allowed, because it cannot be rebound.
 fn is_allowed(host: &Authority, allowed: &[String]) -> bool {
     host.host == "localhost"
         || host.host.ends_with(".localhost")
@@ -110,7 +112,7 @@ fn is_cross_site(request: &Request, host: &Authority, allowed: &Allowed) -> bool
     !headers.get_all(SEC_FETCH_SITE).iter().all(same_site) || !headers.get_all(header::ORIGIN).iter().all(own)
 }
 
-/// Whether a page comes from this hub: the same scheme, host and port.
+/// Whether a page comes from this hub: same scheme, host and port.
 fn is_own(
     (scheme, page): &(authority::Scheme, Authority),
     request: &Request,
@@ -125,8 +127,8 @@ fn is_own(
     if *scheme == own {
         return page.port_with(*scheme) == host.port_with(own);
     }
-    // A proxy in front may speak HTTPS for the hub. Then it has the name that the operator has allowed, and the scheme's
-    // own port or the one that it passes on.
+    // A proxy in front may speak HTTPS for the hub. The page then has the name that the operator
+    // has allowed, and the scheme's default port or the one that the proxy passes on.
     !is_secure && is_named(host, &allowed.hosts) && page.port_with(*scheme) == host.port_with(*scheme)
 }
 

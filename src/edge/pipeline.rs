@@ -1,7 +1,9 @@
-//! The pipeline: what every request passes on its way to an operation, and every answer on its way back.
+//! The pipeline: the steps that every request passes before an operation, and every answer after
+//! it.
 //!
-//! It is one endpoint, so that the order of the checks can be read here. poem has a layer for each check. A layer moves the
-//! request into a future of its own, and ten of them took a tenth of the CPU time of a PATCH.
+//! It is one endpoint, so that the order of the checks can be read here. Rejected: one poem layer
+//! for each check. Each layer moves the request into its own future, and ten of them took a tenth
+//! of the CPU time of a PATCH.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +34,7 @@ pub struct Pipeline {
     allowed: Allowed,
     access: Access,
     limits: BodyLimits,
-    /// Bytes of answers that clients have not taken yet.
+    /// Bytes of answers that clients have not read yet.
     answers: Budget<Caller>,
     context: Arc<ApiContext>,
     pages: Route,
@@ -58,7 +60,7 @@ impl Pipeline {
         }
     }
 
-    /// Checks Host and Origin, and serves what passes.
+    /// Checks Host and Origin, and serves the request if both pass.
     async fn answer(&self, request: Request) -> Response {
         let origin = cors::allowed(request.headers(), &self.allowed.origins);
         let is_preflight = cors::is_preflight(&request);
@@ -90,6 +92,7 @@ impl Pipeline {
             request.extensions_mut().insert(HeadOnly);
         }
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
+        // The tags of the answers that the client of a GET or HEAD has kept.
         let known =
             is_safe.then(|| crate::api::request_headers::header_list(&request, "If-None-Match")).flatten();
         if let Some(answer) = legacy.as_ref().and_then(LegacyRoute::own_answer) {
@@ -105,17 +108,20 @@ impl Pipeline {
             None => answer,
         };
         let answer = match known {
+            // If the client already has this answer, send it 304 without the body.
             Some(known) => conditional::spare(&known, answer),
             None => answer,
         };
         match template {
+            // Counts the answer's bytes against the client's budget until the connection has taken them,
+            // or refuses the answer when the budget has no space.
             Some(_) => response_budget::hold(answer, caller, &self.answers).await,
             // All readers of a page share its bytes, so they need no budget.
             None => answer,
         }
     }
 
-    /// Checks who asks, how often, and with which body and parameters.
+    /// Checks the caller, the request rate, the body and the parameters.
     ///
     /// # Errors
     /// The [`Problem`] for a request that no handler may see.
@@ -125,7 +131,7 @@ impl Pipeline {
             Some(operation) if operation.takes_body => {
                 request_body::read_body(request, caller.clone(), &self.limits).await?;
             }
-            // No other route takes a body: one that is sent is refused or dropped.
+            // No other route takes a body. A body of a wrong type is refused, any other is dropped.
             _ => request_body::pass_over_body(request)?,
         }
         unknown_parameters::check(request, operation)?;
@@ -138,8 +144,9 @@ impl Pipeline {
 impl Endpoint for Pipeline {
     type Output = Response;
 
-    /// Counts, logs and hardens. The time ends with the head of the answer: a stream may take days. The query is never
-    /// logged, because it may hold secrets.
+    /// Counts and logs the request, and hardens the answer. The measured time ends with the head of
+    /// the answer, because a stream may take days. The query is never logged, because it may hold
+    /// secrets.
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let started = Instant::now();
@@ -159,16 +166,16 @@ impl Endpoint for Pipeline {
     }
 }
 
-/// Keeps pages of other sites from loading an answer as a script or an image of theirs.
+/// Stops pages of other sites from loading an answer as a script or an image.
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Headers of every answer that does not bring its own: a browser must not guess its type, nor show it in a page of another
-/// site.
+/// Adds headers that an answer does not have yet. With them a browser neither guesses its type nor
+/// shows it in a page of another site.
 fn harden(response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Pages bring a policy of their own. Whatever else is opened in a browser runs nothing.
+        // Pages have their own policy. Any other answer that a browser opens runs nothing.
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::REFERRER_POLICY, "no-referrer"),
         (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
@@ -177,7 +184,7 @@ fn harden(response: &mut Response) {
     }
 }
 
-/// A method as a label of metrics. A client cannot add labels by making up methods.
+/// The label of a method in metrics. Unknown methods share one, so that a client cannot add labels.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,9 +1,10 @@
-//! Where a request comes from: the other end of its connection, or, when that is a proxy the operator trusts, the client that
-//! the proxy has seen.
+//! Finds the address that a request comes from: the peer of its connection or, when the peer is a
+//! trusted proxy, the client that the proxy names.
 //!
-//! Anybody can write these headers, so one counts only as far as each hop that added to it is trusted: it is read
-//! from its end, and the first address that is no trusted proxy's is the client's. Only the header that the operator
-//! has named is looked at. A proxy passes the other one on as the client has sent it.
+//! Any client can write these headers, so each entry counts only if the hop that added it is
+//! trusted. This module reads a header from its end. The first address that is not a trusted proxy
+//! is the client's. It reads only the header that the operator has named, because a proxy forwards
+//! the other one as the client sent it.
 
 use std::net::IpAddr;
 
@@ -12,7 +13,7 @@ use poem::{Request, http::header};
 
 use crate::config::ForwardedHeader;
 
-/// Whom to believe, and by which header.
+/// The proxies to trust, and the header that they write.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies {
     pub trusted: Vec<IpNet>,
@@ -20,7 +21,7 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// The address that a request comes from, as far as it is known.
+    /// The address that a request comes from, if it is known.
     pub fn client_of(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
         peer.map(|peer| self.behind(peer, request))
@@ -36,14 +37,14 @@ impl Proxies {
             ForwardedHeader::Forwarded => header::FORWARDED.as_str(),
         };
         let lines = request.headers().get_all(name).iter();
-        // What is not ASCII is no address, and ends the search.
+        // A line that is not ASCII holds no address, and ends the search.
         let hops: Vec<&str> = lines.flat_map(|line| line.to_str().unwrap_or("?").split(',')).collect();
         for hop in hops.into_iter().rev() {
             let address = match self.header {
                 ForwardedHeader::XForwardedFor => address(hop.trim()),
                 ForwardedHeader::Forwarded => forwarded_for(hop),
             };
-            // Beyond what a proxy did not say or know nobody can be believed.
+            // The proxy did not name an address: nothing before this entry can be trusted.
             let Some(address) = address else {
                 break;
             };
@@ -72,7 +73,8 @@ fn address(text: &str) -> Option<IpAddr> {
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-/// `for` of one element of `Forwarded`. RFC 7239, section 4; commas inside quotes, which no address has, are not read.
+/// The `for` of one element of `Forwarded`. RFC 7239, section 4. Commas inside quotes are not
+/// supported; no address has one.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;

@@ -1,4 +1,5 @@
-//! How fast each client may ask, when the operator limits that: by token, or by address where none is asked for.
+//! Limits how many requests each client may send in a second, if the operator sets a limit. A
+//! client is a token, or an address where no token is required.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -11,10 +12,11 @@ use crate::domain::token::Caller;
 
 use crate::api::problem::{Code, Problem};
 
-/// Requests after which those are forgotten who have been quiet: memory is for clients that are there.
+/// After this many requests, the limiter forgets idle clients. So memory is used only for active
+/// ones.
 const PRUNE_EVERY: u32 = 4096;
 
-/// What each client may do in a second, saved up for a second.
+/// The requests that each client may send in a second; unused ones can be saved for one second.
 #[derive(Debug)]
 pub struct RateLimit {
     limiter: DefaultKeyedRateLimiter<Caller>,
@@ -29,7 +31,7 @@ impl RateLimit {
     }
 
     /// # Errors
-    /// A [`Problem`] that says when to ask again.
+    /// A [`Problem`] that says when to try again.
     pub fn check(&self, caller: &Caller) -> Result<(), Problem> {
         if self.asked.fetch_add(1, Relaxed).is_multiple_of(PRUNE_EVERY) {
             self.limiter.retain_recent();

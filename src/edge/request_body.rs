@@ -1,4 +1,5 @@
-//! Bodies of requests: read here, counted and against the clock, so that no handler meets an endless one.
+//! Reads the bodies of requests within limits of size and time, so that no handler gets an endless
+//! one.
 
 use std::time::Duration;
 
@@ -12,31 +13,32 @@ use super::byte_budget::{Budget, Held};
 use crate::api::json_body::is_json;
 use crate::api::problem::{Code, Problem};
 
-/// A client that sends more than allowed is read on for this many times the limit before it is cut off, so
-/// that it gets to read why.
+/// The hub reads on up to this many times the limit before it closes the connection, so that the
+/// client can read why it was refused.
 const DRAIN_FACTOR: u64 = 16;
 
-/// How much is taken in.
+/// The limits of bodies.
 #[derive(Debug)]
 pub struct BodyLimits {
     /// Set by [`ServerConfig::body_bytes_max`](crate::config::ServerConfig::body_bytes_max).
     pub bytes_max: u32,
-    /// Bytes of bodies that may be in memory at once, of all clients and of each.
+    /// Bytes of bodies that may be in memory at once: for all clients, and for each.
     pub bodies: Budget<Caller>,
     pub time_max: Duration,
 }
 
-/// Replaces the body by its bytes.
+/// Reads the whole body into memory.
 ///
 /// # Errors
-/// A [`Problem`] when it is too large, too slow, or no JSON.
+/// A [`Problem`] when the body is too large, too slow, or not JSON.
 pub async fn read_body(request: &mut Request, caller: Caller, limits: &BodyLimits) -> Result<(), Problem> {
     if is_bodiless(request) {
         return Ok(());
     }
     refuse_encoded(request)?;
     let declared = declared_length(request);
-    // A client that waits to be invited, or would send on and on, is told before it sends.
+    // A client that waits for `100 Continue`, or that announces far too much, gets the refusal
+    // before it sends the body.
     let waits = request.headers().contains_key(header::EXPECT);
     if declared
         .is_some_and(|length| length > u64::from(limits.bytes_max) * if waits { 1 } else { DRAIN_FACTOR })
@@ -55,10 +57,10 @@ pub async fn read_body(request: &mut Request, caller: Caller, limits: &BodyLimit
     Ok(())
 }
 
-/// Leaves the body of a request for something that takes none unread: nobody waits for it.
+/// Drops the unread body of a request to a path that takes no body. The hub does not wait for it.
 ///
 /// # Errors
-/// A [`Problem`] when it calls itself something else than JSON.
+/// A [`Problem`] when its content type is not JSON.
 pub fn pass_over_body(request: &mut Request) -> Result<(), Problem> {
     if !is_bodiless(request) && !request.content_type().is_none_or(is_json) {
         return Err(not_json());
@@ -67,7 +69,7 @@ pub fn pass_over_body(request: &mut Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Bodies come as they are. RFC 9110, section 12.5.3, has the answer say so.
+/// Refuses compressed bodies. The answer says so, see RFC 9110, section 12.5.3.
 fn refuse_encoded(request: &Request) -> Result<(), Problem> {
     let mut codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
     match codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -98,7 +100,8 @@ async fn collect(body: poem::Body, mut held: Held<Caller>, limits: &BodyLimits) 
     let bytes_max = u64::from(limits.bytes_max);
     let mut chunks = body.into_bytes_stream();
     let mut bytes = Vec::new();
-    // Of the budget each body has what has arrived: to announce one costs the others nothing.
+    // A body holds only what has arrived of it: announcing a large body costs other clients
+    // nothing.
     let mut seen = 0;
     while let Some(chunk) = chunks.next().await {
         let chunk =
@@ -114,8 +117,9 @@ async fn collect(body: poem::Body, mut held: Held<Caller>, limits: &BodyLimits) 
     if seen > bytes_max { Err(too_large(limits)) } else { Ok(bytes) }
 }
 
-/// Whether it is said that no body follows: in HTTP/1 by saying nothing (RFC 9112, section 6.3), in HTTP/2 by a length of
-/// none, which the server adds when a request ends with its head.
+/// Whether the head says that no body follows. HTTP/1 says it by naming no length (RFC 9112,
+/// section 6.3). HTTP/2 says it by a length of 0, which the server adds when a request ends with
+/// its head.
 fn is_bodiless(request: &Request) -> bool {
     let headers = request.headers();
     !headers.contains_key(header::TRANSFER_ENCODING)

@@ -1,10 +1,11 @@
-//! Paths as people write them: a slash too many does not make another place, nor does a letter that is encoded.
+//! Normalizes paths: an extra slash or a percent-encoded letter does not make another path.
 
 use poem::Request;
 use poem::http::Uri;
 use poem::http::uri::PathAndQuery;
 
-/// Takes out double slashes and one at the end, and decodes what need not be encoded (RFC 3986, section 6.2.2.2).
+/// Removes double slashes and a trailing one, and decodes characters that need no encoding (RFC
+/// 3986, section 6.2.2.2).
 pub fn normalize(request: &mut Request) {
     let path = request.uri().path();
     if !path.contains("//") && (path == "/" || !path.ends_with('/')) && !path.contains('%') {
@@ -21,14 +22,14 @@ pub fn normalize(request: &mut Request) {
         plain.push_str(query);
     }
     let mut parts = request.uri().clone().into_parts();
-    // Parts of what is a path are one.
+    // This never fails: parts of a valid path form a valid path.
     parts.path_and_query = PathAndQuery::try_from(plain).ok();
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
 }
 
-/// Letters, digits and `-._~` as themselves; all else stays encoded.
+/// Decodes letters, digits and `-._~`; everything else stays encoded.
 fn decoded(path: &str) -> String {
     let mut plain = String::with_capacity(path.len());
     let mut rest = path;

@@ -1,8 +1,10 @@
-//! What was answered and is not taken yet: so much for all clients, and a part of it at most for each. A client that asks
-//! for large lists and reads none of them is refused the next one, before it holds the hub's memory.
+//! Limits the bytes of answers that clients have not read: one limit for all clients, and a share
+//! for each. A client that requests large lists and reads none of them is refused the next one,
+//! before it fills the hub's memory.
 //!
-//! Streams have bounds of their own, and the file of a log is read piece by piece. A thread holds the one answer that it
-//! builds. An answer counts from when it is built to when its connection has taken it.
+//! An answer counts from the moment it is built until its connection has taken it. Streams are not
+//! counted, because they have their own bounds. The file of a log is read piece by piece. A thread
+//! holds the one answer that it builds.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,16 +21,17 @@ use crate::domain::token::Caller;
 use super::byte_budget::{Budget, Held};
 use crate::api::problem::{Code, Problem};
 
-/// An answer up to this size is passed on as it is: it is no more than a connection costs anyway.
+/// A smaller answer does not count: it is no more than a connection costs anyway.
 const SMALL_BYTES: u64 = 4 << 10;
-/// What a connection is handed at once. It takes a few before it waits for its client, and lets go of the rest only when
-/// that has been taken.
+/// The largest piece that the connection gets at once. The connection takes a few pieces before it
+/// waits for its client, and frees each one only when it has been sent.
 const PIECE_BYTES: usize = 32 << 10;
 
-/// Counts an answer to `caller` until it was taken, or refuses it when there is no room for it.
+/// Counts the bytes of `answer` against the budget of `caller` until the connection has taken them.
+/// Refuses the answer, with a [`Problem`], when the budget has no space.
 pub async fn hold(mut answer: Response, caller: Caller, budget: &Budget<Caller>) -> Response {
     let body: BoxBody<Bytes, std::io::Error> = answer.take_body().into();
-    // One of unknown size is made as it is taken.
+    // A body of unknown size is produced while it is sent.
     let Some(bytes) = body.size_hint().exact().filter(|bytes| *bytes > SMALL_BYTES) else {
         answer.set_body(Body::from(body));
         return answer;
@@ -51,7 +54,7 @@ pub async fn hold(mut answer: Response, caller: Caller, budget: &Budget<Caller>)
     answer
 }
 
-/// The body of an answer that counts.
+/// The body of an answer that counts against the budget.
 struct Pieces {
     rest: Bytes,
     _held: Held<Caller>,

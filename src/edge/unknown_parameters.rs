@@ -1,4 +1,4 @@
-//! Query parameters and headers, as far as they are alike for every operation.
+//! Refuses query parameters and headers that an operation does not take.
 
 use std::borrow::Cow;
 
@@ -10,14 +10,14 @@ use super::legacy_query;
 use super::operation::{Operation, Parameter};
 use crate::api::problem::{Code, Problem};
 
-/// What clients of other systems call a parameter of our streams.
+/// Names that clients of other systems use for a parameter of our streams.
 const OTHER_NAMES: [(&str, &str); 1] = [("lastEventId", "last_event_id")];
 
-/// Refuses what would be passed over in silence: a misspelt filter would answer everything, and of a parameter given
-/// twice one would win.
+/// Refuses parameters that the operation would ignore. A misspelt filter would otherwise return
+/// everything, and of a parameter given twice one value would win silently.
 ///
-/// A stream is opened all the same, by the parameters that are known: a browser that is refused gives up for ever, and
-/// libraries add parameters of their own.
+/// A stream ignores unknown parameters instead: a browser never retries a stream that was refused,
+/// and libraries add their own parameters.
 ///
 /// # Errors
 /// A [`Problem`] that names the parameter.
@@ -67,8 +67,8 @@ fn unknown(name: &str, operation: &Operation) -> Problem {
     Problem::new(Code::InvalidParameter, detail).with_field(name)
 }
 
-/// What a stream has a use for. Of a single value that is given several times the last one counts: that is what a client
-/// appends when it comes back.
+/// The parameters that a stream takes. If a single value is given several times, the last one
+/// counts: clients append it when they reconnect.
 fn known_of_stream(operation: &Operation, given: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut known: Vec<(String, String)> = Vec::new();
     for (name, value) in given {
@@ -94,7 +94,7 @@ fn replace_query(request: &mut Request, pairs: &[(String, String)]) {
     }
 }
 
-/// Whether a query is UTF-8 once it is decoded.
+/// Whether a query is UTF-8 after decoding.
 fn is_utf8(query: &str) -> bool {
     std::str::from_utf8(&decoded(query)).is_ok()
 }

@@ -1,8 +1,8 @@
 //! A batch: encoded events for one write, and where each of them ends.
 //!
-//! A fan-out thread writes chunks of HTTP/1.1 to a socket, and may be stopped in the middle of one: the ends tell where
-//! it stands. The body of an answer is handed whole messages, and HTTP frames them. Both are the same events in another
-//! [`Framing`].
+//! A fan-out thread writes chunks of HTTP/1.1 to a socket. A write may stop within a chunk; the
+//! ends then tell the position. The body of an answer gets whole messages, and hyper frames them.
+//! Both carry the same events, in a different [`Framing`].
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::log_slice::{Event, LogSlice};
 use super::options::StreamOptions;
 use super::segment::{FRAME_BYTES, PAGE_BYTES};
 
-/// How the events of a batch follow each other.
+/// How the events of a batch are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
     /// As chunks of HTTP/1.1.
@@ -24,9 +24,9 @@ enum Framing {
     Messages,
 }
 
-/// Where a socket stands. It has everything up to and including the event `cursor`, and the first `offset` bytes of the
-/// next event that passes its filter. An event looks the same whenever it is encoded, so nothing else is kept of a write
-/// that stopped halfway.
+/// The position of a socket. It has everything up to and including the event `cursor`, and the
+/// first `offset` bytes of the next event that passes its filter. An event always has the same
+/// encoding, so a partial write needs no other state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     pub cursor: u64,
@@ -35,12 +35,12 @@ pub struct Position {
 
 #[derive(Debug)]
 pub struct Batch {
-    /// Empty when the filter lets none of the events pass.
+    /// Empty when no event passes the filter.
     pub bytes: Bytes,
     ends: Vec<End>,
     /// The seq after which it begins.
     pub after: u64,
-    /// The seq of the last event that was looked at.
+    /// The seq of the last event that the filter saw.
     pub until: u64,
     /// When its first event was published, or read from the store.
     pub published: Option<Instant>,
@@ -54,8 +54,8 @@ struct End {
 }
 
 impl Batch {
-    /// The chunks that a client with these options gets of a slice. As the log holds it, a run of events is one slice of
-    /// shared memory.
+    /// The chunks of a slice for a client with these options. If the client gets events exactly as
+    /// the ring holds them, the batch is one slice of shared memory.
     pub fn chunks(slice: &LogSlice, epoch: Epoch, options: &StreamOptions) -> Self {
         if let (Some(segment), true, true) =
             (slice.only_segment(), options.is_plain(), options.filter.is_empty())
@@ -74,7 +74,7 @@ impl Batch {
         Self::chunks_of(slice, epoch, options, matching)
     }
 
-    /// The chunks of these events of a slice. The other events of the slice were looked at, too.
+    /// The chunks of `events` of a slice. The other events of the slice count as filtered out.
     pub fn chunks_of<'a>(
         slice: &LogSlice,
         epoch: Epoch,
@@ -91,8 +91,8 @@ impl Batch {
         batch
     }
 
-    /// The messages that a client with these options gets of a slice: at most `events_max`, and at most [`PAGE_BYTES`]
-    /// unless it is one large message.
+    /// The messages of a slice for a client with these options: at most `events_max`, and at most
+    /// [`PAGE_BYTES`] unless it is one large message.
     pub fn messages(slice: &LogSlice, epoch: Epoch, options: &StreamOptions, events_max: usize) -> Self {
         let mut batch = Self::empty(slice);
         let mut out = BytesMut::new();
@@ -101,7 +101,8 @@ impl Batch {
                 break;
             }
             if options.filter.matches(&event.entry().meta) {
-                // Asked for before it is encoded: a buffer never shrinks, and is kept as long as its client needs.
+                // Check the size before encoding: a buffer never shrinks, and lives as long as its
+                // client needs it.
                 let bytes = event.segment.body(event.index).len() + FRAME_BYTES;
                 if !out.is_empty() && out.len() + bytes > PAGE_BYTES {
                     break;
@@ -153,7 +154,7 @@ impl Batch {
         self.published = self.published.or(Some(entry.published));
     }
 
-    /// Its first event alone.
+    /// Keeps only the first event.
     pub fn first_only(mut self) -> Self {
         if let Some(first) = self.ends.first().copied() {
             self.ends.truncate(1);
@@ -163,7 +164,7 @@ impl Batch {
         self
     }
 
-    /// Out of the past: how long ago it was published is no measure of how fast it is served.
+    /// Marks the batch as history: the time since its publication says nothing about the latency.
     pub fn replayed(self) -> Self {
         Self { published: None, ..self }
     }
@@ -176,7 +177,7 @@ impl Batch {
         let done = self.events(bytes) as usize;
         let before = done.checked_sub(1).map(|at| self.ends[at]);
         let offset = (bytes - before.map_or(0, |end| end.byte)) as u32;
-        // Whatever the filter has passed over before an event that is half sent is done with.
+        // Events that the filter dropped before a half-sent event are done.
         let cursor = match (offset, before) {
             (0, None) => self.after,
             (0, Some(end)) => end.seq,
@@ -185,7 +186,7 @@ impl Batch {
         Position { cursor, offset }
     }
 
-    /// How many events have ended within the first `bytes`.
+    /// How many events end within the first `bytes`.
     pub fn events(&self, bytes: usize) -> u64 {
         match bytes == self.bytes.len() {
             true => self.ends.len() as u64,
@@ -193,7 +194,7 @@ impl Batch {
         }
     }
 
-    /// The seq of the last of these.
+    /// The seq of the last event that ends within the first `bytes`.
     pub fn last(&self, bytes: usize) -> Option<u64> {
         Some(self.ends[self.events(bytes).checked_sub(1)? as usize].seq)
     }

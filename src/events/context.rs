@@ -1,4 +1,4 @@
-//! What all streams have in common.
+//! What all streams share.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Control messages: on the wire only, never in the log. Their id is the cursor at which they stand.
+//! Control messages: sent to clients, never stored in the log. Their id is the client's cursor.
 
 use poem_openapi::Object;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Why a stream ended, as `GET /api/events/status` names it.
+//! The reasons why a stream ended, as `GET /api/events/status` reports them.
 
 use crate::domain::schema::word_enum;
 

@@ -1,7 +1,7 @@
-//! The feed: the log as one sequence, wherever its parts are.
+//! The feed: reads the log as one sequence, from the ring and from the store.
 //!
-//! The newest events come from the ring, older ones in pages from the store, both in the same form. The seam
-//! between them is a cursor, so nothing can fall into it: what comes next is always `cursor + 1`.
+//! The newest events come from the ring, older ones in pages from the store, both in the same form.
+//! The next event is always `cursor + 1`, so no event is lost where the two meet.
 
 use std::sync::Arc;
 
@@ -16,16 +16,17 @@ use super::options::StreamOptions;
 use super::ring::{After, Ring};
 use super::segment::{PAGE_BYTES, Segment};
 
-/// Most events read from the store at once: a page is a short read transaction, whatever the depth.
+/// Most events read from the store at once. A page is a short read transaction, however old its
+/// events are.
 const PAGE_EVENTS: usize = 512;
 
 /// Where a client wants to start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Start {
-    /// With what happens from now on.
+    /// With events from now on.
     #[default]
     Live,
-    /// With the oldest event that is still held.
+    /// With the oldest event that the store holds.
     Earliest,
     /// After the event with this id, as the client sent it.
     After(String),
@@ -33,14 +34,14 @@ pub enum Start {
     Time(Timestamp),
 }
 
-/// Where a client does start.
+/// Where a stream really starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StartPosition {
     /// The seq after which it starts.
     pub cursor: u64,
-    /// Whether it goes on exactly where the client left off.
+    /// Whether the stream continues exactly where the client left off.
     pub resumed: bool,
-    /// Set when that was not possible.
+    /// Why the stream could not resume, if it could not.
     pub reset: Option<ResetReason>,
 }
 
@@ -65,7 +66,7 @@ pub enum Next {
     },
 }
 
-/// What the store holds after a cursor that the ring has moved past.
+/// The events in the store after a cursor that the ring no longer holds.
 #[derive(Debug)]
 pub enum Page {
     Some(LogSlice),
@@ -91,7 +92,7 @@ impl Feed {
         EventId::new(self.ring.epoch(), seq)
     }
 
-    /// The position before the oldest event that is still held.
+    /// The position before the oldest event that the store holds.
     pub fn before_oldest(&self) -> u64 {
         self.reader.oldest().saturating_sub(1)
     }
@@ -129,7 +130,8 @@ impl Feed {
             }
         }
         let head = self.ring.head();
-        // A list read from the store may be a moment ahead of the ring.
+        // The id may come from a list that was read from the store, which may be a moment ahead of
+        // the ring.
         if seq > head && seq > self.committed_head().await? {
             return Ok(reset(head, ResetReason::Future));
         }
@@ -169,8 +171,8 @@ impl Feed {
         Ok(cursors.iter().zip(marks).map(lag).collect())
     }
 
-    /// What comes after `cursor`, in `options`: at most `events_max` messages, and at most `PAGE_BYTES` unless it
-    /// is one large message.
+    /// The events after `cursor`, encoded for `options`: at most `events_max` messages, and at most
+    /// `PAGE_BYTES` unless it is one large message.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -192,7 +194,7 @@ impl Feed {
         }
     }
 
-    /// A page of the store: what comes after `cursor`, which the ring has moved past.
+    /// Reads a page of the store: the events after `cursor`, which the ring no longer holds.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -213,7 +215,7 @@ impl Feed {
                 Ok(Page::Some(slice.expect("a page begins right after the cursor")))
             }
             Err(oldest) => {
-                // From now on nobody is told that the log begins earlier.
+                // From now on no answer says that the log begins earlier.
                 self.reader.saw_oldest(oldest);
                 Ok(Page::Expired { oldest })
             }

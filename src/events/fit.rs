@@ -1,8 +1,10 @@
-//! Messages for clients that take no long lines: what makes one too long is left out, and named.
+//! Shortens messages for clients that do not accept long lines: leaves out the longest fields, and
+//! names them.
 //!
-//! The same event is cut in the same way whenever it is encoded, as [`Position`](super::batch::Position) needs it. Only the
-//! lists of an event, and the texts of a task in a snapshot, can be long. Everything else fits in 16 KiB, the least that
-//! a client may ask for: an announcement has 2,000 characters, of at most six bytes each.
+//! An event is always shortened in the same way, as [`Position`](super::batch::Position) requires.
+//! Only the lists of an event, and the texts of a task in a snapshot, can be long. All other fields
+//! fit in 16 KiB, the least that a client may ask for: an announcement has 2,000 characters of at
+//! most six bytes each.
 
 use std::borrow::Cow;
 
@@ -12,12 +14,12 @@ use crate::domain::event::encode;
 use crate::domain::task::{Task, TaskField};
 use crate::domain::text::Description;
 
-/// What a line of server-sent events has before its data.
+/// What precedes the data in a line of server-sent events.
 const FIELD_BYTES: usize = "data: ".len();
-/// The fields of an event that can be long, as their kind has them: lists.
+/// The fields of an event that can be long: lists.
 const LISTS: [TaskField; 2] = [TaskField::Artifacts, TaskField::Tags];
 
-/// `body`, an encoded envelope, in a line of at most `line_bytes_max`.
+/// Shortens `body`, an encoded envelope, to a line of at most `line_bytes_max`.
 pub fn event(body: &[u8], line_bytes_max: Option<usize>) -> Cow<'_, [u8]> {
     let Some(max) = line_bytes_max.map(|max| max - FIELD_BYTES) else {
         return body.into();
@@ -25,7 +27,7 @@ pub fn event(body: &[u8], line_bytes_max: Option<usize>) -> Cow<'_, [u8]> {
     if body.len() <= max {
         return body.into();
     }
-    // Our own encoding: what does not parse is sent as it is.
+    // It is our own encoding, so it parses. If not, it goes out as it is.
     let Ok(mut envelope) = serde_json::from_slice::<Value>(body) else {
         return body.into();
     };
@@ -49,8 +51,8 @@ fn longest_first(data: &Value) -> Vec<TaskField> {
     lists
 }
 
-/// Leaves out of a task what makes it longer than `bytes_max`, the longest first; answers what that was, and how long the
-/// task is now.
+/// Leaves out fields of a task, the longest first, until it has at most `bytes_max`. Returns those
+/// fields and the task's length.
 pub fn task(task: &mut Task, bytes_max: usize) -> (Vec<TaskField>, usize) {
     let mut length = encode(&*task).len();
     let mut omitted = Vec::new();

@@ -1,7 +1,8 @@
-//! Frames: how an envelope looks on the wire. WHATWG HTML, section 9.2 (server-sent events); NDJSON.
+//! Frames: encode an envelope for the wire. WHATWG HTML, section 9.2 (server-sent events); NDJSON.
 //!
-//! An envelope is one line of JSON in which every control character is escaped, so no text in any field can
-//! end a line or inject a field. Ids and names are ours and hold neither line breaks nor NUL.
+//! An envelope is one line of JSON with every control character escaped, so no text in a field can
+//! end the line or inject a field. Ids and names are made by the hub; they hold neither line breaks
+//! nor NUL.
 
 use std::fmt::{Display, Write};
 
@@ -13,17 +14,17 @@ use crate::domain::event::Envelope;
 
 use super::control::GoodbyeData;
 
-/// How long a client should wait before it reconnects after a loss it did not see coming.
+/// How long a client should wait before it reconnects after a loss without a goodbye.
 pub const RETRY_MS: u64 = 3000;
-/// At shutdown each client is sent away for its own time in this range, so that they come back spread out.
+/// At shutdown each client gets a random wait in this range, so that they reconnect spread out.
 const GOODBYE_MS: std::ops::Range<u64> = 1000..5000;
 
-/// The chunk that says that nothing follows: an answer that ends without it has broken off. RFC 9112, section 7.1.
+/// The last chunk. An answer that ends without it is incomplete. RFC 9112, section 7.1.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// What ends a chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
 
-/// How a client wants its messages.
+/// The form of a client's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Server-sent events without `event:`, so that `onmessage` gets all of them.
@@ -63,7 +64,7 @@ impl Format {
         }
     }
 
-    /// Writes one message as a chunk of an answer of HTTP/1.1; how long the message in it is.
+    /// Writes one message as a chunk of an HTTP/1.1 answer. Returns the length of the message.
     pub fn write_chunk(self, out: &mut BytesMut, id: impl Display, event: &str, body: &[u8]) -> usize {
         let id = id.to_string();
         let length = match self {
@@ -77,7 +78,8 @@ impl Format {
         length
     }
 
-    /// What is sent to show that the connection lives. No blank line: to some parsers it would end an empty message.
+    /// Shows that the connection is alive. Has no blank line: some parsers would take it for an
+    /// empty message.
     pub fn keepalive(self) -> Bytes {
         match self {
             Self::Sse | Self::NamedSse => Bytes::from_static(b": keepalive\n"),
@@ -85,8 +87,8 @@ impl Format {
         }
     }
 
-    /// How long a client should wait before it reconnects, as the first line of the message that follows. NDJSON
-    /// has no word for it.
+    /// How long a client should wait before it reconnects, as the first line of the next message.
+    /// NDJSON has no such line.
     pub fn retry(self, retry_ms: u64) -> Bytes {
         match self {
             Self::Sse | Self::NamedSse => format!("retry: {retry_ms}\n").into(),
@@ -94,7 +96,7 @@ impl Format {
         }
     }
 
-    /// A message that is on the wire only, standing at `id`.
+    /// A control message with the id `id`.
     pub fn control(self, id: impl Display + Serialize, event: &str, data: impl Serialize) -> Bytes {
         let body = Envelope { id: &id, event, data, timestamp: Timestamp::now() }.encode();
         let mut out = BytesMut::with_capacity(body.len() + 64);
@@ -102,10 +104,10 @@ impl Format {
         out.freeze()
     }
 
-    /// Sends a client that stands at `id` away for a while, which is another one for each.
+    /// The goodbye for a client whose cursor is `id`, with a random wait before it reconnects.
     pub fn goodbye(self, id: impl Display + Serialize) -> Bytes {
         let mut random = [0; 8];
-        // Without randomness the clients come back together, which they survive.
+        // Without randomness all clients reconnect at the same time, which the hub survives.
         let _ = getrandom::fill(&mut random);
         let retry_ms = GOODBYE_MS.start + u64::from_le_bytes(random) % (GOODBYE_MS.end - GOODBYE_MS.start);
         let mut out = BytesMut::from(self.retry(retry_ms));
@@ -123,7 +125,7 @@ pub fn chunk(bytes: &[u8]) -> BytesMut {
     out
 }
 
-/// Most bytes that a chunk adds to what is in it.
+/// Most bytes that a chunk adds to its content.
 const CHUNK_BYTES: usize = 12;
 
 fn put_chunk_size(out: &mut BytesMut, length: usize) {

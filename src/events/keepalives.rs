@@ -1,6 +1,7 @@
-//! When keepalives are sent: one ticker for each period that somebody has asked for. A timer for each stream would be ten
-//! thousand timers. The operator sets the usual period ([`EventsConfig`](crate::config::EventsConfig)); how long a period a
-//! client may ask for is in the operations (`api/events.rs`, `api/logs.rs`).
+//! Sends keepalives: one ticker for each period that clients have asked for. One timer for each
+//! stream would be ten thousand timers. The operator sets the usual period
+//! ([`EventsConfig`](crate::config::EventsConfig)). The operations limit the period that a client
+//! may ask for (`api/events.rs`, `api/logs.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 /// The tickers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Keepalives {
-    /// Seconds between two ticks for those who ask for nothing else.
+    /// The period in seconds for clients that ask for none.
     usual: u64,
-    /// By the period in seconds that was asked for. A ticker stays: there are no more than periods that may be asked for.
+    /// By the requested period in seconds. A ticker is never removed: there are no more of them
+    /// than allowed periods.
     tickers: Arc<Mutex<BTreeMap<Option<u64>, Ticker>>>,
     /// Notified of a new period.
     added: Arc<Notify>,
@@ -36,7 +38,7 @@ impl Keepalives {
         self.usual
     }
 
-    /// Changes at each tick of that period; of the usual one without it.
+    /// Changes at each tick of this period, or of the usual one for `None`.
     pub fn ticks(&self, seconds: Option<u64>) -> watch::Receiver<()> {
         let mut tickers = self.tickers();
         let ticker = tickers.entry(seconds).or_insert_with(|| {
@@ -46,7 +48,7 @@ impl Keepalives {
         ticker.ticks.subscribe()
     }
 
-    /// Ticks until the streams drain. Calls `tell` with each period that is due.
+    /// Runs the tickers until the streams drain. Calls `tell` with each period that is due.
     pub async fn run(self, draining: CancellationToken, tell: impl Fn(Option<u64>)) {
         loop {
             let due = self.tick(Instant::now(), &tell);
@@ -65,12 +67,12 @@ impl Keepalives {
         }
     }
 
-    /// Ticks what is due; answers when the next one will be.
+    /// Ticks what is due. Returns when the next tick is due.
     fn tick(&self, now: Instant, tell: impl Fn(Option<u64>)) -> Option<Instant> {
         let mut next = None;
         for (&seconds, ticker) in self.tickers().iter_mut() {
             if ticker.due <= now {
-                // From now on: what a suspended machine has missed is not made up for.
+                // Count from now: ticks that a suspended machine has missed are not made up for.
                 ticker.due = self.due(seconds, now);
                 ticker.ticks.send_modify(|()| {});
                 tell(seconds);

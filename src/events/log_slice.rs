@@ -1,14 +1,14 @@
-//! A slice of the log: the events after a cursor, as many as are looked at in one go.
+//! A slice of the log: the events after a cursor that are processed together.
 
 use std::sync::Arc;
 
 use super::segment::{Entry, Segment};
 
-/// Consecutive events, wherever they were found: in the ring, or in a page of the store. Never empty.
+/// Consecutive events from the ring or from a page of the store. Never empty.
 #[derive(Debug, Clone)]
 pub struct LogSlice {
     segments: Vec<Arc<Segment>>,
-    /// The seq after which it begins.
+    /// The seq before its first event.
     pub after: u64,
     /// The seq of its last event.
     pub until: u64,
@@ -29,8 +29,9 @@ impl<'a> Event<'a> {
 }
 
 impl LogSlice {
-    /// What of `segments`, which are consecutive, comes after the cursor: at most `bytes_max` bytes, unless the
-    /// first event alone is larger, and at most `events_max` events. `None` when they end before the cursor does.
+    /// The part of the consecutive `segments` after the cursor: at most `bytes_max` bytes, unless
+    /// the first event alone is larger, and at most `events_max` events. `None` when no segment has
+    /// an event after the cursor.
     pub fn new<'a>(
         segments: impl IntoIterator<Item = &'a Arc<Segment>>,
         after: u64,
@@ -64,7 +65,7 @@ impl LogSlice {
         (!slice.segments.is_empty()).then_some(slice)
     }
 
-    /// What of it comes no later than `until`; `None` when nothing does.
+    /// The part up to and including `until`; `None` when that is empty.
     pub fn limited(mut self, until: u64) -> Option<Self> {
         self.until = self.until.min(until);
         (self.until > self.after).then_some(self)
@@ -79,7 +80,7 @@ impl LogSlice {
         })
     }
 
-    /// The one segment that it is a part of, if it is.
+    /// The segment that holds the whole slice, if one does.
     pub fn only_segment(&self) -> Option<&Segment> {
         match &self.segments[..] {
             [segment] => Some(segment),

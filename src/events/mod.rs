@@ -1,8 +1,9 @@
-//! The stream: every committed event, in order, to every client that listens.
+//! The stream: sends every committed event, in order, to every client that listens.
 //!
-//! The ring holds the newest events in memory, the feed continues it into the store. There are two ways out of it:
-//! a subscriber is a cursor over the feed and the body of an answer; a fan-out thread writes to the bare sockets of
-//! many. This room reads the store and never writes it, and of HTTP it knows what a chunk is.
+//! The ring holds the newest events in memory; the feed continues it with the store. Two kinds of
+//! readers send them. A subscriber is a cursor over the feed and the body of an answer. A fan-out
+//! thread writes to the bare sockets of many clients. This module reads the store and never writes
+//! it. Of HTTP it knows only chunks.
 
 mod batch;
 mod context;
@@ -58,7 +59,7 @@ use keepalives::Keepalives;
 use snapshot::Snapshots;
 use subscriber::Subscriber;
 
-/// The stream as the rest of the house sees it. Cheap to clone.
+/// The stream, as other modules use it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Events {
     feed: Feed,
@@ -66,26 +67,26 @@ pub struct Events {
     registry: Arc<Registry>,
     latency: Arc<Latency>,
     fanout: Fanout,
-    /// Whether what was published last may have waited.
+    /// Whether the last published events may have waited.
     has_lingered: Arc<AtomicBool>,
     /// The options of nearly all streams, shared.
     plain: Arc<StreamOptions>,
-    /// Tells bodies and those who ask that something was published.
+    /// Tells bodies and requests for history that something was published.
     news: watch::Sender<()>,
     keepalives: Keepalives,
     draining: CancellationToken,
 }
 
-/// A part of the log, for those who ask instead of listening.
+/// A part of the log, for clients that poll instead of listening.
 #[derive(Debug, Clone)]
 pub struct History {
     /// The encoded events, separated by commas.
     pub events: Bytes,
-    /// Where the next part starts: the last event that was looked at.
+    /// Where the next part starts: the last event that the filter saw.
     pub cursor: EventId,
 }
 
-/// How the broadcasting stands.
+/// The state of the broadcast.
 #[derive(Debug, Clone)]
 pub struct BroadcastStatus {
     pub head: EventId,
@@ -101,7 +102,7 @@ impl Events {
     /// Ends all its streams when `draining` is cancelled.
     ///
     /// # Errors
-    /// When the system has no descriptor to give.
+    /// When the system has no file descriptor left.
     pub fn new(
         reader: Reader,
         end: LogEnd,
@@ -126,11 +127,11 @@ impl Events {
         })
     }
 
-    /// Starts what works beside those who ask. All of it ends when the streams drain; the fan-out threads when they
-    /// have said goodbye to all clients, or when `cut_off` is cancelled.
+    /// Starts the background tasks and the fan-out threads. The tasks end when the streams drain.
+    /// The threads end when they have said goodbye to all clients, or when `cut_off` is cancelled.
     ///
     /// # Errors
-    /// When the system has no thread or descriptor to give.
+    /// When the system has no thread or file descriptor left.
     pub fn start(&self, cut_off: CancellationToken, tasks: &TaskTracker, vitals: &Vitals) -> io::Result<()> {
         let (fanout, draining) = (self.fanout.clone(), self.draining.clone());
         let ticking = self.keepalives.clone().run(draining, move |seconds| fanout.tick(seconds));
@@ -139,8 +140,9 @@ impl Events {
         self.fanout.start(&self.context(), cut_off, tasks, vitals)
     }
 
-    /// Takes committed events, in order. Called by the store's writer alone. When more is about to follow, a thread that
-    /// writes to many may wait for it, but not twice in a row: half the sends, and later by a commit.
+    /// Takes committed events, in order. Only the store's writer calls it. With `more_follow`, a
+    /// fan-out thread may wait for the next commit, but not twice in a row. This halves the sends,
+    /// and delays events by one commit at most.
     pub fn publish(&self, events: Vec<StoredEvent>, more_follow: bool) {
         self.feed.ring.publish(events);
         let can_linger = more_follow && !self.has_lingered.load(Relaxed);
@@ -148,13 +150,13 @@ impl Events {
         self.fanout.wake_for_events(can_linger);
     }
 
-    /// Ends the streams of clients that are no longer let in, by their [`Peer::gone`].
+    /// Ends the streams of clients that have lost their authorization, by their [`Peer::gone`].
     pub fn revoke(&self) {
-        // Bodies see to it themselves.
+        // Bodies watch it themselves.
         self.fanout.revoke();
     }
 
-    /// Wakes the bodies and those who ask, all at once, so that publishing need not.
+    /// Wakes the bodies and the requests for history together, so that publishing does not have to.
     async fn tell_news(self) {
         loop {
             // Both are cancel safe.
@@ -165,11 +167,12 @@ impl Events {
         }
     }
 
-    /// Opens a stream. `with_snapshots`: it begins with the tasks as they stand, unless it can go on where its
-    /// client left off; so does one whose client was overtaken by retention.
+    /// Opens a stream. `with_snapshots`: it begins with a snapshot of the tasks, unless it can
+    /// resume where its client left off. It sends a new snapshot when retention overtakes its
+    /// client.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be found where to start.
+    /// [`StoreError`] when the start position cannot be found.
     pub async fn subscribe(
         &self,
         start: &Start,
@@ -178,7 +181,7 @@ impl Events {
         peer: Peer,
     ) -> Result<EventStream, StoreError> {
         let mut position = self.feed.locate(start).await?;
-        // A client without a whole snapshot stands before the first event.
+        // A client without a whole snapshot has the position 0.
         position.resumed &= !(with_snapshots && position.cursor == 0);
         let keepalive_seconds =
             options.keepalive_seconds.filter(|seconds| *seconds != self.keepalive_seconds());
@@ -230,7 +233,8 @@ impl Events {
         let mut count = 0;
         let scan_until = Instant::now() + SCAN_TIME_MAX;
         while count < limit {
-            // A picky filter over a long log: what was looked at so far is an answer, and the cursor leads on.
+            // Few events pass the filter of a long log: answer with what was found so far. The
+            // cursor continues.
             if self.draining.is_cancelled() || Instant::now() >= scan_until.max(deadline) {
                 break;
             }
@@ -241,7 +245,7 @@ impl Events {
                     cursor = batch.until;
                     count += batch.len() as usize;
                     lines.extend_from_slice(&batch.bytes);
-                    // A page, not the whole log: what is found late comes with the next request.
+                    // The page is full. The next request continues.
                     if count > 0 && lines.len() >= HISTORY_BYTES_MAX {
                         break;
                     }
@@ -261,7 +265,7 @@ impl Events {
         Ok(Some(History { events: joined_by_commas(lines), cursor: self.feed.id(cursor) }))
     }
 
-    /// Changes when a keepalive is due on the streams that want one so often.
+    /// Changes when a keepalive of this period is due.
     pub fn ticks(&self, keepalive_seconds: Option<u64>) -> watch::Receiver<()> {
         self.keepalives.ticks(keepalive_seconds)
     }
@@ -276,14 +280,14 @@ impl Events {
         self.keepalives.usual()
     }
 
-    /// The id that stands for `seq` in this log.
+    /// The id of `seq` in this log.
     pub fn id(&self, seq: u64) -> EventId {
         self.feed.id(seq)
     }
 
-    /// The oldest event that the ring holds, or that a client has a part of which was up to date no longer ago than
-    /// `half_sent_time_max`: the store keeps everything from here on. A client that takes longer is broken off when its event
-    /// goes.
+    /// The oldest event that must stay in the store: the oldest in the ring, or one that is half
+    /// sent to a client that was up to date within the last `half_sent_time_max`. A client that
+    /// takes longer is broken off when retention removes its event.
     pub fn oldest_in_use(&self, half_sent_time_max: Duration) -> u64 {
         let half_sent = self.registry.oldest_half_sent(half_sent_time_max);
         half_sent.unwrap_or(u64::MAX).min(self.feed.ring.oldest())
@@ -325,10 +329,11 @@ impl Events {
     }
 }
 
-/// Time after which a page of history is answered although nothing was found yet.
+/// After this time a request for history is answered even if nothing was found yet.
 const SCAN_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// Bytes after which a page of history is full, whatever its limit: a page fits in memory many times over.
+/// After this many bytes a page of history is full, whatever its limit: many pages must fit in
+/// memory.
 const HISTORY_BYTES_MAX: usize = 1 << 20;
 
 /// Turns lines into the inside of a JSON array. An envelope holds no line break of its own.

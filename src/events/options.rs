@@ -1,4 +1,4 @@
-//! The options of a stream: what a client wants to see, and how.
+//! The options of a stream: which events a client wants, and in which form.
 
 use crate::domain::filter::EventFilter;
 
@@ -9,9 +9,9 @@ use super::frame::Format;
 pub struct StreamOptions {
     pub filter: EventFilter,
     pub format: Format,
-    /// Longest line that it takes, in bytes; what is longer loses its lists (`fit.rs`).
+    /// The longest line that the client accepts, in bytes. `fit.rs` shortens longer ones.
     pub line_bytes_max: Option<usize>,
-    /// Seconds between its keepalives; without it the usual ones.
+    /// Seconds between its keepalives; `None` for the usual period.
     pub keepalive_seconds: Option<u64>,
 }
 
@@ -20,7 +20,7 @@ impl StreamOptions {
         Self { filter, format, line_bytes_max: None, keepalive_seconds: None }
     }
 
-    /// Whether it gets events just as the ring holds them.
+    /// Whether the client gets events exactly as the ring holds them.
     pub fn is_plain(&self) -> bool {
         self.format == Format::Sse && self.line_bytes_max.is_none()
     }

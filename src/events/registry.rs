@@ -1,4 +1,5 @@
-//! Who is connected, how far along, and who has gone. Nothing here is on the way of an event.
+//! The open streams, their cursors, and the last streams that ended. Sending an event never waits
+//! for this module.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -16,17 +17,18 @@ use crate::quota::Permit;
 use super::disconnect_reason::DisconnectReason;
 use super::options::StreamOptions;
 
-/// Departures that are remembered: enough to see who keeps going, little enough to show at once.
+/// How many ended streams the registry keeps: enough to see which clients keep leaving, few enough
+/// to show at once.
 const RECENT_DISCONNECTS_MAX: usize = 50;
 
-/// Who asks for a stream.
+/// The client that asks for a stream.
 #[derive(Debug, Clone, Default)]
 pub struct Peer {
     /// Its address, where known.
     pub ip: Option<IpAddr>,
     /// How its connection ends.
     pub close_note: CloseNote,
-    /// Cancelled when it is no longer let in: its stream ends then.
+    /// Cancelled when the client loses its authorization. The stream then ends.
     pub gone: CancellationToken,
     /// Its permit of the limit on streams for each client, held as long as the stream is open.
     pub permit: Option<Arc<Permit<Caller>>>,
@@ -40,34 +42,35 @@ pub struct Client {
     pub since: Timestamp,
     pub options: Arc<StreamOptions>,
     cursor: AtomicU64,
-    /// The shared cursor of the live clients of its thread, once it was one of them.
+    /// The shared cursor of the live clients of its thread, once the client was live.
     live_cursor: OnceLock<LiveCursor>,
     bytes: AtomicU64,
     events: AtomicU64,
-    /// While it has a part of the event behind its cursor: when it was last up to date, in milliseconds since [`START`].
-    /// Otherwise 0, and also for a client that never was: nobody shall hold up retention by opening streams.
+    /// While the client has a part of the event after its cursor: when it was last up to date, in
+    /// milliseconds since [`START`]. Otherwise 0. Also 0 for a client that never was up to date:
+    /// opening streams must not hold up retention.
     half_sent_at: AtomicU64,
 }
 
-/// What times within this process are counted from.
+/// The zero of times within this process.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// In place of the time since when a client is behind.
+/// Stands for "is up to date", in place of a time.
 const UP_TO_DATE: u64 = u64::MAX;
 
 fn ms_since_start() -> u64 {
-    // Never 0, which says something else.
+    // Never 0, which has another meaning.
     START.elapsed().as_millis() as u64 + 1
 }
 
 /// The cursor that all live clients of a thread share. It moves without a write to any of them.
 pub type LiveCursor = Arc<AtomicU64>;
 
-/// Stands for the live cursor.
+/// Says that the live cursor holds, in place of a seq.
 const AT_LIVE_CURSOR: u64 = u64::MAX;
 
 impl Client {
-    /// The seq up to which everything was sent or filtered out.
+    /// The seq up to which the client was sent everything that passes its filter.
     pub fn cursor(&self) -> u64 {
         match (self.cursor.load(Relaxed), self.live_cursor.get()) {
             (AT_LIVE_CURSOR, Some(live_cursor)) => live_cursor.load(Relaxed),
@@ -114,21 +117,22 @@ pub struct Registry {
 struct State {
     clients: HashMap<u64, Arc<Client>>,
     recent_disconnects: VecDeque<Disconnect>,
-    /// Without what the open streams are adding.
+    /// Without the numbers of open streams.
     totals: Totals,
 }
 
-/// Enters a client in the registry when it is first sent something: the answer to HEAD is a stream that nobody reads.
-/// Dropping it, however the stream ends, takes the client out.
+/// Enters a client in the registry when the hub first sends it something: nobody reads the stream
+/// of an answer to HEAD. Dropping it removes the client, however the stream ended.
 #[derive(Debug)]
 pub struct Registration {
     registry: Arc<Registry>,
     client: Option<Arc<Client>>,
     peer: Peer,
     options: Arc<StreamOptions>,
-    /// Set when it is the hub that ends the stream.
+    /// Set when the hub ends the stream.
     reason: Option<DisconnectReason>,
-    /// When the client was last up to date, in milliseconds since [`START`]: [`UP_TO_DATE`] while it is, 0 if it never was.
+    /// When the client was last up to date, in milliseconds since [`START`]: [`UP_TO_DATE`] while
+    /// it is, 0 if it never was.
     behind_since: u64,
     is_half_sent: bool,
 }
@@ -153,7 +157,8 @@ impl Registry {
         clients
     }
 
-    /// The oldest event that a client has a part of which was up to date no longer ago than `time_max`.
+    /// The oldest event that is half sent to a client that was up to date within the last
+    /// `time_max`.
     pub fn oldest_half_sent(&self, time_max: Duration) -> Option<u64> {
         let now = ms_since_start();
         let is_young = |at: u64| at > 0 && u128::from(now.saturating_sub(at)) < time_max.as_millis();
@@ -184,22 +189,22 @@ impl Registry {
 }
 
 impl Registration {
-    /// Notes what was handed to the connection.
+    /// Records what the connection got.
     pub fn sent(&mut self, cursor: u64, events: u64, bytes: usize) {
         self.client().cursor.store(cursor, Relaxed);
         self.delivered(events, bytes);
     }
 
-    /// The same, when the cursor is noted already or is the live one.
+    /// The same, when the cursor is already recorded or is the live one.
     pub fn delivered(&mut self, events: u64, bytes: usize) {
-        // Only who holds the registration writes, so nothing is lost between the two.
+        // Only the owner of the registration writes, so no update is lost between load and store.
         let add = |sum: &AtomicU64, more: u64| sum.store(sum.load(Relaxed) + more, Relaxed);
         let client = self.client();
         add(&client.events, events);
         add(&client.bytes, bytes as u64);
     }
 
-    /// Notes whether the client has a part of an event, and is to be sent the rest.
+    /// Records whether the client has a part of an event and needs the rest.
     pub fn note_half_sent(&mut self, is_half_sent: bool) {
         if std::mem::replace(&mut self.is_half_sent, is_half_sent) != is_half_sent {
             if self.behind_since == UP_TO_DATE {
@@ -210,7 +215,7 @@ impl Registration {
         }
     }
 
-    /// Notes that the client has everything there is.
+    /// Records that the client has all events.
     pub fn note_up_to_date(&mut self) {
         self.behind_since = UP_TO_DATE;
     }
@@ -223,7 +228,7 @@ impl Registration {
         client.cursor.store(AT_LIVE_CURSOR, Relaxed);
     }
 
-    /// Notes the cursor of the client.
+    /// Records the cursor of the client.
     pub fn set_cursor(&mut self, cursor: u64) {
         self.client().cursor.store(cursor, Relaxed);
     }
@@ -258,12 +263,12 @@ impl Registration {
         client
     }
 
-    /// Cancelled when the client is no longer let in.
+    /// Cancelled when the client loses its authorization.
     pub fn gone(&self) -> &CancellationToken {
         &self.peer.gone
     }
 
-    /// Notes that the hub ends the stream, and why.
+    /// Records that the hub ends the stream, and why.
     pub fn ends(&mut self, reason: DisconnectReason) {
         self.reason = Some(reason);
     }
@@ -280,7 +285,7 @@ impl Drop for Registration {
             CloseReason::Reset => DisconnectReason::Reset,
             CloseReason::TimedOut => DisconnectReason::TimedOut,
         });
-        // The live cursor moves on, this client does not.
+        // Keep the last cursor of this client: the live cursor moves on.
         client.cursor.store(client.cursor(), Relaxed);
         let mut state = self.registry.state();
         state.clients.remove(&client.id);

@@ -1,13 +1,14 @@
 //! The ring: the newest events, encoded, in memory, shared by all streams.
 //!
-//! A log rather than a channel: publishing appends once and wakes the threads; it neither waits for a subscriber nor does
-//! anything per subscriber. Events come in the batches of the store's commits. Each batch is one buffer of
-//! messages; batches are cut and merged into segments of [`PAGE_BYTES`], so that what is pending for a socket is
-//! one slice of shared memory: one write, no copy. Bounded by bytes and by count; whole segments are dropped
-//! from the old end, and a client that still needs them reads the store.
+//! It is a log, not a channel. Publishing appends once and wakes the threads; it does not wait for
+//! a subscriber and does no work for each subscriber. Events come in the batches of the store's
+//! commits. The ring cuts and merges them into segments of [`PAGE_BYTES`]. So the pending events of
+//! a socket are one slice of shared memory: one write, no copy. The ring is bounded by bytes and by
+//! count, and drops whole segments from the old end. A client that still needs them reads the
+//! store.
 //!
-//! Rejected: a broadcast channel, which copies or clones per subscriber and makes the slow ones lag; gap-free
-//! seqs and a cursor need no such notion.
+//! Rejected: a broadcast channel. It copies or clones for each subscriber and makes slow ones lose
+//! messages. With gap-free seqs and a cursor, no message can get lost.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,8 @@ use super::log_slice::LogSlice;
 use super::options::StreamOptions;
 use super::segment::{Entry, PAGE_BYTES, Segment};
 
-/// Most events that a filter looks at in one take, so that a picky one does not hog its thread.
+/// Most events that a filter sees in one call, so that a filter that few events pass does not block
+/// its thread.
 pub const SCAN_MAX: usize = 2048;
 
 /// The answer to "what comes after this cursor?".
@@ -42,10 +44,10 @@ pub struct Ring {
     bytes_max: u64,
     events_max: u64,
     state: Mutex<State>,
-    /// That of the state, to be looked at without its lock.
+    /// A copy of the head of the state, to be read without the lock.
     head: AtomicU64,
     published: Notify,
-    /// The last batch that was built for a body of HTTP. Most bodies want the same one.
+    /// The last batch that was built for the body of an answer. Most bodies want the same one.
     joined: Mutex<Option<Arc<Batch>>>,
 }
 
@@ -53,7 +55,7 @@ pub struct Ring {
 struct State {
     /// Contiguous: each segment starts where the one before ends.
     segments: VecDeque<Arc<Segment>>,
-    /// Segments at the new end that are not merged yet.
+    /// Segments at the new end that are not yet merged.
     unmerged: usize,
     bytes: u64,
     events: u64,
@@ -92,13 +94,13 @@ impl Ring {
         self.head.load(Ordering::SeqCst)
     }
 
-    /// The seq of the oldest event held; one more than the head when there is none.
+    /// The seq of the oldest event in the ring; head + 1 when the ring is empty.
     pub fn oldest(&self) -> u64 {
         let state = self.state();
         state.segments.front().map_or(state.head + 1, |segment| segment.first)
     }
 
-    /// What is known of the event after `cursor`, if the ring still holds it.
+    /// The mark of the event after `cursor`, if the ring still holds it.
     pub fn mark_after(&self, cursor: u64) -> Option<EventMark> {
         let state = self.state();
         let segment = state.segments.get(state.find(cursor + 1)?)?;
@@ -106,18 +108,19 @@ impl Ring {
         Some(EventMark { at, bytes_before })
     }
 
-    /// Bytes of all events that the log ever held.
+    /// Bytes of all events that were ever in the log.
     pub fn log_bytes(&self) -> u64 {
         self.state().log_bytes
     }
 
-    /// Bytes and events held.
+    /// The bytes and events in the ring.
     pub fn size(&self) -> (u64, u64) {
         let state = self.state();
         (state.bytes, state.events)
     }
 
-    /// Waits for the next batch, or for one that came since the last wait. For one task only.
+    /// Waits for the next batch, or returns at once if one came since the last wait. Only one task
+    /// may wait.
     pub async fn published(&self) {
         self.published.notified().await;
     }
@@ -137,14 +140,15 @@ impl Ring {
             }
             state.log_bytes = log_bytes;
             state.shrink(self.bytes_max, self.events_max);
-            // Together with the events: a reader that finds one finds the other.
+            // Within the lock: a reader that sees the events also sees the head, and the other way
+            // round.
             self.head.store(last, Ordering::SeqCst);
         }
         self.published.notify_one();
     }
 
-    /// What comes after `cursor`: at most `bytes_max` bytes, unless the first event alone is larger, and at most
-    /// `events_max` events.
+    /// The events after `cursor`: at most `bytes_max` bytes, unless the first event alone is
+    /// larger, and at most `events_max` events.
     pub fn after(&self, cursor: u64, bytes_max: usize, events_max: usize) -> After<LogSlice> {
         let state = self.state();
         if cursor >= state.head {
@@ -156,8 +160,8 @@ impl Ring {
         slice.map_or(After::Behind, After::Some)
     }
 
-    /// The same as messages for the body of an answer: at most `events_max`, and at most `PAGE_BYTES` unless a
-    /// single event is larger.
+    /// The events after `cursor` as messages for the body of an answer: at most `events_max`, and
+    /// at most `PAGE_BYTES` unless a single event is larger.
     pub fn messages_after(
         &self,
         cursor: u64,
@@ -171,7 +175,7 @@ impl Ring {
             After::UpToDate => return After::UpToDate,
             After::Behind => return After::Behind,
         };
-        // Encoded without the lock.
+        // Encode outside the lock.
         if !shared {
             return After::Some(Arc::new(Batch::messages(&slice, self.epoch, options, events_max)));
         }
@@ -213,7 +217,7 @@ impl State {
     }
 
     fn shrink(&mut self, bytes_max: u64, events_max: u64) {
-        // The newest segment always stays: a subscriber must be able to get the event it was woken for.
+        // The newest segment always stays: a subscriber must be able to get the event that woke it.
         while self.segments.len() > 1 && (self.bytes > bytes_max || self.events > events_max) {
             if let Some(oldest) = self.segments.pop_front() {
                 self.bytes -= oldest.weight;

@@ -1,8 +1,9 @@
-//! A segment: consecutive events, encoded, in one piece of memory that every stream shares.
+//! A segment: consecutive encoded events in one piece of memory that all streams share.
 //!
-//! Each event is a whole chunk of an answer of HTTP/1.1, so that any run of them can be written to a socket as it
-//! is, and so that a write that stopped can resume from an event and an offset into its chunk.
-//! It never changes: a batch is cut into segments, and small ones are merged into a new one.
+//! Each event is a whole chunk of an HTTP/1.1 answer. So a thread can write any run of events to a
+//! socket as it is, and can resume a partial write from an event and an offset into its chunk. A
+//! segment never changes: the ring cuts a batch into segments, and merges small segments into a new
+//! one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,11 +15,12 @@ use crate::domain::event::{Epoch, EventId, EventMeta, StoredEvent};
 
 use super::frame::{CHUNK_END, Format};
 
-/// Most bytes of a segment, and of whatever is handed to a connection at once, unless it is a single event: large
-/// enough that a burst costs few writes. One such page on its way and one waiting are what a client that does not
-/// read holds when its stream is a body of HTTP.
+/// Most bytes of a segment, and of what a connection gets at once, unless it is a single event. It
+/// is large enough that a burst costs few writes. When a stream is the body of an answer, a client
+/// that does not read holds two such pages: one in transit and one waiting.
 pub const PAGE_BYTES: usize = 32 << 10;
-/// Most bytes that a frame adds to its envelope: `id`, `event` and `data` with the longest id and name, and a chunk.
+/// Most bytes that a frame adds to its envelope: `id`, `event` and `data` with the longest id and
+/// name, and the chunk.
 pub const FRAME_BYTES: usize = 76;
 
 /// Consecutive events as [`Format::Sse`], each a chunk.
@@ -26,7 +28,7 @@ pub const FRAME_BYTES: usize = 76;
 pub struct Segment {
     /// The seq of its first event.
     pub first: u64,
-    /// Bytes of memory that it takes, what filters look at included.
+    /// Bytes of memory that the segment takes, with the metadata for filters.
     pub weight: u64,
     pub chunks: Bytes,
     pub entries: Vec<Entry>,
@@ -36,19 +38,19 @@ pub struct Segment {
 pub struct Entry {
     /// Where its chunk ends in the segment.
     pub end: u32,
-    /// Bytes of its message, which is what its chunk ends with.
+    /// Bytes of its message. The chunk ends with the message.
     frame: u32,
-    /// Bytes of its envelope, which is what its message ends with.
+    /// Bytes of its envelope. The message ends with the envelope.
     body: u32,
     pub at: Timestamp,
-    /// Bytes of all events of the log before it.
+    /// Bytes of all earlier events of the log.
     pub bytes_before: u64,
     pub published: Instant,
     pub meta: EventMeta,
 }
 
 impl Segment {
-    /// Cuts a batch into segments; one event alone may make a large one.
+    /// Cuts a batch into segments. A single large event may exceed [`PAGE_BYTES`].
     pub fn encode(epoch: Epoch, events: Vec<StoredEvent>) -> Vec<Self> {
         let published = Instant::now();
         let mut segments = Vec::new();

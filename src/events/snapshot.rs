@@ -1,8 +1,8 @@
-//! Snapshots: the tasks as they stood at one cursor, as messages of the stream.
+//! Snapshots: all tasks at one cursor, as messages of the stream.
 //!
-//! A snapshot is one state, so it is read in one transaction; and no transaction may wait for a network. So its
-//! messages are written down first, in memory while they are few and otherwise in a file that has no name and
-//! goes with its reader, and are sent from there at the client's pace.
+//! A snapshot is read in one transaction, so that it shows one state. No transaction may wait for a
+//! network. So the hub first writes the messages into memory or, if they are many, into an unnamed
+//! file. From there it sends them at the client's pace. The file disappears with its reader.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -26,13 +26,15 @@ use super::frame::Format;
 use super::options::StreamOptions;
 use super::segment::PAGE_BYTES;
 
-/// Snapshots read from the store at once. Each is one long query, and replays want its connections, too.
+/// How many snapshots are read from the store at once. Each is one long query, and replays need the
+/// store's connections, too.
 const READING_MAX: usize = 2;
-/// Snapshots on the disk at once: each may be as large as all tasks together.
+/// How many snapshots may be on the disk at once: each may be as large as all tasks together. A
+/// snapshot that is being taken counts, too.
 const FILES_MAX: usize = 64;
-/// Most bytes of a line that is part of a snapshot, without its tasks and what is said of each.
+/// Most bytes of a line of a snapshot without its tasks and its list of omitted fields.
 const PART_BYTES: usize = 512;
-/// Most bytes in which it is said of a task what was left out of it.
+/// Most bytes of an entry in the list of omitted fields.
 const OMITTED_BYTES: usize = 128;
 
 /// Why a snapshot could not be taken or sent.
@@ -59,7 +61,7 @@ impl OfStore for SnapshotError {
 #[derive(Debug, Clone)]
 pub struct Snapshots {
     reader: Reader,
-    /// Where those that are too large for memory are written.
+    /// Where snapshots that are too large for memory are written.
     directory: DataDir,
     turns: Arc<Semaphore>,
     files: Arc<Semaphore>,
@@ -68,10 +70,10 @@ pub struct Snapshots {
 /// A snapshot on its way to one client.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The last event that it reflects: the stream goes on after it.
+    /// The last event that the snapshot includes. The stream continues after it.
     pub cursor: u64,
     messages: Messages,
-    /// Where the messages end that were not sent whole yet.
+    /// Where each message that is not wholly sent ends.
     ends: VecDeque<u64>,
     /// Bytes sent.
     offset: u64,
@@ -90,13 +92,13 @@ impl Snapshots {
         Self { reader, directory, turns, files }
     }
 
-    /// The tasks that pass the filter of `options`, as they stand now.
+    /// Takes a snapshot of the tasks that pass the filter of `options`.
     ///
     /// # Errors
     /// [`SnapshotError`]
     ///
     /// # Cancel safety
-    /// Dropping the future gives up its permit, and ends the query soon if that has begun.
+    /// Dropping the future gives up its permit. If the query has begun, it ends soon.
     pub async fn take(self, options: Arc<StreamOptions>) -> Result<Snapshot, SnapshotError> {
         let file = self.files.acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let turn = self.turns.acquire_owned().await.map_err(|_| StoreError::Closed)?;
@@ -104,7 +106,8 @@ impl Snapshots {
         let waiting = Arc::downgrade(&interest);
         let directory = self.directory;
         let read = self.reader.read_at_length(move |view| -> Result<_, SnapshotError> {
-            // Kept by the query rather than by the future: an abandoned one takes its turn until it notices.
+            // The query holds the permit, not the future: an abandoned query still uses a
+            // connection until it notices.
             let _turn = turn;
             let cursor = view.head()?;
             let mut writer = Writer::new(&options, cursor, spooled_tempfile_in(PAGE_BYTES, &*directory));
@@ -128,12 +131,12 @@ impl Snapshots {
 }
 
 impl Snapshot {
-    /// Whether what was sent so far are whole messages.
+    /// Whether only whole messages were sent so far.
     pub fn is_between_messages(&self) -> bool {
         self.offset == self.message_start
     }
 
-    /// The next bytes, of one message at most when they come from the disk; `None` when all of them were read.
+    /// The next bytes; from a file, of one message at most. `None` after the last byte.
     ///
     /// # Errors
     /// [`SnapshotError`]
@@ -176,9 +179,9 @@ struct Writer {
     ends: VecDeque<u64>,
     tasks: Vec<Task>,
     omitted: Vec<OmittedFields>,
-    /// About what `tasks` will take; where `tasks_bytes_max` is said, no less.
+    /// About how many bytes `tasks` will take. An upper bound if `tasks_bytes_max` is set.
     bytes: usize,
-    /// Most that they may take in a message for a client that takes no long lines.
+    /// The limit of `bytes` for a client that does not accept long lines.
     tasks_bytes_max: Option<usize>,
 }
 
@@ -228,7 +231,7 @@ impl Writer {
         let data =
             SnapshotData { part, cursor: self.cursor, tasks: std::mem::take(&mut self.tasks), omitted };
         self.bytes = 0;
-        // Not the cursor: a client that has only a part has nothing yet.
+        // Not the cursor: a client with only a part of the snapshot cannot resume.
         let id = EventId::new(self.cursor.epoch, 0);
         let message = self.format.control(id, "snapshot", data);
         self.spool.write_all(&message)?;
@@ -236,8 +239,8 @@ impl Writer {
         Ok(())
     }
 
-    /// What was written, to be read from its beginning, and where each message ends. A snapshot without tasks is
-    /// one empty part.
+    /// The written messages, ready to be read from the start, and where each ends. A snapshot
+    /// without tasks is one empty part.
     fn finish(mut self) -> Result<(SpooledTempFile, VecDeque<u64>), SnapshotError> {
         if self.ends.is_empty() || !self.tasks.is_empty() {
             self.write_part()?;

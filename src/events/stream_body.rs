@@ -8,7 +8,7 @@ use crate::handoff::Offer;
 use super::fanout::Fanout;
 use super::subscriber::{BrokenOff, Subscriber};
 
-/// A stream that was opened, and the threads that may go on with it.
+/// An open stream, and the threads that may continue it.
 #[derive(Debug)]
 pub struct EventStream {
     subscriber: Subscriber,
@@ -20,8 +20,9 @@ impl EventStream {
         Self { subscriber, fanout }
     }
 
-    /// The stream as the body of an answer: all of it, or, when the socket is on `offer`, what comes before the
-    /// log. Then the socket is claimed for a fan-out thread, and the body waits.
+    /// The stream as the body of an answer. Without `offer`, the body is the whole stream. With it,
+    /// the body is only what precedes the log; then it claims the socket for a fan-out thread, and
+    /// waits.
     pub fn into_body(self, offer: Option<Offer>) -> impl Stream<Item = Result<Bytes, BrokenOff>> + Send {
         let Self { subscriber, fanout } = self;
         stream::unfold(subscriber, move |mut subscriber| {

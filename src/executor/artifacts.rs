@@ -1,7 +1,8 @@
-//! The file at `$TASKHUB_ARTIFACTS`, in which a script names what it has produced: one path a line.
+//! Reads the file at `$TASKHUB_ARTIFACTS`, in which a script names its results: one path a line.
 //!
-//! The script owns the file and may have made anything of it; nothing of that may hold up or fail the end of its
-//! execution. So only so much is read, from an ordinary file only, and what is no path is counted.
+//! The script owns the file and may put anything in its place. That must neither delay the end of
+//! the execution nor make it fail. So this module reads only a regular file, up to a limit, and
+//! counts the lines that are not paths.
 
 use std::io;
 use std::path::Path;
@@ -10,11 +11,11 @@ use crate::domain::execution::NamedArtifacts;
 
 use super::plain_file;
 
-/// More than a task can hold, in whatever characters.
+/// More than the artifacts that a task can hold.
 const BYTES_MAX: u64 = 1 << 20;
 
 /// # Errors
-/// When it cannot be read; [`io::ErrorKind::NotFound`] when it is not there.
+/// When the file cannot be read; [`io::ErrorKind::NotFound`] when it does not exist.
 pub(super) fn read(path: &Path) -> io::Result<NamedArtifacts> {
     let (bytes, is_cut) = plain_file::read(path, BYTES_MAX)?;
     Ok(named(&bytes, is_cut))
@@ -24,7 +25,7 @@ fn named(bytes: &[u8], is_cut: bool) -> NamedArtifacts {
     let mut lines: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
     let mut named = NamedArtifacts::default();
     if is_cut {
-        // Half a path is none.
+        // The last path may be cut off.
         lines.pop();
         named.refused += 1;
     }

@@ -1,9 +1,9 @@
-//! Work on files, off the threads of the runtime.
+//! Runs file work outside the threads of the runtime.
 
-/// Runs file work on a thread that may block.
+/// Runs `work` on a thread that may block.
 ///
 /// # Errors
-/// Of the work; also when it panics.
+/// The error of `work`, or one that says that `work` panicked.
 pub(super) async fn blocking<T, F>(work: F) -> std::io::Result<T>
 where
     T: Send + 'static,

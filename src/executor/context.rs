@@ -1,4 +1,4 @@
-//! What the tasks of the executor share.
+//! The settings and state that the executor's tasks share.
 
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +12,7 @@ use super::contract::DataId;
 use super::processes::RecentProcesses;
 use super::program::ShimProgram;
 
-/// How long what executions leave is kept, and how often to look.
+/// How long the hub keeps the files of ended executions, and how often it checks.
 #[derive(Debug, Clone)]
 pub struct Retention {
     pub days_max: u32,
@@ -20,7 +20,7 @@ pub struct Retention {
     pub clock: Clock,
 }
 
-/// What the executor must know about the hub it belongs to.
+/// What the executor must know about its hub.
 #[derive(Debug, Clone)]
 pub struct ExecutorSettings {
     pub data_dir: DataDir,
@@ -28,10 +28,10 @@ pub struct ExecutorSettings {
     pub shim_program: ShimProgram,
     /// Handed to scripts as `TASKHUB_URL`.
     pub hub_url: String,
-    /// How many files a script's processes may open, when the hub itself may open more.
+    /// The limit of open files for a script's processes, when the hub's own limit is higher.
     pub open_files_max: Option<u64>,
     pub retention: Retention,
-    /// Whom to tell when executions are no longer looked after.
+    /// Learns when a task of the executor has ended although it must not.
     pub vitals: Vitals,
 }
 
@@ -41,9 +41,9 @@ pub(super) struct Context {
     pub service: Service,
     pub settings: ExecutorSettings,
     pub config: ExecutorConfig,
-    /// Which data directory this is, so that a copy of it is another one.
+    /// Identifies the data directory. A copy of it has another id.
     pub data: DataId,
-    /// What was last seen of the machine's processes.
+    /// The last scan of the machine's processes.
     pub processes: RecentProcesses,
     pub shutdown: CancellationToken,
 }

@@ -1,8 +1,9 @@
-//! What the hub tells a shim (`spec.json`), what it leaves for a later hub (`terms.json`), and what the shim tells any hub
-//! that asks later (`exit.json`).
+//! The JSON files between hub and shim. The hub writes `spec.json` for the shim and `terms.json`
+//! for a later hub. The shim writes `exit.json` for any hub that reads it later.
 //!
-//! The reader may be another version of the program than the writer: fields are only ever added, with a
-//! default, and unknown ones are ignored. What cannot be done so raises [`PROTOCOL`].
+//! Reader and writer may be different versions of the program. So fields are only ever added, each
+//! with a default, and readers ignore unknown fields. A change that breaks this rule raises
+//! [`PROTOCOL`].
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -15,19 +16,22 @@ use crate::domain::clock::Timestamp;
 use crate::domain::execution::{End, Outcome};
 use crate::domain::id::{ExecutionId, TaskId};
 
-/// How hub and shim deal with each other: by the lock, `pid`, `stop` and `exit.json` of the execution's directory. A hub takes
-/// over the shims of every protocol up to its own; those of the hubs that had no number count as the first.
+/// The version of the protocol between hub and shim: the lock, `pid`, `stop` and `exit.json` in the
+/// execution's directory. A hub takes over the shims of every protocol up to its own. Shims of the
+/// first hubs, which wrote no number, count as protocol 1.
 pub(super) const PROTOCOL: u32 = 1;
 
-/// Tells a script, and a hub that looks for its processes, which execution it belongs to.
+/// Names the execution that a process belongs to. The script reads it; a hub finds processes by it.
 pub(super) const EXECUTION_ID_VARIABLE: &str = "TASKHUB_EXECUTION_ID";
 
-/// Names the data directory of an execution, so that a hub on a copy of that directory leaves its processes alone.
+/// Names the data directory of an execution. A hub on a copy of that directory ignores the
+/// processes of the original.
 pub(super) const DATA_VARIABLE: &str = "TASKHUB_DATA";
-/// Tells a shim from all other processes. No script has it.
+/// Marks a process as a shim or as tmux. No script has it.
 pub(super) const SHIM_VARIABLE: &str = "TASKHUB_SHIM";
 
-/// Which data directory this is, as long as this machine runs: a copy is another one, a moved one is the same.
+/// Identifies a data directory until the machine restarts. A copy has another id; a moved directory
+/// keeps its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DataId {
     device: u64,
@@ -36,7 +40,7 @@ pub(super) struct DataId {
 
 impl DataId {
     /// # Errors
-    /// When there is no such directory.
+    /// When the directory does not exist.
     pub fn of(data_dir: &Path) -> io::Result<Self> {
         let metadata = data_dir.metadata()?;
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
@@ -49,29 +53,29 @@ impl fmt::Display for DataId {
     }
 }
 
-/// What to run, and within which limits. Not `Debug`: `env` holds secrets.
+/// What the shim runs, and its limits. Not `Debug`: `env` holds secrets.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Spec {
     pub task_id: TaskId,
     pub execution_id: ExecutionId,
     pub session_name: String,
     pub hub_url: String,
-    /// What the request asked to have in the script's environment.
+    /// The environment variables that the request asked for.
     pub env: BTreeMap<String, String>,
     /// Relative to the execution's `work` directory, or absolute and in one of `roots`.
     pub cwd: Option<String>,
     #[serde(default)]
     pub roots: Vec<PathBuf>,
-    /// Absolute.
+    /// An absolute path.
     pub log: PathBuf,
     pub log_bytes_max: u64,
     pub timeout_seconds: u32,
     pub grace_ms: u64,
-    /// How many files the script's processes may open, before they raise that themselves; as the hub has it when
-    /// absent.
+    /// The soft limit of open files of the script's processes; they may raise it themselves. When
+    /// absent, the hub's own limit holds.
     #[serde(default)]
     pub open_files_max: Option<u64>,
-    /// How much address space each of the script's processes may have; no limit when absent.
+    /// The address space that each process of the script may use; no limit when absent.
     #[serde(default)]
     pub memory_bytes_max: Option<u64>,
     /// The data directory that the execution belongs to.
@@ -79,15 +83,16 @@ pub(super) struct Spec {
     pub data: Option<DataId>,
 }
 
-/// What a hub must know that finds a shim of an earlier one.
+/// What a later hub must know about a shim that an earlier hub started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Terms {
     pub protocol: u32,
-    /// What the shim gives its script.
+    /// How long the shim lets its script run.
     pub timeout_seconds: u32,
 }
 
-/// How it ended, as far as a shim can tell: `lost` is the hub's word for a shim that said nothing.
+/// How an execution ended, as its shim reports it. There is no `lost`: only the hub says that,
+/// about a shim that left no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ExitEnd {
@@ -100,24 +105,25 @@ pub(super) enum ExitEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Exit {
     pub end: ExitEnd,
-    /// Of the script's main process, when it exited.
+    /// The exit code of the script's main process, if it exited.
     pub exit_code: Option<i32>,
-    /// What killed the main process, when a signal did.
+    /// The signal that killed the main process, if one did.
     pub signal: Option<i32>,
     pub reason: Option<String>,
     /// Milliseconds since the Unix epoch.
     pub ended_at_ms: i64,
-    /// Milliseconds from the script's start to its end, by a clock that nobody sets. A shim of the version before has
-    /// not measured it.
+    /// Milliseconds from the script's start to its end, by the monotonic clock. A shim of the
+    /// previous version does not measure it.
     #[serde(default)]
     pub duration_ms: Option<i64>,
-    /// Bytes of the output that are not in the log. A shim of a version before has not said.
+    /// Bytes of the output that are not in the log. A shim of an earlier version does not report
+    /// it.
     #[serde(default)]
     pub log_bytes_left_out: Option<i64>,
 }
 
 impl Exit {
-    /// Says something more about the end.
+    /// Adds a remark to the reason.
     pub fn remarked(self, remark: &str) -> Self {
         let reason = self.reason.map_or(remark.to_owned(), |reason| format!("{reason}; {remark}"));
         Self { reason: Some(reason), ..self }

@@ -1,4 +1,4 @@
-//! Killing what is left of a script when the shim that watched over it has died.
+//! Kills what is left of a script when its shim has died.
 
 use std::io;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use rustix::process::{Pid, Signal};
 
 use super::processes::{self, Mark, Process};
 
-/// Processes of a lost execution are looked for and killed until none is found, at most so often.
+/// How often to search for processes of a lost execution and kill them, until none is found.
 const KILL_ROUNDS_MAX: u32 = 50;
 const KILL_PAUSE: Duration = Duration::from_millis(20);
 
-/// Kills everything that carries the mark of an execution, that is in the session of its shim, that is an orphan of this hub
-/// (if it adopts them), or that was seen among the shim's descendants.
+/// Kills every process that carries the mark of an execution, is in the session of its shim, is an
+/// orphan of this hub (if `adopts`), or was seen among the shim's descendants (`family`).
 ///
 /// # Errors
 /// When `/proc` cannot be read.

@@ -1,25 +1,26 @@
-//! What of a log goes into one message: bytes in, text or base64 out, and never a byte more or less.
+//! Cuts a log into messages: bytes in, text or base64 out, without losing or adding a byte.
 //!
-//! Scripts write what they like, whenever they like: half a character now and half later, or no text at all. A
-//! character that is not finished is waited for as long as more can come; what is not UTF-8 goes as base64,
-//! so that a watcher can always have the very bytes.
+//! A script may write half a character now and the other half later, or bytes that are not text. As
+//! long as the log can grow, an unfinished character waits for its rest. Bytes that are not UTF-8
+//! go as base64, so that a client can always restore the exact bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Bytes of a log that are looked at for one message.
+/// Bytes of a log that the hub reads for one message.
 pub(super) const WINDOW_BYTES: usize = 32 << 10;
-/// Encoded bytes of one message, less its envelope: this is what a watcher that does not read holds. A byte of a log
-/// can take six in JSON.
+/// Encoded bytes of one message without its envelope. A stream whose client does not read holds
+/// this much. One byte of a log can take six bytes in JSON.
 const ENCODED_BYTES_MAX: usize = (32 << 10) - 512;
-/// So much text in a row ends a run of bytes that are not text. Shorter stretches, which any binary has, go along:
-/// a message for each would be mostly envelopes.
+/// A run of bytes that are not text ends at this much text in a row. Any binary has shorter
+/// stretches of text; these go along as base64, because one message for each would be mostly
+/// envelopes.
 const TEXT_RUN_BYTES_MIN: usize = 64;
 
-/// The first bytes of what was given, ready to be told.
+/// The first bytes of the input, encoded for a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// How many bytes of the log it holds.
+    /// How many bytes of the log the piece holds.
     pub length: usize,
     pub content: Content,
 }
@@ -30,8 +31,8 @@ pub(super) enum Content {
     Base64(String),
 }
 
-/// As much of the beginning of `bytes` as fits one message. `growing`: more bytes may follow these. `None` when
-/// there is nothing, or only the beginning of a character that may yet be finished.
+/// As much of the beginning of `bytes` as fits in one message. `growing`: more bytes may follow.
+/// `None` when `bytes` is empty, or holds only an unfinished character that may still be completed.
 pub(super) fn first_piece(bytes: &[u8], growing: bool) -> Option<Piece> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -50,13 +51,13 @@ pub(super) fn first_piece(bytes: &[u8], growing: bool) -> Option<Piece> {
     (length > 0).then_some(Piece { length, content })
 }
 
-/// How much of a text fits, in whole characters.
+/// How many bytes of a text fit, in whole characters.
 fn fitting(text: &str) -> usize {
     let mut encoded = 0;
     for (at, character) in text.char_indices() {
         encoded += match character {
             '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            // As `Envelope` escapes them: `\uXXXX`.
+            // `Envelope` escapes these as `\uXXXX`.
             '\0'..' ' | '\u{85}' | '\u{2028}' | '\u{2029}' => 6,
             other => other.len_utf8(),
         };
@@ -67,7 +68,7 @@ fn fitting(text: &str) -> usize {
     text.len()
 }
 
-/// The length of the run of bytes that are not text at the beginning.
+/// The length of the run at the beginning that is not text.
 fn odd_run(bytes: &[u8], growing: bool) -> usize {
     let mut length = 0;
     for chunk in bytes.utf8_chunks() {

@@ -1,19 +1,22 @@
-//! Following a log: a cursor that walks the file at its client's pace, and ends with the execution.
+//! Follows a log. Each stream has a cursor, reads at its client's pace, and ends with the
+//! execution.
 //!
 //! ```text
-//! loop: something after the cursor  -> a piece of it
-//!       no such place in this log   -> reset, and on from its beginning
-//!       nothing, and it has ended   -> the outcome, and the end of the stream
-//!       nothing yet                 -> wait for the tailer, the keepalive tick, or the hub's end
+//! loop: bytes after the cursor      -> a piece of them
+//!       the log ends before it      -> reset, then from the beginning
+//!       no bytes, execution ended   -> the outcome, and the end of the stream
+//!       no bytes yet                -> wait for the tailer, the keepalive tick, or the hub's end
 //! ```
 //!
-//! Ids are offsets with the number of their execution, and a log only ever grows: a client that comes back with the id of the
-//! last message gets the log of that execution, has missed nothing and gets nothing twice, from this hub or the
-//! next, even if its task has been executed again meanwhile. That holds for a log at its limit, too. The shim
-//! never changes what it has written: a watcher sees the beginning of a flood and the mark, then nothing
-//! while the flood goes on, and at the end the second mark and the last bytes (`shim/output.rs`).
+//! The id of a message is an offset and the execution's number, and a log only grows. A client that
+//! reconnects with its last id gets the log of that execution. It misses nothing and gets nothing
+//! twice, from this hub or the next one, even if the task has been executed again meanwhile. This
+//! also holds for a log at its limit, because the shim never changes what it has written. A watcher
+//! sees the beginning of the output and the first mark, then nothing while the output goes on. At
+//! the end it sees the second mark and the last bytes (`shim/output.rs`).
 //!
-//! A watcher holds one piece, at most 32 KiB encoded; one that does not read asks for nothing.
+//! A stream holds one piece of at most 32 KiB encoded. A client that does not read causes no reads
+//! of the log.
 
 use std::fs::File;
 use std::io;
@@ -41,33 +44,34 @@ use super::log_piece::{Content, Piece, WINDOW_BYTES, first_piece};
 use super::logs::{self, From};
 use super::tailer::{LogState, Tailers};
 
-/// An `EventSource` that nobody closes comes back after the end, and is told again: rarely.
+/// An `EventSource` reconnects after the end unless the page closes it, and gets the end again.
+/// This interval makes that rare.
 const END_RETRY_MS: u64 = 3_600_000;
-/// How far from its end a log is looked through for lines.
+/// How many bytes from the end of a log the hub searches for line breaks.
 const TAIL_BYTES_MAX: usize = 1 << 20;
 
 /// Where a client wants to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogStart {
-    /// With the byte after what it has seen: the id of its last message. `None`: it sent one that is none, or one of
-    /// another log.
+    /// After the last byte that it has seen, by the id of its last message. `None`: the client sent
+    /// an id that is invalid or belongs to another log.
     After(Option<LogCursor>),
-    /// So many bytes from the start.
+    /// This many bytes after the start.
     Offset(u64),
-    /// So many lines before the end.
+    /// This many lines before the end.
     Tail(usize),
 }
 
-/// How a client was let in.
+/// Proves that a client is authorized and within its quotas.
 #[derive(Debug)]
 pub struct Admission {
-    /// Cancelled when it is no longer let in: its stream ends then.
+    /// Cancelled when the client loses its authorization. The stream then ends.
     pub gone: CancellationToken,
-    /// Held for as long as the stream is there: its own, and that of the log's file.
+    /// Two permits, for the stream and for the log's file. Held as long as the stream exists.
     pub permits: [quota::Permit<Caller>; 2],
 }
 
-/// All logs that are followed. Cheap to clone.
+/// All streams of logs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogStreams {
     tailers: Tailers,
@@ -77,7 +81,7 @@ pub struct LogStreams {
     watchers: Arc<AtomicU64>,
 }
 
-/// How many follow logs, and how many logs.
+/// The number of streams, and of tailers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogTotals {
     pub watchers: u64,
@@ -85,7 +89,7 @@ pub struct LogTotals {
 }
 
 impl LogStreams {
-    /// Its tailers run on `tasks`. All its streams end when those of `events` do.
+    /// The tailers run on `tasks`. All streams end when those of `events` end.
     pub fn new(service: Service, data_dir: DataDir, events: &Events, tasks: TaskTracker) -> Self {
         let draining = events.draining().clone();
         Self {
@@ -97,7 +101,7 @@ impl LogStreams {
         }
     }
 
-    /// Follows the log of `execution`; its client is told that the stream lives every so many seconds.
+    /// Follows the log of `execution`. The client gets a keepalive every `keepalive_seconds`.
     ///
     /// # Errors
     /// When the log cannot be opened.
@@ -116,7 +120,7 @@ impl LogStreams {
             {
                 offset
             }
-            // Beyond every log: its client is told so, and starts over.
+            // Beyond the end of every log, so that the client gets a reset and starts over.
             LogStart::After(_) => u64::MAX,
             LogStart::Tail(lines) => {
                 let path = self.data_dir.join(&execution.log_file);
@@ -147,7 +151,7 @@ impl LogStreams {
     }
 }
 
-/// Counts a watcher for as long as it is there.
+/// Counts a stream as long as the stream exists.
 #[derive(Debug)]
 struct Watching(Arc<AtomicU64>);
 
@@ -157,7 +161,7 @@ impl Drop for Watching {
     }
 }
 
-/// The body of one stream. [`LogStream::next`] until it answers `None`.
+/// The body of one stream. Call [`LogStream::next`] until it returns `None`.
 #[derive(Debug)]
 pub struct LogStream {
     execution_id: ExecutionId,
@@ -173,11 +177,11 @@ pub struct LogStream {
     _watching: Watching,
 }
 
-/// What lies at a cursor.
+/// What the log has at a cursor.
 enum Look {
-    /// A piece, or nothing that could be told yet.
+    /// A piece, or nothing that the stream can send yet.
     Here { piece: Option<Piece>, size: u64 },
-    /// The log is shorter than that.
+    /// The cursor is after the end of the log.
     Beyond { size: u64 },
 }
 
@@ -195,7 +199,7 @@ impl LogStream {
         }
         while !self.has_ended {
             if self.admission.gone.is_cancelled() {
-                // Without a goodbye, which would ask its client back.
+                // No goodbye: that would ask the client to reconnect.
                 self.has_ended = true;
                 break;
             }
@@ -203,7 +207,7 @@ impl LogStream {
                 self.has_ended = true;
                 return Some(self.format.goodbye(self.id()));
             }
-            // Armed before looking: what is written from here on wakes the wait below.
+            // Armed before the read: anything written from here on ends the wait below.
             let LogState { file, end, .. } = self.state.borrow_and_update().clone();
             let is_missing = file.is_none();
             match look(file, self.cursor, end.is_none()).await {
@@ -226,12 +230,12 @@ impl LogStream {
         None
     }
 
-    /// Waits for something new; answers a keepalive when that takes long.
+    /// Waits for a change; returns a keepalive when that takes long.
     async fn wait(&mut self) -> Option<Bytes> {
-        // All are cancel safe: they only observe.
+        // All branches only observe, so they are cancel safe.
         tokio::select! {
             changed = self.state.changed() => {
-                // A tailer that leaves without having told an end, and not because all end, has failed.
+                // A tailer that stops without an end, while the hub is not draining, has failed.
                 self.has_ended = changed.is_err() && !self.draining.is_cancelled();
                 None
             }
@@ -247,7 +251,7 @@ impl LogStream {
         }
     }
 
-    /// The id of a client that has everything before the cursor.
+    /// The id for a client that has everything before the cursor.
     fn id(&self) -> LogCursor {
         LogCursor::new(self.number, self.cursor)
     }

@@ -1,8 +1,9 @@
-//! The logs of executions, for reading: in pages, by offset or from the end, while they grow or afterwards.
+//! Reads the logs of executions, while they grow or afterwards: in pages, from an offset or from
+//! the end, or as a download.
 //!
-//! Offsets count bytes, so that a reader goes on exactly where it stopped; text is UTF-8, with U+FFFD for
-//! what is not. A character that the page's end would cut in two is left to the next page. Paths are made
-//! from an execution's number alone.
+//! Offsets count bytes, so that a reader continues exactly where it stopped. Text is UTF-8, with
+//! U+FFFD for invalid bytes. A page never ends within a character: that character begins the next
+//! page. Paths come from an execution's number alone, never from a client.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -17,18 +18,18 @@ use futures_util::{Stream, stream};
 use super::blocking::blocking;
 use super::{directory, plain_file};
 
-/// How much of a log is in memory for each download.
+/// Bytes of a log that one download holds in memory.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// The longest UTF-8 character: a page of fewer bytes might never get past one.
+/// The length of the longest UTF-8 character. A smaller page might never get past one.
 const PAGE_BYTES_MIN: u64 = 4;
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
-    /// So many bytes from the start.
+    /// This many bytes after the start.
     Offset(u64),
-    /// So many lines before the end, or as many of them as a page can hold.
+    /// This many lines before the end, or as many of them as fit in a page.
     Tail(usize),
 }
 
@@ -39,10 +40,10 @@ pub struct LogPage {
     pub offset: u64,
     /// Where the next page begins.
     pub next_offset: u64,
-    /// Of the log, when it was read.
+    /// The size of the log when the page was read.
     pub size: u64,
     pub text: String,
-    /// Whether there is no log at all.
+    /// Whether the log does not exist.
     pub is_missing: bool,
 }
 
@@ -51,8 +52,8 @@ pub(super) fn all(data_dir: &Path) -> PathBuf {
     data_dir.join("logs")
 }
 
-/// Makes an empty log, in place of what an earlier database may have left under this number. Its directory is made again
-/// when somebody has removed it.
+/// Makes an empty log. Replaces a file that an earlier database left under this number, and makes
+/// the directory again if somebody has removed it.
 pub(super) fn create(path: &Path) -> io::Result<()> {
     if let Some(place) = path.parent() {
         directory::make_private(place)?;
@@ -60,7 +61,7 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     plain_file::create(path, 0o600).map(drop)
 }
 
-/// A log that is open, as far as it had been written at that moment.
+/// An open log, as it was when it was opened.
 #[derive(Debug)]
 pub struct OpenLog {
     file: File,
@@ -70,10 +71,12 @@ pub struct OpenLog {
     pub modified: SystemTime,
 }
 
-/// Opens a log; refuses what is none, since a script may have put something else in its place.
+/// Opens a log. Refuses anything but a regular file, because a script may have put something else
+/// in its place.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidData`] for that, [`ErrorKind::NotFound`] before the start, or whatever the disk said.
+/// [`ErrorKind::InvalidData`] when it is not a regular file, [`ErrorKind::NotFound`] before the
+/// start, or any error of the disk.
 pub async fn open(path: &Path) -> io::Result<OpenLog> {
     let path = path.to_owned();
     blocking(move || {
@@ -85,7 +88,8 @@ pub async fn open(path: &Path) -> io::Result<OpenLog> {
 }
 
 impl OpenLog {
-    /// The bytes from `first` on, a piece at a time. A log that was cut meanwhile ends in an error.
+    /// Streams `length` bytes from `first` on, one piece at a time. Ends in an error if the file
+    /// was truncated meanwhile.
     pub fn read(self, first: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let file = Arc::new(self.file);
         stream::try_unfold((first, length), move |(at, left)| {
@@ -107,13 +111,14 @@ impl OpenLog {
     }
 }
 
-/// Reads at most `bytes_max` bytes. A log that is not there yet is an empty one.
+/// Reads at most `bytes_max` bytes. A log that does not exist yet counts as empty.
 ///
-/// `complete` says that nothing will be added: a cut-off character at the very end is then shown as U+FFFD
-/// instead of being waited for. `path` must come from an execution, never from a client.
+/// `complete` says that the log will not grow. An unfinished character at its end then becomes
+/// U+FFFD; otherwise it waits for the rest. `path` must come from an execution, never from a
+/// client.
 ///
 /// # Errors
-/// Whatever the disk said.
+/// Any error of the disk.
 pub async fn read_page(path: &Path, from: From, bytes_max: usize, complete: bool) -> io::Result<LogPage> {
     let path = path.to_owned();
     blocking(move || read(&path, from, bytes_max as u64, complete)).await
@@ -137,7 +142,7 @@ fn read(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<L
     let mut bytes = Vec::new();
     file.take(bytes_max.min(size - start)).read_to_end(&mut bytes)?;
 
-    // Less than expected, should the file have been cut meanwhile.
+    // Shorter than expected if the file was truncated meanwhile.
     let end = start + bytes.len() as u64;
     if !(complete && end >= size) {
         bytes.truncate(bytes.len() - cut_off(&bytes));
@@ -159,13 +164,13 @@ fn page(offset: u64, size: u64, bytes: &[u8]) -> LogPage {
     }
 }
 
-/// Where the last `lines` lines begin. `is_cut`: the first line here began before `bytes`; if all are asked
-/// for, that half is left out, unless there is nothing else.
+/// Where the last `lines` lines begin. `is_cut`: the first line in `bytes` began before `bytes`.
+/// That part of a line is left out, unless `bytes` holds nothing else.
 fn tail_start(bytes: &[u8], lines: usize, is_cut: bool) -> usize {
     if lines == 0 {
         return bytes.len();
     }
-    // The break that ends the last line begins no other.
+    // The line break at the end of the last line begins no new line.
     let inner = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let is_break = |byte: &u8| *byte == b'\n';
     let mut breaks = (0..inner.len()).rev().filter(|at| is_break(&inner[*at]));
@@ -180,7 +185,7 @@ fn tail_start(bytes: &[u8], lines: usize, is_cut: bool) -> usize {
 fn cut_off(bytes: &[u8]) -> usize {
     for length in 1..=bytes.len().min(3) {
         let end = &bytes[bytes.len() - length..];
-        // Not a continuation: a character begins here, or something that is none.
+        // Not a continuation byte: a character or an invalid byte begins here.
         if end[0] & 0b1100_0000 != 0b1000_0000 {
             let is_unfinished = std::str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
             return if is_unfinished { length } else { 0 };

@@ -1,27 +1,30 @@
-//! Running executions: who is started, watched, stopped and settled. Owns `executions/` and `logs/` below
-//! the data directory.
+//! Starts, watches, stops and settles executions. Owns `executions/` and `logs/` in the data
+//! directory.
 //!
 //! # Two processes
-//! The hub does not parent a script. It prepares a directory and spawns `taskhub shim DIR`, which owns that
-//! one execution: its processes, its output, its deadline ([`shim`]). What they tell each other is files
-//! (`directory.rs`, `contract.rs`); so an execution outlives the hub, and a restarted hub finds out what
-//! became of it.
+//! The hub is not the parent of a script. It prepares a directory and spawns `taskhub shim DIR`.
+//! That shim owns one execution: its processes, its output, its deadline ([`shim`]). Hub and shim
+//! communicate through files (`directory/mod.rs`, `contract.rs`). So an execution outlives the hub,
+//! and a restarted hub finds out how it ended.
 //!
 //! # Invariants
-//! - Never a second start. An execution is claimed in the store before anything is spawned, and its shim
-//!   removes the specification as it reads it.
-//! - Only one decides. The shim holds a lock for its life; a hub that finds no result must take that lock
-//!   before it may say `lost`, and a shim that comes too late fails to take it.
-//! - What has to be done follows from the rows and the files alone (`supervisor.rs`): no message is ever the
-//!   only carrier of a duty.
+//! - No execution starts twice. The hub claims an execution in the store before it spawns anything,
+//!   and the shim removes the specification when it reads it.
+//! - Only one process decides how an execution ended. The shim holds a lock as long as it lives. A
+//!   hub that finds no result must take that lock before it may say `lost`. A shim that starts too
+//!   late cannot take the lock, and does nothing.
+//! - The rows and the files alone say what the hub has to do (`supervisor.rs`). A lost message
+//!   never loses work.
 //!
 //! # Refuses
-//! It writes nothing but through the service, and never reads a path that came from a client.
+//! It changes rows only through the service, and it never reads a path that a client sent.
 //!
 //! # Rejected
-//! Scripts as children of the hub: they would die, or their output would stall, whenever the hub is
-//! restarted. A daemon for all executions: one more thing to keep alive, and one fault would reach them all.
-//! Control groups: exact, but not to be had without privileges on many machines.
+//! - Scripts as children of the hub. They would die, or their output would stall, at each restart
+//!   of the hub.
+//! - One daemon for all executions. It is one more process to keep alive, and one fault would hit
+//!   all executions.
+//! - Control groups. They are exact, but on many machines they need privileges.
 
 mod artifacts;
 mod blocking;
@@ -74,16 +77,18 @@ pub enum ExecutorError {
     Tmux(String),
 }
 
-/// The supervision of all executions, and the removal of old ones, as tasks on the tracker.
+/// Spawns the tasks that supervise executions and that remove old ones.
 #[derive(Debug)]
 pub struct Executor;
 
 impl Executor {
-    /// Recovers what an earlier hub left running, then starts what is queued, until `shutdown`. Executions
-    /// that run at that moment go on running; the next hub finds them. To be called within a runtime.
+    /// Recovers the executions that an earlier hub left running, then starts queued ones, until
+    /// `shutdown`. Executions that run at the shutdown go on; the next hub finds them. Must be
+    /// called within a runtime.
     ///
     /// # Errors
-    /// [`ExecutorError`] when its directories cannot be made, or its sessions could not be.
+    /// [`ExecutorError`] when it cannot make its directories, or when tmux is required and cannot
+    /// be used.
     pub fn start(
         service: Service,
         config: &ExecutorConfig,

@@ -1,8 +1,10 @@
-//! What a shim leaves when it is killed: its script's processes get a new parent, and that is the hub, so that nothing of
-//! them gets out of sight. Also what else loses its parent, when the hub is the first process of a container.
+//! Adopts and reaps orphans. When a shim is killed, its script's processes become children of the
+//! hub, so that the hub can still find them. If the hub is the first process of a container, it
+//! also becomes the parent of all other orphans.
 //!
-//! Children that have ended stay as zombies until somebody waits for them. The runtime waits for those that it has
-//! started, and does so at once. So what is a zombie in two looks a second apart is nobody's, and is waited for here.
+//! A child that has ended stays a zombie until its parent waits for it. The runtime waits at once
+//! for the children that it started. So a child that is a zombie in two scans, a second apart, is
+//! an orphan, and this module waits for it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,10 +17,11 @@ use tokio_util::task::TaskTracker;
 use super::blocking::blocking;
 use super::processes;
 
-/// The runtime has waited for its own by then.
+/// The pause between two scans. By then the runtime has waited for its own children.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Makes this process the parent of what its descendants leave, and waits for those that end, until `shutdown`.
+/// Makes this process the parent of orphans among its descendants, and reaps those that end, until
+/// `shutdown`.
 pub(super) fn adopt(shutdown: CancellationToken, tracker: &TaskTracker) {
     if let Err(error) = set_child_subreaper(Some(getpid())) {
         tracing::warn!(%error, "what a killed shim leaves may get out of sight");
@@ -37,7 +40,7 @@ async fn reap(mut ended: Signal, shutdown: CancellationToken) {
             _ = ended.recv() => {}
         }
         let mut seen = HashSet::new();
-        // Until none is left that might be nobody's.
+        // Scan until there is no zombie that might be an orphan.
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -52,12 +55,12 @@ async fn reap(mut ended: Signal, shutdown: CancellationToken) {
     }
 }
 
-/// Waits for those that were there in the look before. Answers those that are there for the first time.
+/// Reaps the zombies that were also in the scan before. Returns those that are new in this scan.
 fn reap_all(before: &HashSet<Pid>) -> HashSet<Pid> {
     let (old, new): (Vec<_>, Vec<_>) =
         processes::ended_children().unwrap_or_default().into_iter().partition(|child| before.contains(child));
     for child in old {
-        // Somebody else may have been faster.
+        // The runtime may have reaped it already.
         let _ = waitpid(Some(child), WaitOptions::NOHANG);
     }
     new.into_iter().collect()

@@ -1,5 +1,6 @@
-//! Files in directories that scripts can write to, too: one may lie there that is none, or a link that leads elsewhere.
-//! Nothing is waited for, no link is followed, and no more is read than was expected.
+//! Opens files in directories where scripts can write. A script may put a pipe, a device or a link
+//! in place of a file. These functions never block on a pipe, never follow a link, and never read
+//! more than the caller expects.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -10,13 +11,13 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 /// # Errors
-/// [`ErrorKind::NotFound`] when nothing is there; [`ErrorKind::InvalidData`] when it is no ordinary file.
+/// [`ErrorKind::NotFound`] when nothing is there; [`ErrorKind::InvalidData`] when it is not a
+/// regular file.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    // A pipe must not be waited for, nor a link followed.
     open_with(OpenOptions::new().read(true), path)
 }
 
-/// Opens an ordinary file for writing; `options` say how.
+/// Opens a regular file with `options`.
 ///
 /// # Errors
 /// As [`open`].
@@ -37,7 +38,7 @@ pub(super) fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<Fi
     }
 }
 
-/// The beginning of a file, and whether there is more.
+/// The first `bytes_max` bytes of a file, and whether there are more.
 ///
 /// # Errors
 /// As [`open`].
@@ -49,10 +50,10 @@ pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<(Vec<u8>, bool)> {
     Ok((bytes, is_cut))
 }
 
-/// A new, empty file in place of whatever lies there.
+/// Creates an empty file, and first removes what lies at its path.
 ///
 /// # Errors
-/// Whatever the disk said.
+/// Any error of the disk.
 pub(super) fn create(path: &Path, mode: u32) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

@@ -1,8 +1,9 @@
-//! The machine's processes, as `/proc` shows them: who descends from whom, and how to signal exactly that
-//! one.
+//! The machine's processes as `/proc` shows them: their parents, their marks, and how to signal
+//! exactly one of them.
 //!
-//! A process id may be handed to a stranger the moment its process is reaped. So a process is known by id
-//! *and* start time, and is signalled through a pidfd that was opened before the start time was compared.
+//! The kernel may give a process id to another process as soon as its process is reaped. So this
+//! module identifies a process by id *and* start time. To send a signal it first opens a pidfd, and
+//! then compares the start time.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -17,7 +18,7 @@ use crate::domain::id::ExecutionId;
 
 use super::contract::{DATA_VARIABLE, DataId, EXECUTION_ID_VARIABLE, SHIM_VARIABLE};
 
-/// 52 numbers of at most 20 digits, and a name.
+/// Holds a whole `stat` line: 52 numbers of at most 20 digits, and a name.
 const STAT_BYTES_MAX: usize = 2048;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +27,14 @@ pub(super) struct Process {
     parent: i32,
     pub group: i32,
     session: i32,
-    /// Ended, and waiting for its parent to take notice.
+    /// It has ended, and its parent has not waited for it.
     pub is_zombie: bool,
     /// In clock ticks since the machine started.
     started: u64,
 }
 
-/// Everything below `ancestor`, in no order. What is reaped or adopted meanwhile may be missed: ask again.
+/// All descendants of `ancestor`, in no order. It may miss processes that are reaped or get a new
+/// parent during the scan: call it again.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
@@ -55,12 +57,12 @@ fn descendants_among(all: impl Iterator<Item = Process>, ancestor: Pid) -> Vec<P
     found
 }
 
-/// One look at all processes, shared by all who ask within its age.
+/// A recent list of all processes, which several watchers share.
 #[derive(Debug, Default)]
 pub(super) struct RecentProcesses(Mutex<Option<(Instant, Vec<Process>)>>);
 
 impl RecentProcesses {
-    /// Everything that descends from a process, as it was no longer than `age_max` ago.
+    /// All descendants of a process, from a list no older than `age_max`.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
@@ -74,8 +76,8 @@ impl RecentProcesses {
     }
 }
 
-/// Whose a process is: an execution's, of a hub on this very data directory. A copy of the directory has the same
-/// executions, and must leave these alone.
+/// Identifies the processes of one execution in one data directory. A copy of the directory holds
+/// the same executions, and a hub on the copy must not touch these processes.
 #[derive(Debug, Clone)]
 pub(super) struct Mark {
     pub execution: ExecutionId,
@@ -83,7 +85,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// What a shim has in its environment.
+    /// The variable in a shim's environment.
     pub fn of_shim(&self) -> (&'static str, String) {
         (SHIM_VARIABLE, format!("{}@{}", self.execution, self.data))
     }
@@ -96,12 +98,13 @@ impl Mark {
     fn is_of_script(&self, environ: &[u8]) -> bool {
         let data = self.data.to_string();
         variable(environ, EXECUTION_ID_VARIABLE) == Some(self.execution.to_string().as_bytes())
-            // A hub of the version before has not named its directory.
+            // A hub of the previous version does not set the variable.
             && variable(environ, DATA_VARIABLE).is_none_or(|it| it == data.as_bytes())
     }
 }
 
-/// The shims of this execution that live: one, as a rule, and also when somebody has removed its lock.
+/// The living shims of this execution: usually one. Also finds a shim whose lock somebody has
+/// removed.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
@@ -109,8 +112,8 @@ pub(super) fn shims(mark: &Mark) -> io::Result<Vec<Process>> {
     with_environment(|environ| mark.is_of_shim(environ))
 }
 
-/// Everything that is left of an execution whose shim is gone: what has its id in the environment, and what is in the
-/// session that its shim led.
+/// All processes that are left of an execution whose shim is gone: those with its id in their
+/// environment, and those in the session that the shim led.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
@@ -118,7 +121,7 @@ pub(super) fn rest(mark: &Mark, shim: Option<Pid>) -> io::Result<Vec<Process>> {
     let mut found = with_environment(|environ| mark.is_of_script(environ))?;
     if let Some(shim) = shim {
         let session = shim.as_raw_nonzero().get();
-        // Another process may have this number by now, but then a session of that number is not the shim's.
+        // If another process has this id now, a session of that number is not the shim's.
         let is_reused = all()?.any(|process| process.pid == shim && !process.is_zombie);
         found.extend(all()?.filter(|it| it.session == session && !is_reused && !it.is_zombie));
     }
@@ -135,7 +138,7 @@ fn with_environment(is_wanted: impl Fn(&[u8]) -> bool) -> io::Result<Vec<Process
         .collect())
 }
 
-/// The children of this process that have ended and that nobody has waited for.
+/// The children of this process that have ended and that it has not waited for.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
@@ -144,8 +147,9 @@ pub(super) fn ended_children() -> io::Result<Vec<Pid>> {
     Ok(all()?.filter(|process| process.parent == own && process.is_zombie).map(|it| it.pid).collect())
 }
 
-/// What has this process for a parent and is none of its own: what shims have left that were killed. Its own children are
-/// shims and tmux, which have a mark; one that is just being started looks like this process.
+/// The processes that became children of this one because their shim was killed. The hub's own
+/// children are shims and tmux, and have a mark. A child that is just starting has the hub's
+/// command line.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
@@ -161,15 +165,15 @@ pub(super) fn orphans() -> io::Result<Vec<Process>> {
     Ok(all()?.filter(|it| it.parent == own && !it.is_zombie && !is_own(it)).collect())
 }
 
-/// The value of a variable in an environment as `/proc` has it.
+/// The value of a variable in the bytes of `/proc/PID/environ`.
 fn variable<'e>(environ: &'e [u8], name: &str) -> Option<&'e [u8]> {
     let mut pairs = environ.split(|byte| *byte == 0);
     pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 impl Process {
-    /// Sends a signal, unless the process has ended. Not being allowed to is not reported: a caller that needs
-    /// to know looks again.
+    /// Sends a signal, unless the process has ended. Does not report a missing permission: a caller
+    /// that needs to know checks again.
     pub fn signal(&self, signal: Signal) {
         let Ok(handle) = pidfd_open(self.pid, PidfdFlags::empty()) else {
             // Before Linux 5.3, or in a sandbox that lacks it.
@@ -183,7 +187,7 @@ impl Process {
         }
     }
 
-    /// Whether it is still there and has not ended.
+    /// Whether the process still exists and has not ended.
     pub fn is_running(&self) -> bool {
         read(self.pid).is_some_and(|now| now.started == self.started && !now.is_zombie)
     }
@@ -200,13 +204,15 @@ fn all() -> io::Result<impl Iterator<Item = Process>> {
 }
 
 fn read(pid: Pid) -> Option<Process> {
-    // One line, and one read of it, whatever the name is made of: nobody gets out of sight by an odd name.
+    // One read takes the whole line, even when the name holds line breaks: an odd name hides no
+    // process.
     let mut buffer = [0; STAT_BYTES_MAX];
     let count = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut buffer).ok()?;
     parse(pid, &String::from_utf8_lossy(&buffer[..count]))
 }
 
-/// `stat` as in proc_pid_stat(5). The name, in parentheses, may hold anything, parentheses included.
+/// Parses `stat`, see proc_pid_stat(5). The name in parentheses may contain anything, also
+/// parentheses.
 fn parse(pid: Pid, stat: &str) -> Option<Process> {
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();

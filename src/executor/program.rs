@@ -1,5 +1,5 @@
-//! The program that runs as a shim: this very one, whatever has become of its file. An upgrade replaces that under a
-//! running hub; another program in its place must not be run as a shim.
+//! The program that runs as a shim: always the image of this process. An upgrade may replace its
+//! file while the hub runs, and the hub must not run another program as a shim.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use super::directory::{self, Directory};
 use super::plain_file;
 
-/// Where the kernel shows the image of the process that looks.
+/// Where the kernel shows a process its own image.
 const OWN_IMAGE: &str = "/proc/self/exe";
 
 #[derive(Debug, Clone)]
 pub enum ShimProgram {
-    /// A file that nobody replaces.
+    /// A file that does not change.
     At(PathBuf),
     /// The image that this process runs.
     Own { image: Arc<File>, path: PathBuf },
@@ -23,12 +23,13 @@ pub enum ShimProgram {
 
 impl ShimProgram {
     /// # Errors
-    /// When the kernel does not show this process its own program.
+    /// When the kernel does not show the image.
     pub fn own() -> io::Result<Self> {
         Ok(Self::Own { image: Arc::new(File::open(OWN_IMAGE)?), path: fs::read_link(OWN_IMAGE)? })
     }
 
-    /// What a child of this process can execute. The descriptor is open there until the moment that it does.
+    /// A path that a child of this process can execute. The child inherits the descriptor, and the
+    /// exec closes it.
     pub(super) fn for_child(&self) -> PathBuf {
         match self {
             Self::At(path) => path.clone(),
@@ -36,7 +37,8 @@ impl ShimProgram {
         }
     }
 
-    /// What another process can execute for an execution: the file while it is this program, and then a copy.
+    /// A path that another process can execute: the program's file while it is unchanged, otherwise
+    /// a copy in the execution's directory.
     pub(super) fn for_others(&self, directory: &Directory) -> io::Result<PathBuf> {
         match self {
             Self::At(path) => Ok(path.clone()),

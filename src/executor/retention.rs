@@ -1,7 +1,7 @@
-//! What old executions have left behind: their directories, their logs, and at last their rows.
+//! Removes what old executions left: their directories, then their logs, then their rows.
 //!
-//! In this order, so that a hub that dies in between finds the row again and goes on; nothing is left that nobody
-//! knows of. An execution whose lock is held is passed over, whatever its row says.
+//! In this order, a hub that dies in between finds the row again and continues; no file is left
+//! without a row. This module skips an execution whose lock is held, whatever its row says.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -47,7 +47,7 @@ pub(super) async fn run(context: Arc<Context>) {
     }
 }
 
-/// Answers where to go on, or `None` when there is no more.
+/// Removes one page of executions. Returns where to continue, or `None` when there are no more.
 async fn forget_some(
     context: &Context,
     now: Timestamp,
@@ -64,7 +64,7 @@ async fn forget_some(
     Ok(Some(last))
 }
 
-/// The numbers of executions that have left nothing behind.
+/// Removes their files. Returns the numbers of the executions that have none left.
 fn remove_all(data_dir: &Path, outdated: &[EndedExecution]) -> Vec<i64> {
     let is_removed = |number: &i64| match remove(data_dir, *number) {
         Ok(removed) => removed,
@@ -76,7 +76,7 @@ fn remove_all(data_dir: &Path, outdated: &[EndedExecution]) -> Vec<i64> {
     outdated.iter().map(|(_, number)| *number).filter(is_removed).collect()
 }
 
-/// `false` when somebody still holds its lock.
+/// `false` when another process still holds its lock.
 fn remove(data_dir: &Path, number: i64) -> io::Result<bool> {
     let directory = Directory::of(data_dir, number);
     match directory.lock() {

@@ -1,12 +1,12 @@
-//! Starting a shim, telling it to stop, and noticing that it has gone.
+//! Starts a shim, tells it to stop, and notices its end.
 //!
-//! A shim that this hub started as a plain process is its child; the end of one that an earlier hub or tmux started shows
-//! in its lock.
-//! A process id read from a file proves nothing by itself: it is believed only if the lock is still held
-//! *after* a pidfd was opened for it.
+//! A shim that this hub started as a plain process is its child. When an earlier hub or tmux
+//! started the shim, this hub sees its end only by the lock. A process id that comes from a file
+//! proves nothing. The hub trusts it only if the lock is still held *after* the hub opened a pidfd
+//! for it.
 //!
-//! Rejected: waiting for a stranger's end with the pidfd. tokio has no safe way to wait for such a handle,
-//! and a look at a lock costs microseconds.
+//! Rejected: waiting with the pidfd for a shim that is not a child. tokio has no safe way to wait
+//! for such a handle, and a check of the lock costs microseconds.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -32,12 +32,13 @@ use super::processes::Mark;
 use super::program::ShimProgram;
 use super::{processes, shim, tmux};
 
-/// Between two looks at the lock of a shim that is not a child: so late may its end be noticed. Longer and longer, so that
-/// short executions do not wait for it and long ones cost nothing.
+/// The pause between two checks of the lock of a shim that is not a child. It bounds how late the
+/// hub notices the end. The pause grows, so that short executions end promptly and long ones cost
+/// nothing.
 const LOCK_PAUSE_MIN: Duration = Duration::from_millis(5);
 const LOCK_PAUSE_MAX: Duration = Duration::from_millis(200);
 
-/// Time for a shim in tmux to come as far as reading its specification, on a machine that is busy. One that comes later
+/// How long to wait until a shim in tmux reads its specification, on a busy machine. A later shim
 /// finds the lock taken.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(30);
 const BEGIN_PAUSE: Duration = Duration::from_millis(5);
@@ -47,38 +48,39 @@ pub(super) enum Session {
     Process(Child),
     Tmux {
         directory: Directory,
-        /// Its process, or why tmux named none.
+        /// The process of the shim as tmux printed it, or why tmux failed.
         shim: io::Result<Option<Pid>>,
     },
 }
 
-/// What this hub saw of a shim's end.
+/// How much this hub saw of a shim's end.
 #[derive(Debug)]
 pub(super) enum Ended {
     Process(ExitStatus),
-    /// It has begun or never will. Why, if tmux said so.
+    /// The shim has read its specification, or never will. Holds tmux's error, if there was one.
     Tmux(Option<io::Error>),
     /// An earlier hub started it.
     Unseen,
-    /// It did nothing any more, and was killed.
+    /// The shim no longer reacted, and the hub killed it.
     Hung,
 }
 
 impl Session {
-    /// Whether it could not be started since the machine had nothing to give. A later attempt may be made: should a shim of
-    /// this one come all the same, only one of them gets the lock, and what is to be run.
+    /// Whether the machine lacked a process, memory or a file to start it. The caller may try
+    /// again. If a shim of the failed attempt appears later all the same, only one of the two gets
+    /// the lock and the specification.
     pub fn lacked_something(&self) -> bool {
         matches!(self, Self::Tmux { shim: Err(error), .. } if tmux::is_shortage(error))
     }
 
-    /// Waits for as much of its end as can be seen from here; the rest shows in the lock.
+    /// Waits for the part of the end that this process can see. The lock shows the rest.
     pub async fn ended(self) -> Ended {
         match self {
             Self::Process(mut child) => child.wait().await.map_or(Ended::Unseen, Ended::Process),
             Self::Tmux { shim: Err(error), .. } => Ended::Tmux(Some(error)),
             Self::Tmux { directory, shim: Ok(pid) } => {
                 let until = Instant::now() + BEGIN_PATIENCE;
-                // The number may be a stranger's by then: that is waited for in vain, but not for ever.
+                // Another process may have this id by now. The deadline ends the wait in that case.
                 while directory.is_untouched()
                     && pid.is_some_and(|pid| test_kill_process(pid).is_ok())
                     && Instant::now() < until
@@ -91,10 +93,10 @@ impl Session {
     }
 }
 
-/// Starts a shim for a prepared directory. It lives on when the hub ends or drops the answer.
+/// Starts a shim for a prepared directory. The shim lives on when the hub ends or drops the result.
 ///
 /// # Errors
-/// When nothing was started for certain.
+/// Only when it is certain that nothing was started.
 pub(super) async fn start(
     kind: SessionKind,
     shim_program: &ShimProgram,
@@ -112,7 +114,8 @@ pub(super) async fn start(
     }
 }
 
-/// Its environment is that of the script, less what the request asked for: a script can read its parent's.
+/// The shim gets the script's environment without the variables of the request: a script can read
+/// the environment of its parent.
 fn spawn(shim_program: &Path, directory: &Directory, mark: &Mark) -> io::Result<Child> {
     let errors = directory.open_errors()?;
     let directory = directory.absolute()?;
@@ -131,8 +134,8 @@ fn spawn(shim_program: &Path, directory: &Directory, mark: &Mark) -> io::Result<
         .spawn()
 }
 
-/// Tells the shim to stop its script. One that has not come far enough to hear the signal finds the file. On a full disk
-/// there is no file, and the signal must do.
+/// Tells the shim to stop its script, by a file and a signal. A shim that has no signal handlers
+/// yet finds the file. On a full disk the file cannot be made, and the signal must be enough.
 pub(super) fn ask_to_stop(directory: &Directory, mark: &Mark) -> io::Result<()> {
     let noted = directory.request_stop();
     match signal(directory, mark, Signal::TERM)? {
@@ -141,7 +144,7 @@ pub(super) fn ask_to_stop(directory: &Directory, mark: &Mark) -> io::Result<()> 
     }
 }
 
-/// Kills a shim, whatever it is doing.
+/// Kills a shim, whatever its state.
 pub(super) fn kill(directory: &Directory, mark: &Mark) -> io::Result<()> {
     signal(directory, mark, Signal::KILL)?;
     for shim in processes::shims(mark)? {
@@ -150,8 +153,8 @@ pub(super) fn kill(directory: &Directory, mark: &Mark) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether there was a shim to be signalled. It is found by the number that it has left, or, when somebody has removed
-/// that, by its mark.
+/// Sends a signal to the shim; answers whether there was one. Finds the shim by its `pid` file, or
+/// by its mark when somebody has removed that file.
 fn signal(directory: &Directory, mark: &Mark, signal: Signal) -> io::Result<bool> {
     if let Some(pid) = directory.pid() {
         let handle = pidfd_open(pid, PidfdFlags::empty());
@@ -166,7 +169,8 @@ fn signal(directory: &Directory, mark: &Mark, signal: Signal) -> io::Result<bool
             };
         }
     }
-    // One that has not read its specification has not left its number yet, and does not hear a signal either.
+    // The shim is still starting: it has not written its `pid`, and may have no signal handlers
+    // yet. It will find the `stop` file.
     if directory.is_untouched() {
         return Ok(false);
     }
@@ -177,11 +181,11 @@ fn signal(directory: &Directory, mark: &Mark, signal: Signal) -> io::Result<bool
     Ok(!shims.is_empty())
 }
 
-/// Waits until no shim holds the lock, and returns it: nobody can start anything there any more. `None` when
-/// there is no directory at all.
+/// Waits until no shim holds the lock, and returns the lock: from then on no shim can start
+/// anything there. `None` when the directory does not exist.
 ///
 /// # Cancel safety
-/// Nothing is lost; ask again.
+/// Dropping the future loses nothing; call it again.
 pub(super) async fn gone(directory: &Directory) -> io::Result<Option<File>> {
     let mut pause = LOCK_PAUSE_MIN;
     loop {
@@ -196,7 +200,7 @@ pub(super) async fn gone(directory: &Directory) -> io::Result<Option<File>> {
     }
 }
 
-/// The sessions of executions, for those who want to look into one.
+/// Finds the session of an execution, for a person who wants to attach to it.
 #[derive(Debug, Clone)]
 pub struct Sessions {
     data_dir: DataDir,
@@ -221,8 +225,8 @@ impl Sessions {
         Self { data_dir, kind }
     }
 
-    /// The command that attaches a terminal to a running execution. Whatever the sessions of this hub are, an earlier
-    /// one may have started it in another kind.
+    /// The command that attaches a terminal to a running execution. An earlier hub may have started
+    /// the execution in another kind of session than this hub uses.
     ///
     /// # Errors
     /// [`NotAttachable`]
@@ -235,15 +239,16 @@ impl Sessions {
         let directory = Directory::of(&self.data_dir, execution.number);
         let name = execution.session_name.clone();
         let found = blocking(move || {
-            // What is answered can be typed anywhere.
+            // An absolute path, so that the command works in any directory.
             let command = directory.absolute().ok().and_then(|place| tmux::attach_command(&place, &name));
-            // Who has left its number holds the lock until its end: looking at it keeps nobody from taking it.
+            // A shim writes its `pid` after it took the lock and holds the lock until its end. So
+            // this check cannot keep a starting shim from taking the lock.
             let runs = directory.pid().is_some() && directory.lock()?.is_none();
             Ok((command, runs))
         });
         match (found.await, self.kind) {
             (Ok((Some(command), _)), _) => Ok(command),
-            // Its shim is at work, without a socket.
+            // The shim runs and has no socket.
             (Ok((None, true)), _) | (_, SessionKind::Process) => Err(NotAttachable::PlainProcess),
             (_, SessionKind::Tmux) => Err(NotAttachable::Changing),
         }

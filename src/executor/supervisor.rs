@@ -1,9 +1,11 @@
-//! The one loop that decides what has to be done: it looks at all live executions and makes the world match.
+//! The one loop that decides what the hub has to do: it reads all live executions, and starts,
+//! recovers or stops what they require.
 //!
-//! Level-triggered: a wake-up carries no content, so none can be lost or come twice; a timer looks even when
-//! nobody rings, and another when an attempt that had to wait is due. An execution has at most one watcher, from the claim to the settlement, and only this task
-//! adds or removes one: removal comes before the next look, so that a row just settled is never taken for one
-//! that nobody watches.
+//! Level-triggered: a wake-up carries no content, so losing one or getting it twice does no harm. A
+//! timer starts a look even without a wake-up, and a second one when the wait of a delayed attempt
+//! ends. An execution has at most one watcher, from the claim to the settlement, and only this task
+//! adds or removes one. It removes a watcher that has ended before the next look. So it never takes
+//! a row that was just settled for one without a watcher.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,7 +25,8 @@ use super::context::Context;
 use super::directory;
 use super::watcher::Watcher;
 
-/// A look without being called: should a wake-up be missed, or a claim have failed, nothing waits longer.
+/// The period of looks without a wake-up. It bounds the delay when a wake-up is missed or a claim
+/// fails.
 const LOOK_PERIOD: Duration = Duration::from_secs(5);
 
 pub(super) struct Supervisor {
@@ -31,7 +34,7 @@ pub(super) struct Supervisor {
     watchers: JoinSet<()>,
     watched: HashMap<ExecutionId, Watched>,
     has_swept: bool,
-    /// When attempts that wait for their time will be due, by a clock that nobody sets.
+    /// When the wait of each delayed attempt ends, by the monotonic clock.
     waiting: HashMap<ExecutionId, Instant>,
 }
 
@@ -63,7 +66,8 @@ impl Supervisor {
                     None => std::future::pending().await,
                 }
             };
-            // All cancel-safe: a ring that is not taken is kept, and so is a watcher that has ended.
+            // All branches are cancel safe: a wake-up that is not taken stays, and so does a
+            // watcher that has ended.
             tokio::select! {
                 () = self.context.shutdown.cancelled() => break,
                 () = self.context.service.work().notified() => {}
@@ -108,8 +112,8 @@ impl Supervisor {
         }
     }
 
-    /// Those that have waited long enough, whatever the clock says now. The wait of each is counted from the first look at
-    /// it, so that a clock that is set back prolongs none.
+    /// The executions that have waited long enough. Each wait counts from the first look at it, by
+    /// the monotonic clock, so that setting the wall clock back prolongs no wait.
     fn overdue(&mut self, waiting: Vec<Execution>) -> Vec<Execution> {
         let (now, clock) = (Instant::now(), Timestamp::now());
         let mut known = std::mem::take(&mut self.waiting);
@@ -149,7 +153,7 @@ impl Supervisor {
         self.watched.retain(|_, watched| watched.task != task);
     }
 
-    /// Once, before anything is started: what an earlier hub could not clean up any more.
+    /// Cleans up once, before anything starts, what an earlier hub could not clean up.
     async fn sweep(&mut self, running: &[Execution]) {
         if std::mem::replace(&mut self.has_swept, true) {
             return;

@@ -1,12 +1,13 @@
-//! Tailers: one for each log that is watched, whatever the number of its watchers, and none for the others.
+//! Tailers: one for each log that has watchers, however many, and none for the other logs.
 //!
-//! A tailer is a doorbell. It looks at the log's size now and then, and at the execution's row when any execution has
-//! made a step, and rings everybody when something has changed; what is in the log each watcher reads for itself. It
-//! comes with the first watcher and leaves with the last. An execution that has ended needs none: nothing about
-//! it will change.
+//! A tailer notifies the watchers of a log. It checks the log's size periodically, and the
+//! execution's row whenever any execution has changed. When something has changed it notifies all
+//! watchers; each watcher reads the log itself. A tailer starts with the first watcher and stops
+//! with the last. An execution that has ended needs no tailer, because nothing about it changes any
+//! more.
 //!
-//! Rejected: inotify. It reports every write, and a script makes a million a second, and a user has
-//! only 128 instances of it; a look at a size costs microseconds.
+//! Rejected: inotify. It reports every write, and a script can make a million writes a second. One
+//! user has only 128 instances of it. A check of a size costs microseconds.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -29,23 +30,25 @@ use super::blocking::blocking;
 use super::directory::is_at;
 use super::plain_file;
 
-/// Between two looks at a log that is watched: so late may output arrive.
+/// The pause between two checks of a log. It bounds how late output arrives.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
-/// A look at the row without being told of a step: should one be missed, nobody waits longer for the end.
+/// The period of checks of the row without a notification. It bounds the delay of the end if one is
+/// missed.
 const ROW_PERIOD: Duration = Duration::from_secs(5);
 
-/// What is known of a log.
+/// What a tailer knows about a log.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogState {
-    /// The log itself, for all watchers: they read by position. `None` until the execution has started.
+    /// The open log. All watchers share it, since they read by position. `None` until the execution
+    /// has started.
     pub file: Option<Arc<File>>,
-    /// When it was last looked at. Only good for seeing that something has changed.
+    /// The size at the last check. Its only use is to detect a change.
     size: u64,
-    /// The execution once it has ended. Everything that it wrote was in the log before.
+    /// The execution, once it has ended. The log then holds everything that it wrote.
     pub end: Option<Arc<Execution>>,
 }
 
-/// The tailers that there are. Cheap to clone.
+/// All running tailers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Tailers(Arc<Shared>);
 
@@ -63,15 +66,16 @@ impl Tailers {
         Self(Arc::new(Shared { service, data_dir, draining, tasks, tailed: Mutex::default() }))
     }
 
-    /// How many there are.
+    /// How many tailers run.
     pub fn count(&self) -> usize {
         self.tailed().len()
     }
 
-    /// What is known of the log of `execution` from now on. Its tailer lives as long as somebody holds the answer.
+    /// The state of the log of `execution`, kept up to date. Its tailer lives as long as a receiver
+    /// exists.
     ///
     /// # Errors
-    /// When the log is there and cannot be opened.
+    /// When the log exists and cannot be opened.
     pub async fn watch(&self, execution: Execution) -> io::Result<watch::Receiver<LogState>> {
         let mut tailer = Tailer {
             tailers: self.clone(),
@@ -96,12 +100,13 @@ impl Tailers {
     }
 
     fn tailed(&self) -> MutexGuard<'_, HashMap<ExecutionId, watch::Sender<LogState>>> {
-        // Nobody can panic while holding it.
+        // No code that holds the lock can panic.
         self.0.tailed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The log that a shim has put back after somebody removed it, once it is as long as the one that is open.
+/// The log that a shim has put back after somebody removed the open one, if it is at least as long
+/// as the open one.
 fn successor(open: &File, path: &Path) -> Option<Arc<File>> {
     if is_at(open, path) {
         return None;
@@ -123,7 +128,8 @@ impl Tailer {
         let mut steps = self.tailers.0.service.steps();
         let draining = self.tailers.0.draining.clone();
         loop {
-            // Armed before looking, and the row before the log: what an execution wrote before its end is then there.
+            // Armed before the check. The row is read before the log: what an execution wrote
+            // before its end is then in the log.
             steps.borrow_and_update();
             let row = self.tailers.0.service.execution_of(self.execution.task_id, Some(self.execution.id));
             match row.await {
@@ -140,21 +146,21 @@ impl Tailer {
                 if self.execution.status.is_final() {
                     return self.end();
                 }
-                // All are cancel safe: they only observe.
+                // All branches only observe, so they are cancel safe.
                 tokio::select! {
                     () = sleep(LOOK_PAUSE) => {}
                     _ = steps.changed() => break,
                     () = self.state.closed() => if self.leave() { return },
-                    // Its watchers see that for themselves.
+                    // The watchers observe the draining themselves.
                     () = draining.cancelled() => return,
                 }
             }
         }
     }
 
-    /// Looks at the log, and rings when it has changed.
+    /// Checks the log, and notifies the watchers when it has changed.
     async fn look(&mut self) -> io::Result<()> {
-        // What lies there before the first start is not of this execution.
+        // A file that lies there before the first start does not belong to this execution.
         if self.execution.status == ExecutionStatus::Queued && self.execution.attempt == 1 {
             return Ok(());
         }
@@ -186,7 +192,7 @@ impl Tailer {
         self.state.send_modify(|state| state.end = Some(Arc::new(self.execution.clone())));
     }
 
-    /// Leaves unless somebody has come meanwhile.
+    /// Removes the tailer, unless a new watcher has subscribed meanwhile. Returns whether it did.
     fn leave(&self) -> bool {
         let mut tailed = self.tailers.tailed();
         let is_alone = self.state.is_closed();
@@ -198,7 +204,7 @@ impl Tailer {
 }
 
 impl Drop for Tailer {
-    /// However it ends, nobody shall wait for a ring of it. A successor's place is left alone.
+    /// However the tailer ends, no watcher may wait for it. The entry of a successor stays.
     fn drop(&mut self) {
         let mut tailed = self.tailers.tailed();
         if tailed.get(&self.execution.id).is_some_and(|state| state.same_channel(&self.state)) {

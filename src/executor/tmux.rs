@@ -1,16 +1,20 @@
-//! tmux, for executions in whose sessions a person can attach.
+//! Runs executions in tmux sessions, so that a person can attach to them.
 //!
-//! Each execution has a tmux server of its own, whose socket lies in its directory: nobody else's `kill-server`, and no
-//! fault of one server, reaches another execution; its environment is the one that its script may see, not that of
-//! whichever session came first; and no name can be mistaken for another. tmux runs the shim, as the hub would, on the
-//! session's terminal. When the session is closed the shim hears it (HUP), and ends the execution.
+//! Each execution has its own tmux server, and the server's socket lies in the execution's
+//! directory. So a `kill-server` or a fault of one server does not reach another execution. The
+//! server's environment is the one that the script may see, not that of the session that came
+//! first. Names cannot be confused. tmux runs the shim on the session's terminal, with the same
+//! arguments as the hub would. When somebody closes the session, the shim receives HUP and ends the
+//! execution.
 //!
-//! tmux expands what looks like `#(command)` in names and in `-c`, and cuts its arguments at `;`. So names are made
-//! from the execution's number alone, the directory is the client's own, and arguments are escaped; the command is run
-//! without a shell. The user's configuration is not read: it could close sessions that nobody looks at.
+//! tmux expands `#(command)` in names and in `-c`, and splits its arguments at `;`. So this module
+//! makes names from the execution's number alone, sets the directory as the client's working
+//! directory, and escapes arguments. tmux runs the command without a shell. It does not read the
+//! user's configuration, which could close sessions that nobody is attached to.
 //!
-//! Rejected: one server for all, which is easier to list and ends all of them when it ends; a viewer of the log beside
-//! the script, with which nobody could answer what asks on the terminal.
+//! Rejected: one server for all executions. It is easier to list, but its end would end all
+//! executions. Also rejected: a viewer of the log beside the script. Nobody could answer a question
+//! that the script asks on the terminal.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -27,16 +31,16 @@ use super::directory::Directory;
 use super::processes::Mark;
 use super::shim;
 
-/// A socket's path is at most so long: `sun_path` of unix(7), with its NUL.
+/// The longest path of a socket: `sun_path` of unix(7) without its NUL.
 const SOCKET_BYTES_MAX: usize = 107;
-/// A number of executions that no hub reaches.
+/// An execution number that no hub reaches; `check` computes the longest path with it.
 const NUMBER_MAX: i64 = 9_999_999_999;
-/// A tmux that does not answer in this time must not hold up the execution's end.
+/// How long to wait for tmux. A tmux that hangs must not delay the execution's end.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// What comes before the words of tmux.
+/// Precedes what tmux printed, in an error.
 const SPEAKER: &str = "tmux: ";
-/// How tmux says that the machine had no process, memory or file to give. The last two, and a client that says nothing,
-/// stand for a server that could not begin.
+/// How tmux reports that the machine had no process, memory or file left. The last two mean that
+/// the server could not start; so does a client that prints nothing.
 const SHORTAGES: [&str; 5] = [
     "Resource temporarily unavailable",
     "Cannot allocate memory",
@@ -44,13 +48,13 @@ const SHORTAGES: [&str; 5] = [
     "server exited unexpectedly",
     "lost server",
 ];
-/// The size of a terminal that nobody looks at yet; it takes the size of the terminal that attaches.
+/// The terminal's size while nobody is attached. An attached terminal brings its own size.
 const SIZE: [&str; 4] = ["-x", "120", "-y", "40"];
 
-/// Refuses what could not start a session later.
+/// Checks at the start that the hub will be able to start sessions.
 ///
 /// # Errors
-/// In words, with advice.
+/// A message for the operator, with advice.
 pub(super) fn check(data_dir: &Path) -> Result<(), String> {
     let longest = Directory::of(data_dir, NUMBER_MAX).tmux_socket();
     let excess = longest.as_os_str().len().saturating_sub(SOCKET_BYTES_MAX);
@@ -73,10 +77,11 @@ pub(super) fn check(data_dir: &Path) -> Result<(), String> {
     }
 }
 
-/// Starts a shim for a prepared directory in a session of its own. Answers its process, if tmux has named one.
+/// Starts a shim for a prepared directory in its own session. Answers the shim's process, if tmux
+/// printed it.
 ///
 /// # Errors
-/// In the words of tmux. The session may have begun all the same: only the lock tells.
+/// What tmux printed. The session may have started all the same: only the lock tells.
 pub(super) async fn begin(
     program: &Path,
     directory: &Directory,
@@ -96,14 +101,15 @@ pub(super) async fn begin(
     Ok(said.trim().parse().ok().and_then(Pid::from_raw))
 }
 
-/// Whether an error says that the machine had nothing to give, be it to the client of tmux or to its server.
+/// Whether an error says that the tmux client or its server lacked a process, memory or a file.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     let said = error.to_string();
     let says_nothing = said.strip_prefix(SPEAKER).is_some_and(|words| words.trim().is_empty());
     shim::is_shortage(error) || says_nothing || SHORTAGES.iter().any(|words| said.contains(words))
 }
 
-/// Ends what is left of a session whose execution has ended: a person may have opened more windows in it.
+/// Ends the tmux server of an execution that has ended: a person may have opened more windows in
+/// it.
 pub(super) async fn end(directory: &Directory) {
     let Ok(socket) = directory.absolute().map(|place| place.tmux_socket()) else {
         return;
@@ -111,16 +117,16 @@ pub(super) async fn end(directory: &Directory) {
     if socket.exists() {
         let mut command = tmux(&socket);
         command.arg("kill-server");
-        // It may be gone by itself by now, which is what is wanted.
+        // It fails when the server has ended by itself, which is fine.
         let _ = answer(command).await;
     }
 }
 
-/// What a person types to attach, if there is a session.
+/// The command that a person types to attach, if there is a session.
 pub(super) fn attach_command(directory: &Directory, session: &str) -> Option<String> {
     let socket = directory.tmux_socket();
     let quoted = format!("'{}'", socket.to_str()?.replace('\'', r"'\''"));
-    // Quoted, since zsh has an idea of its own of words that begin with `=`.
+    // Quoted, because zsh treats a word that begins with `=` specially.
     socket.exists().then(|| format!("tmux -S {quoted} attach-session -t '={session}'"))
 }
 
@@ -131,7 +137,7 @@ fn tmux(socket: &PathBuf) -> Command {
     command
 }
 
-/// What a command says, when it has succeeded.
+/// The output of a command that succeeds.
 async fn answer(mut command: Command) -> io::Result<String> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = match tokio::time::timeout(ANSWER_TIME_MAX, command.output()).await {
@@ -145,7 +151,7 @@ async fn answer(mut command: Command) -> io::Result<String> {
     }
 }
 
-/// An argument that tmux takes as a whole: a `;` at its end would begin another command.
+/// Escapes an argument for tmux: a `;` at its end would begin another command.
 fn whole(argument: &OsStr) -> OsString {
     match argument.as_bytes().strip_suffix(b";") {
         Some(rest) => OsString::from_vec([rest, br"\;"].concat()),

@@ -1,4 +1,4 @@
-//! The verdict: what became of an execution whose shim is gone.
+//! Decides how an execution ended whose shim is gone.
 
 use std::io::{self, ErrorKind};
 
@@ -11,7 +11,8 @@ use super::kill_leftovers::kill_leftovers;
 use super::processes::{Mark, Process};
 use super::session::Ended;
 
-/// What became of an execution whose shim is gone. Without a result, whatever is left of it is killed.
+/// The outcome of an execution whose shim is gone. If the shim left no result, this function kills
+/// what is left of the execution.
 pub(super) fn verdict(
     directory: &Directory,
     mark: &Mark,
@@ -23,7 +24,7 @@ pub(super) fn verdict(
     match directory.read_exit() {
         Ok(exit) => return Ok(exit.outcome()),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        // Not what a shim writes: as good as none.
+        // A shim does not write such a file: treat it as absent.
         Err(error) if error.kind() == ErrorKind::InvalidData => {}
         Err(error) => return Err(error),
     }
@@ -46,7 +47,7 @@ pub(super) fn verdict(
     }))
 }
 
-/// What the script named, whatever became of it: it is there.
+/// The artifacts that the script named, however the execution ended.
 pub(super) fn named(directory: &Directory, id: ExecutionId) -> NamedArtifacts {
     match artifacts::read(&directory.artifacts()) {
         Ok(named) => named,

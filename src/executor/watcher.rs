@@ -1,7 +1,8 @@
-//! One execution's life as the hub sees it: claimed, started or found again, waited for, settled.
+//! One execution's life as the hub sees it. The watcher claims and starts it, or finds it running;
+//! waits for its end; and settles it.
 //!
-//! A watcher that is cut short by a shutdown leaves everything as it is; the next hub finds the row and the
-//! files and goes on from there.
+//! A shutdown stops a watcher without changing anything. The next hub finds the row and the files,
+//! and continues from there.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -27,20 +28,22 @@ use super::session::{Ended, Session};
 use super::verdict::{failed, named, verdict};
 use super::{logs, processes, session, shim, tmux};
 
-/// Between two attempts to write to a store that fails.
+/// The pause between two attempts to write to a store that fails.
 const STORE_PAUSE_MIN: Duration = Duration::from_millis(100);
 const STORE_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// After so many the watcher gives up; the supervisor then starts over from the files.
+/// The watcher gives up after this many attempts. The supervisor then starts over from the files.
 const STORE_ATTEMPTS_MAX: u32 = 20;
-/// A stop is told again this often, until it has worked.
+/// The pause between two attempts to pass on a stop or to kill a shim, until it has ended.
 const STOP_PAUSE: Duration = Duration::from_secs(2);
-/// What a shim may need beyond the grace: for what survives KILL, and for the rest of the output.
+/// Time that a shim may need after the grace: for processes that survive KILL, and for the rest of
+/// the output.
 const SHIM_MARGIN: Duration = Duration::from_secs(15);
-/// Between two looks for a shim whose lock is gone.
+/// The pause between two searches for a shim whose lock is free.
 const SHIM_PAUSE: Duration = Duration::from_millis(200);
-/// Between two looks at the processes of an execution whose shim is no child of this hub.
+/// The pause between two scans of the processes of an execution whose shim is not a child of this
+/// hub.
 const FAMILY_PAUSE: Duration = Duration::from_secs(2);
-/// A machine that has nothing to give is asked again for ten minutes.
+/// Ten minutes of attempts while the machine lacks a process, memory or a file.
 const SHORTAGE_ATTEMPTS_MAX: u32 = 1200;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -51,12 +54,13 @@ pub(super) struct Watcher {
     directory: Directory,
     /// Cancelled when somebody has asked for the execution to stop.
     stop: CancellationToken,
-    /// When the shim should have ended it, as far as that is known.
+    /// When the shim must have ended the execution, if the hub knows that.
     overdue: OnceLock<Instant>,
-    /// Whether the shim did not do its work, and was killed for it.
+    /// Whether the hub killed the shim because it no longer reacted.
     has_hung: AtomicBool,
-    /// The processes of an execution that was found running, as they last were. When its shim is killed, what has neither a
-    /// mark nor its session gets a parent that is not this hub.
+    /// The processes of an execution that this hub found running, as it last saw them. When
+    /// somebody kills its shim, a process without the mark and outside the shim's session gets a
+    /// parent that is not this hub. Only this list still finds it.
     family: Mutex<Vec<Process>>,
 }
 
@@ -78,11 +82,11 @@ impl Watcher {
         Mark { execution: self.id, data: self.context.data }
     }
 
-    /// Starts a queued execution and sees it through.
+    /// Starts a queued execution and watches it until its end.
     pub async fn launch(self) {
         let claimed = match self.context.service.claim_execution(self.id).await {
             Ok(claimed) => claimed,
-            // Stopped while it was queued.
+            // It was stopped while it was queued.
             Err(ServiceError::Ended(_)) => return,
             Err(error @ ServiceError::NothingToRun) => {
                 return self.settle(failed(&error), NamedArtifacts::default()).await;
@@ -107,7 +111,7 @@ impl Watcher {
         }
     }
 
-    /// Finds an execution again that an earlier hub started, or was about to.
+    /// Continues an execution that an earlier hub started, or was about to start.
     pub async fn recover(self) {
         tracing::info!(execution.id = %self.id, execution.number = self.number, "execution found running");
         let terms = self.directory.terms();
@@ -116,8 +120,9 @@ impl Watcher {
         {
             tracing::warn!(execution.id = %self.id, protocol, "its shim is of a later version: only its end is waited for");
         }
-        // Nothing that can be trusted tells how long it has run, so its time is counted anew. An earlier hub without terms may
-        // have had a longer default than this one: then a stop alone ends a shim that does nothing any more.
+        // No trustworthy source says how long it has run, so its time counts from now. An earlier
+        // hub that wrote no terms may have had a longer default timeout than this hub. In that
+        // case, if the request has no timeout either, only a stop can end a shim that hangs.
         let seconds = match terms {
             Some(terms) => Some(terms.timeout_seconds),
             None => {
@@ -157,7 +162,8 @@ impl Watcher {
         };
         let directory = self.directory.clone();
         blocking(move || {
-            // Before the script, so that a client that heard of the start finds a log.
+            // The log comes before the script, so that a client that is told of the start finds a
+            // log.
             logs::create(&spec.log)?;
             let stdin = input.map(|task| serde_json::to_vec(&task)).transpose()?;
             directory.prepare(script.as_str(), stdin.as_deref(), &spec)
@@ -169,17 +175,17 @@ impl Watcher {
             let started =
                 session::start(config.sessions, program, self.directory.clone(), &name, &self.mark()).await;
             let is_shortage = match &started {
-                // A shim that has come all the same has taken what is to be run.
+                // If a shim started all the same, it has taken the specification.
                 Ok(session) => session.lacked_something() && self.directory.is_untouched(),
                 Err(error) => shim::is_shortage(error),
             };
-            // The machine has no process or file to give: others will end.
+            // The machine lacks a process or a file now. It will have some when others end.
             if !is_shortage
                 || attempt == SHORTAGE_ATTEMPTS_MAX
                 || !self.pause(SHORTAGE_PAUSE).await
                 || self.stop.is_cancelled()
             {
-                // The shim counts from its own start.
+                // The shim counts its timeout from its own start.
                 self.expect_end(timeout_seconds);
                 return started;
             }
@@ -189,16 +195,17 @@ impl Watcher {
 
     fn expect_end(&self, timeout_seconds: u32) {
         let time_max = Duration::from_secs(timeout_seconds.into()) + self.patience();
-        // Set once: an execution is started or found once.
+        // Never set before: a watcher either starts an execution or recovers it.
         let _ = self.overdue.set(Instant::now() + time_max);
     }
 
-    /// How long a shim may take to end its script, once it should.
+    /// How long a shim may take to end its script, once it has to.
     fn patience(&self) -> Duration {
         Duration::from_millis(self.context.config.grace_ms) + SHIM_MARGIN
     }
 
-    /// Waits for an end, passing on a stop meanwhile. `None` when the hub shuts down first.
+    /// Waits for an end. Meanwhile it passes on a stop and kills a shim that hangs. `None` when the
+    /// hub shuts down first.
     async fn wait<F: Future>(&self, end: F) -> Option<F::Output> {
         tokio::select! {
             end = end => Some(end),
@@ -219,8 +226,8 @@ impl Watcher {
         }
     }
 
-    /// Kills a shim that does neither what its deadline nor what a stop demands: somebody may have stopped it (SIGSTOP),
-    /// and its slot would be held for good.
+    /// Kills a shim that obeys neither its deadline nor a stop. Somebody may have suspended it
+    /// (SIGSTOP), and it would hold its slot for ever.
     async fn end_when_hung(&self) -> Infallible {
         let overdue = async {
             match self.overdue.get() {
@@ -232,7 +239,7 @@ impl Watcher {
             self.stop.cancelled().await;
             sleep(self.patience()).await;
         };
-        // Both only wait.
+        // Both branches only wait.
         tokio::select! {
             () = overdue => {}
             () = unheard => {}
@@ -248,7 +255,7 @@ impl Watcher {
         }
     }
 
-    /// Keeps in mind which processes the execution has.
+    /// Records which processes the execution has, as long as its shim runs.
     async fn note_family(&self) -> Infallible {
         let mark = self.mark();
         let shims = blocking(move || processes::shims(&mark)).await.unwrap_or_default();
@@ -257,7 +264,7 @@ impl Watcher {
                 let (context, shim) = (self.context.clone(), *shim);
                 let look = move || match shim.is_running() {
                     true => context.processes.descendants(shim.pid, FAMILY_PAUSE / 2),
-                    // What is known counts.
+                    // An empty answer keeps the last list.
                     false => Ok(Vec::new()),
                 };
                 match blocking(look).await {
@@ -272,8 +279,8 @@ impl Watcher {
         }
     }
 
-    /// Waits until no shim of this execution lives, though its lock is free: somebody may have removed that. What lives is
-    /// never lost.
+    /// Waits until no shim of this execution is alive, even if its lock is free: somebody may have
+    /// removed the lock file. An execution with a living shim is never `lost`.
     async fn shimless(&self) -> io::Result<()> {
         loop {
             let (directory, mark) = (self.directory.clone(), self.mark());
@@ -286,10 +293,10 @@ impl Watcher {
         }
     }
 
-    /// Waits until its shim is gone, finds out what became of the execution, and settles it.
+    /// Waits until the shim is gone, finds out how the execution ended, and settles it.
     async fn conclude(&self, ended: Ended) {
         let gone = async {
-            // Both only look.
+            // Both branches only observe.
             tokio::select! {
                 gone = session::gone(&self.directory) => gone,
                 never = self.note_family(), if !matches!(ended, Ended::Process(_)) => match never {},
@@ -299,7 +306,7 @@ impl Watcher {
             return;
         };
         let lock = match lock {
-            // Something else lies in its place.
+            // Something that is not a lock lies in its place.
             Err(error) if error.kind() == ErrorKind::InvalidData => Ok(None),
             lock => lock,
         };
@@ -312,7 +319,8 @@ impl Watcher {
         let ended = if self.has_hung.load(Relaxed) { Ended::Hung } else { ended };
         let adopts = self.context.config.adopts_orphans;
         let family = std::mem::take(&mut *self.family.lock().unwrap_or_else(PoisonError::into_inner));
-        // Held until all is settled and clean: a shim that comes late must not start anything.
+        // The lock is held until the execution is settled and cleaned up: a late shim must not
+        // start anything.
         let judged = match lock {
             Ok(lock) => {
                 blocking(move || {
@@ -331,7 +339,7 @@ impl Watcher {
         }
     }
 
-    /// Records the outcome, however long the store takes, and cleans up.
+    /// Records the outcome, retries while the store fails, and cleans up.
     async fn settle(&self, outcome: Outcome, named: NamedArtifacts) {
         let mut pause = STORE_PAUSE_MIN;
         for _ in 0..STORE_ATTEMPTS_MAX {

@@ -1,11 +1,12 @@
-//! A histogram for what happens too often for the recorder of the other metrics, which looks each one up by name
-//! and keeps every single measurement until it is asked.
+//! A histogram for very frequent events. The recorder of the other metrics is too slow for them: it
+//! looks each metric up by name, and keeps every measurement until it is asked.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Upper bounds of the buckets, in microseconds: from a write that waits for nothing to a client that was stalled.
+/// Upper bounds of the buckets, in microseconds: from a write that does not wait to a stalled
+/// client.
 const BOUNDS_US: [u64; 16] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
     5_000_000, 30_000_000,
@@ -13,7 +14,7 @@ const BOUNDS_US: [u64; 16] = [
 
 #[derive(Debug, Default)]
 pub struct Latency {
-    /// One more than there are bounds: the last counts what is beyond all of them.
+    /// One more than the bounds: the last one counts longer times.
     buckets: [AtomicU64; BOUNDS_US.len() + 1],
     sum_us: AtomicU64,
 }
@@ -23,7 +24,7 @@ impl Latency {
         self.note_all(time, 1);
     }
 
-    /// The same time, `count` times.
+    /// Records the same time `count` times.
     pub fn note_all(&self, time: Duration, count: u64) {
         let us = time.as_micros() as u64;
         let bucket = BOUNDS_US.partition_point(|bound| *bound < us);
@@ -31,7 +32,7 @@ impl Latency {
         self.sum_us.fetch_add(us * count, Relaxed);
     }
 
-    /// In the text format of Prometheus. A bucket counts all that took no longer than its bound.
+    /// The histogram in the text format of Prometheus. A bucket counts all times up to its bound.
     pub(super) fn render(&self, name: &str, words: &str) -> String {
         let mut text = format!("# HELP {name} {words}\n# TYPE {name} histogram\n");
         let mut count = 0;

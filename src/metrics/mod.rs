@@ -1,7 +1,7 @@
-//! Every metric's name, and the one recorder behind them.
+//! The names of all metrics, and their one recorder.
 //!
-//! The recorder belongs to the hub it counts for, not to the process, so that two hubs in one test do not
-//! count together.
+//! The recorder belongs to a hub, not to the process, so that two hubs in one test do not count
+//! together.
 
 mod latency;
 
@@ -39,7 +39,7 @@ pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     stream_latency: Arc<Latency>,
-    /// Those that every request moves, so that none has to be looked up by its name each time.
+    /// The metrics that every request changes, so that no request looks them up by name.
     in_flight: Gauge,
     request_seconds: Histogram,
     requests: Arc<RwLock<HashMap<(&'static str, u16), Counter>>>,
@@ -178,18 +178,18 @@ impl Metrics {
         self.gauge(RING_BYTES, bytes);
     }
 
-    /// Folds what was recorded into the histograms. To be called every few seconds: until then every single
-    /// measurement is kept.
+    /// Adds the recorded measurements to the histograms. Call it every few seconds: until then the
+    /// recorder keeps every single measurement.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
 
-    /// Where the streams note how long events take from publication to a connection.
+    /// Where the streams record how long events take from publication to a connection.
     pub fn stream_latency(&self) -> Arc<Latency> {
         self.stream_latency.clone()
     }
 
-    /// Everything, in the text format of Prometheus.
+    /// All metrics in the text format of Prometheus.
     pub fn render(&self) -> String {
         self.upkeep();
         let words = "Time from publication to the hand-over to a client's connection, for the oldest event of each hand-over from memory";

@@ -9,11 +9,13 @@ use tokio::net::TcpListener;
 use super::admission::Admission;
 use super::{Serving, connection};
 
-/// Pause after accepting failed for want of something, usually of file descriptors, instead of spinning.
+/// The pause after a failed accept, usually for lack of file descriptors, so that the loop does not
+/// spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(listener: TcpListener, admission: Arc<Admission>, serving: Serving) {
-    // The same for every connection, unless it is all addresses of the machine.
+    // The same address for every connection, unless the listener accepts on all addresses of the
+    // machine.
     let listening = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
     loop {
         // Both are cancel safe.
@@ -34,7 +36,8 @@ pub(super) async fn run(listener: TcpListener, admission: Arc<Admission>, servin
         let Some(local) = listening.or_else(|| socket.local_addr().ok()) else {
             continue;
         };
-        // While there is no permit at all one connection waits here and the others in the backlog. Both are cancel safe.
+        // While there is no permit, one connection waits here and the others in the backlog. Both
+        // are cancel safe.
         let admitted = tokio::select! {
             () = serving.shutdown.soft.cancelled() => return,
             admitted = admission.admit(peer.ip()) => admitted,
@@ -48,8 +51,8 @@ pub(super) async fn run(listener: TcpListener, admission: Arc<Admission>, servin
     }
 }
 
-/// Whether what failed was one connection, that had gone before it was taken, and the next one is worth trying at
-/// once.
+/// Whether only one connection failed, because it was gone before the accept. Then the loop tries
+/// the next one at once.
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

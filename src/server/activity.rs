@@ -1,11 +1,13 @@
-//! The activity of a connection of HTTP/2: whether it has requests, and whether the client takes their answers.
+//! The activity of an HTTP/2 connection: whether it has requests, and whether the client reads
+//! their answers.
 //!
-//! A client of HTTP/2 may close the windows of its streams and still answer pings. The socket does not show this, so it is
-//! noticed here: hyper stops asking the body for more. Such an answer is given up alone, and the others on its connection go
-//! on. (All tabs of a browser share one connection.)
+//! An HTTP/2 client may close the windows of its streams and still answer pings. The socket does
+//! not show this. This module notices it: hyper stops asking the body for more. The hub then gives
+//! up this answer alone; the others on its connection continue. (All tabs of a browser share one
+//! connection.)
 //!
-//! Bodies are handed to hyper in small pieces. So when hyper asks for more, the client has taken nearly all of the pieces
-//! before.
+//! hyper gets bodies in small pieces. So when hyper asks for more, the client has read nearly all
+//! earlier pieces.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,11 +24,12 @@ use crate::close_reason::{CloseNote, CloseReason};
 
 use super::dispatch;
 
-/// One piece of a body: a frame of HTTP/2. Nothing tells whether the client has taken the last piece of an answer.
+/// One piece of a body: a frame of HTTP/2. Nothing shows whether the client has read the last piece
+/// of an answer.
 const PIECE_BYTES: usize = 16 << 10;
 
 tokio::task_local! {
-    /// Cancelled when the answer that this task sends is given up.
+    /// Cancelled when the hub gives up the answer that this task sends.
     static GIVEN_UP: CancellationToken;
 }
 
@@ -43,7 +46,7 @@ pub(super) enum State {
     Idle,
     /// A handler works, or a stream has nothing to send.
     Busy,
-    /// An answer waits for the client to take what it was given.
+    /// An answer waits until the client reads what was sent.
     Stalled,
 }
 
@@ -53,9 +56,9 @@ pub(super) struct Activity(Arc<Mutex<Counts>>);
 
 #[derive(Debug)]
 struct Counts {
-    /// Requests that have come and are not over.
+    /// Requests in progress.
     open: u32,
-    /// Answers that hyper has not asked for more of, in the order of their last pieces.
+    /// Answers that hyper does not ask for more, ordered by their last piece.
     waiting: BTreeMap<u64, Waiting>,
     /// Counts the pieces.
     given: u64,
@@ -65,7 +68,7 @@ struct Counts {
     since: Instant,
 }
 
-/// An answer that waits for its client to take what it was given.
+/// An answer that waits until its client reads what was sent.
 #[derive(Debug)]
 struct Waiting {
     since: Instant,
@@ -81,7 +84,8 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// Its state, and since when. One answer that waits makes it stalled, however lively the others are.
+    /// The state, and since when. A single waiting answer makes the connection stalled, however
+    /// active the others are.
     pub fn state(&self) -> (State, Instant) {
         let counts = self.counts();
         match counts.waiting.first_key_value() {
@@ -119,7 +123,7 @@ pub(super) struct TrackedRequest {
     activity: Activity,
     connection: CloseNote,
     request: CloseNote,
-    /// Its number among those that wait for their client.
+    /// Its key in the map of waiting answers.
     waits: Option<u64>,
 }
 
@@ -137,7 +141,7 @@ impl TrackedRequest {
         }
     }
 
-    /// How the request ends.
+    /// Records how the request ends.
     pub fn close_note(&self) -> CloseNote {
         self.request.clone()
     }
@@ -169,7 +173,7 @@ impl TrackedRequest {
 }
 
 impl Drop for TrackedRequest {
-    /// Runs before the body is dropped, so that the body finds the reason noted.
+    /// Runs before the body is dropped, so that the body finds the reason recorded.
     fn drop(&mut self) {
         self.asked_for_more();
         let mut counts = self.activity.counts();
@@ -177,19 +181,20 @@ impl Drop for TrackedRequest {
         counts.since = Instant::now();
         drop(counts);
         self.request.note(match self.connection.close_reason() {
-            // The connection is open: the client, or this hub, has ended this request alone. A reason noted before stays.
+            // The connection is open, so the client or this hub ended only this request. A reason
+            // recorded earlier stays.
             CloseReason::Open => CloseReason::Closed,
             close_reason => close_reason,
         });
     }
 }
 
-/// The body of an answer, watched.
+/// The body of an answer, with its activity recorded.
 #[derive(Debug)]
 pub(super) struct TrackedBody {
-    // Dropped first.
+    // The first field, so that it is dropped first.
     tracked: TrackedRequest,
-    /// What is left of a larger piece.
+    /// The rest of a larger piece.
     rest: Bytes,
     body: dispatch::Body,
 }

@@ -1,8 +1,10 @@
-//! Who may connect: so many in all, so many from one address, and a few more while nobody else may.
+//! Limits connections: in all, for each address, and a small reserve for when all permits are
+//! taken.
 //!
-//! A hub whose permits are all taken is not silent: a small reserve of permits is good for one request each, and soon
-//! over. Who is on one and says nothing makes room for the next, so that somebody who asks how the hub stands is answered
-//! also while a thousand others connect and say nothing.
+//! A hub without a free permit still answers. Each permit of the reserve is good for one request
+//! and for a short time. A connection in the reserve that sends nothing makes room for the next
+//! one. So an operator who asks for the hub's state gets an answer even while a thousand others
+//! connect and send nothing.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -17,18 +19,20 @@ use crate::config::ServerConfig;
 use crate::open_files;
 use crate::quota::{Exhausted, Limits, Permit, Quota};
 
-/// Places of the reserve: enough for some operators and their monitoring at once.
+/// Permits of the reserve: enough for a few operators and their monitoring at once.
 const RESERVE_PLACES: u32 = 32;
-/// Of few permits a reserve of that many would leave too little: then a share of them.
+/// With few permits the reserve is one part in this many of them instead.
 const RESERVE_SHARE: u32 = 4;
-/// Most connections of one address when nothing else is said: no less than the streams that a client may have.
+/// The default limit of connections for one address: no less than the streams that a client may
+/// have.
 const PER_ADDRESS_MAX: u32 = 20_000;
-/// Time for a connection on the reserve to begin a request, before another one may have its permit.
+/// How long a connection in the reserve has to begin a request, before a waiting one may take its
+/// permit.
 const RESERVE_PATIENCE: Duration = Duration::from_millis(100);
-/// Time after which a permit of the reserve is free again, whatever happens.
+/// After this time a permit of the reserve is free again in any case.
 const RESERVE_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// What a connection sits on.
+/// What a connection holds.
 #[derive(Debug)]
 pub(super) enum Admitted {
     Permit(Permit<IpAddr>),
@@ -39,10 +43,10 @@ pub(super) enum Admitted {
 pub(super) struct Admission {
     quota: Quota<IpAddr>,
     reserve: Reserve,
-    /// Behind these are many clients: they have as many permits as there are.
+    /// Trusted proxies have no limit for their address: many clients are behind one.
     proxies: Vec<IpNet>,
-    /// Whether the same goes for the hub's own machine: all of its programs come from one address, and its other
-    /// users can do worse.
+    /// Whether the hub's own machine has no limit either: all of its programs share one address,
+    /// and its other users can do worse.
     is_loopback_free: bool,
 }
 
@@ -50,14 +54,14 @@ impl Admission {
     pub fn new(config: &ServerConfig) -> Self {
         let (all, reserve) = split(config.connections_max, open_files::shares().connections);
         if all < config.connections_max {
-            // Many machines are set up so, and few hubs need more.
+            // Not a warning: many machines are set up like this, and few hubs need more.
             tracing::info!(
                 connections_max = all,
                 "fewer connections are possible than allowed: the limit on open files is low (`ulimit -n`, \
                  LimitNOFILE=)"
             );
         }
-        // Unless it was said, nobody gets all of them.
+        // Without a setting, no address gets all of them.
         let each = config.connections_per_address_max.unwrap_or(PER_ADDRESS_MAX.min(all - all / 4));
         Self {
             quota: Quota::new(Limits { all, each }),
@@ -67,10 +71,11 @@ impl Admission {
         }
     }
 
-    /// A permit for a connection from `peer`, sooner or later; `None` when that address has had its share.
+    /// Waits for a permit for a connection from `peer`; `None` when its address has reached its
+    /// limit.
     ///
     /// # Cancel safety
-    /// A permit that nobody takes is free again.
+    /// A permit that is dropped is free again.
     pub async fn admit(&self, peer: IpAddr) -> Option<Admitted> {
         let peer = peer.to_canonical();
         let is_free = self.proxies.iter().any(|network| network.contains(&peer))
@@ -80,10 +85,10 @@ impl Admission {
             match self.quota.take(client) {
                 Ok(permit) => return Some(Admitted::Permit(permit)),
                 Err(Exhausted::All) => {}
-                // It is told so if that costs nobody else the answer.
+                // A reserve permit lets the hub tell the client, but only if one is free now.
                 Err(Exhausted::Own) => return self.reserve.try_take().map(Admitted::Reserve),
             }
-            // Meanwhile there may be one of the others again.
+            // Meanwhile an ordinary permit may be free again.
             if let Some(reserved) = self.reserve.take().await {
                 return Some(Admitted::Reserve(reserved));
             }
@@ -91,7 +96,8 @@ impl Admission {
     }
 }
 
-/// Whose connections are counted together: a host has a network of IPv6 to itself, and all the addresses in it.
+/// The key by which connections are counted: an IPv6 host has a whole /64 network, with all its
+/// addresses.
 fn network_of(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,
@@ -99,30 +105,33 @@ fn network_of(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// How many permits there are, and how many more in reserve, where there is `room` for two connections at least.
+/// How many permits there are, and how many more in the reserve. There must be `room` for at least
+/// two connections.
 fn split(connections_max: u32, room: u32) -> (u32, u32) {
     let reserve = RESERVE_PLACES.min((room / RESERVE_SHARE).max(1));
     (connections_max.min(room - reserve), reserve)
 }
 
-/// The permits that are left when all are taken.
+/// The permits for when all others are taken.
 #[derive(Debug, Clone)]
 struct Reserve {
     quota: Arc<Semaphore>,
     wanted: Arc<Wanted>,
 }
 
-/// Those who find no permit.
+/// The connections that wait for a permit of the reserve.
 #[derive(Debug, Default)]
 struct Wanted {
-    /// Notified by each; wakes one of those on a permit who have had time enough.
+    /// Each waiting connection notifies it. This wakes a connection that holds a permit and has had
+    /// enough time.
     notify: Notify,
-    /// How many wait now: a notice of one that has found a permit since is no reason to make room.
+    /// How many wait now. A notification from a connection that got a permit since is no reason to
+    /// make room.
     waiting: AtomicUsize,
 }
 
 impl Wanted {
-    /// Rings, and counts for as long as the answer is held.
+    /// Notifies, and counts as waiting as long as the guard lives.
     fn wait(&self) -> impl Drop + '_ {
         struct Waiting<'a>(&'a Wanted);
         impl Drop for Waiting<'_> {
@@ -137,7 +146,7 @@ impl Wanted {
 }
 
 impl Reserve {
-    /// One that is free by now or, since somebody had to make room for it, in a moment.
+    /// A permit that is free now, or that another connection frees within a moment.
     async fn take(&self) -> Option<Reserved> {
         if let Some(reserved) = self.try_take() {
             return Some(reserved);
@@ -164,7 +173,8 @@ pub(super) struct Reserved {
 }
 
 impl Reserved {
-    /// Returns when the connection has to end: soon, and sooner if it `has_begun` no request and another one waits.
+    /// Returns when the connection has to end: at the time limit, or earlier if another one waits
+    /// and this one has not begun a request (`has_begun`).
     pub async fn over(&self, has_begun: impl Fn() -> bool) {
         let wanted = async {
             sleep(RESERVE_PATIENCE).await;
@@ -176,11 +186,11 @@ impl Reserved {
                     _ => return,
                 }
             }
-            // Let another one go.
+            // Pass the notification on to another connection.
             self.wanted.notify.notify_one();
             std::future::pending::<()>().await;
         };
-        // However it ends, the connection does.
+        // The connection ends in either case.
         let _ = timeout(RESERVE_TIME_MAX, wanted).await;
     }
 }

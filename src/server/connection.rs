@@ -1,4 +1,4 @@
-//! One connection: finds out what it speaks and has that spoken, until it ends.
+//! One connection: detects its protocol and serves it until it ends.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -18,11 +18,11 @@ use super::preface::{self, Spoken};
 use super::socket::{Flushed, Watched};
 use super::{Serving, http1, http2};
 
-/// Time for a TLS handshake, to its end. A browser on a bad line needs two seconds.
+/// The time limit of a TLS handshake. A browser on a bad line needs two seconds.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Serves a connection. Whether it is used or not, its future has room for whatever it may become; most are plain
-/// HTTP/1.1, so everything else is in a box of its own.
+/// Serves a connection. A future takes memory for its largest case, even when that does not happen.
+/// Most connections are plain HTTP/1.1, so every other case is boxed.
 pub(super) async fn serve(
     socket: TcpStream,
     addresses: (SocketAddr, SocketAddr),
@@ -74,7 +74,7 @@ async fn unusual(
     }
 }
 
-/// One request at most, and soon over.
+/// A connection in the reserve: one request at most, for a short time.
 async fn on_reserve(socket: TcpStream, dispatch: Dispatch, reserved: Reserved, serving: Serving) {
     let has_begun = Arc::new(AtomicBool::default());
     let dispatch = Dispatch { has_begun: Some(has_begun.clone()), ..dispatch };
@@ -85,7 +85,7 @@ async fn on_reserve(socket: TcpStream, dispatch: Dispatch, reserved: Reserved, s
     }
 }
 
-/// Whatever is spoken, without giving the socket away.
+/// Serves any protocol, and never gives the socket away.
 async fn any(socket: TcpStream, dispatch: Dispatch, serving: Serving) {
     if serving.tls.is_some() {
         return secure(socket, dispatch, serving).await;
@@ -99,7 +99,7 @@ async fn any(socket: TcpStream, dispatch: Dispatch, serving: Serving) {
     }
 }
 
-/// What is spoken without TLS; `None` when it does not become clear in time.
+/// The protocol without TLS; `None` when it is not clear in time.
 async fn heard(socket: &TcpStream, serving: &Serving) -> Option<Spoken> {
     // All are cancel safe.
     tokio::select! {
@@ -113,7 +113,7 @@ async fn secure(socket: TcpStream, dispatch: Dispatch, serving: Serving) {
         return;
     };
     let socket = Watched::new(socket, dispatch.close_note.clone(), Flushed::default());
-    // Given up, a handshake is of no use to anybody.
+    // A handshake that is given up has nothing to save.
     let shaken = tokio::select! {
         shaken = timeout(HANDSHAKE_TIME_MAX.min(serving.head_time_max), tls.accept(socket)) => shaken,
         () = serving.shutdown.soft.cancelled() => return,

@@ -1,4 +1,5 @@
-//! One request on its way to the endpoint, with what its connection knows of it, and the answer on its way back.
+//! Passes one request to the endpoint, with what its connection knows about it, and returns the
+//! answer.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -28,10 +29,10 @@ use super::Serving;
 
 /// The body of an answer.
 pub(super) type Body = BoxBody<Bytes, io::Error>;
-/// An answer to come. Boxed, so that HTTP can be taken apart again.
+/// A future answer. Boxed, so that the connection can be taken apart.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-/// What the requests of one connection have in common.
+/// What the requests of one connection share.
 #[derive(Clone)]
 pub(super) struct Dispatch {
     pub endpoint: Arc<BoxEndpoint<'static, poem::Response>>,
@@ -39,14 +40,14 @@ pub(super) struct Dispatch {
     pub peer: SocketAddr,
     pub scheme: Scheme,
     pub close_note: CloseNote,
-    /// The connection's socket, if an answer may have it.
+    /// The connection's socket, if an answer may claim it.
     pub offer: Option<Offer>,
-    /// Of a connection on a permit of the reserve: whether a request has come.
+    /// For a connection in the reserve: whether a request has come.
     pub has_begun: Option<Arc<AtomicBool>>,
 }
 
 impl Dispatch {
-    /// Of a connection from an address of this machine to another one.
+    /// For a connection with these local and remote addresses.
     pub fn new((local, peer): (SocketAddr, SocketAddr), serving: &Serving) -> Self {
         let scheme = if serving.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         let endpoint = serving.endpoint.clone();
@@ -57,14 +58,14 @@ impl Dispatch {
         self.has_begun.is_some()
     }
 
-    /// Has a request answered, whose stream ends as `close_note` says.
+    /// Starts answering a request. `close_note` records how the request ends.
     pub fn answer(&self, mut request: Request<Incoming>, close_note: CloseNote) -> Answering {
         let (local, remote) = (LocalAddr(self.local.into()), RemoteAddr(self.peer.into()));
         request.extensions_mut().insert(close_note);
         if request.version() == Version::HTTP_2 && request.body().is_end_stream() {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        // An older client gets its body without chunks.
+        // HTTP/1.0 has no chunks, so the socket cannot be given away.
         if let Some(offer) = &self.offer
             && request.version() == Version::HTTP_11
         {

@@ -1,9 +1,9 @@
-//! A limit on the frames of HTTP/2 that cost the hub a look and lead to nothing: window updates, priorities, frames of
-//! unknown kinds, empty data. Without it a client keeps a core busy for as long as it likes (as in CVE-2019-9511 to -9518;
-//! the library limits resets, pings, settings and continuations by itself).
+//! Limits HTTP/2 frames that cost the hub work and lead to nothing: window updates, priorities,
+//! unknown frames, empty data. Without it a client could keep a core busy as long as it likes (as
+//! in CVE-2019-9511 to -9518). The library limits resets, pings, settings and continuations itself.
 //!
-//! A client that reads answers sends window updates with good reason, some two for each frame. So what is written to it is
-//! credit, and so is time: enough for every honest client, whatever its pace.
+//! A client that reads answers has to send window updates, about two for each frame. So written
+//! bytes earn credit, and so does time: enough for every honest client, however slow.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::preface::PREFACE;
 
-/// Frames that a client may have in hand: what a burst of small answers leads to.
+/// The most frames of credit: enough for a burst of small answers.
 const CREDIT_MAX: u64 = 10_000;
 /// Frames of credit for each second.
 const CREDIT_PER_SECOND: u64 = 100;
@@ -28,20 +28,20 @@ const PRIORITY: u8 = 2;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
-/// A socket that ends with an error when its client has used up its credit.
+/// A socket whose read fails when the client has used up its credit.
 #[derive(Debug)]
 pub struct FrameBudget<S> {
     socket: S,
     frames: Frames,
 }
 
-/// What of the incoming frames is looked at.
+/// Parses the heads of incoming frames.
 #[derive(Debug)]
 struct Frames {
-    /// Bytes until the next head begins: at first the connection's preface.
+    /// Bytes until the next head; at first the connection's preface.
     skip: usize,
     head: [u8; HEAD_BYTES],
-    /// Bytes of the head that are there.
+    /// Bytes of the head that have arrived.
     filled: usize,
     credit: u64,
     /// Bytes written that have not become credit yet.
@@ -64,7 +64,7 @@ impl<S> FrameBudget<S> {
 }
 
 impl Frames {
-    /// Looks at bytes that were read; `false` when there are too many idle frames.
+    /// Parses bytes that were read; `false` when there are too many idle frames.
     fn read(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
@@ -108,7 +108,7 @@ impl Frames {
     }
 }
 
-/// Whether a frame asks for nothing and brings nothing.
+/// Whether a frame neither asks for something nor carries something.
 fn is_idle(kind: u8, length: usize) -> bool {
     match kind {
         DATA => length == 0,

@@ -1,4 +1,4 @@
-//! HTTP/1 over a socket, until it ends or an answer takes the socket over.
+//! Serves HTTP/1 on a socket until it ends or an answer takes over the socket.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -17,8 +17,8 @@ use super::Serving;
 use super::dispatch::Dispatch;
 use super::socket::{Flushed, Watched};
 
-/// What one connection may hold in memory for what it reads, and so the largest head of a request; and for what it
-/// writes, before one more piece of a body.
+/// Bytes that one connection may hold in memory for reading, which also limits the head of a
+/// request. The same for writing, before one more piece of a body.
 const CONNECTION_BYTES_MAX: usize = 32 << 10;
 
 fn builder(serving: &Serving) -> http1::Builder {
@@ -30,7 +30,7 @@ fn builder(serving: &Serving) -> http1::Builder {
     builder
 }
 
-/// Serves requests until an answer takes the socket over.
+/// Serves requests until an answer takes over the socket.
 pub(super) async fn serve_and_give_away(
     socket: TcpStream,
     addresses: (SocketAddr, SocketAddr),
@@ -50,7 +50,7 @@ pub(super) async fn serve_and_give_away(
             Poll::Pending if flushed.is_so() && offer.is_claimed() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        // Polling the connection again after either token is what they are for; all are cancel safe.
+        // After either token the loop must poll the connection again. All branches are cancel safe.
         tokio::select! {
             ended = progress => break ended,
             () = shutdown.soft.cancelled(), if !asked => {
@@ -60,7 +60,7 @@ pub(super) async fn serve_and_give_away(
             () = shutdown.hard.cancelled() => return,
         }
     };
-    // What the client has sent beyond its request is nobody's business.
+    // Bytes that the client sent after its request are dropped.
     let mut socket = http.into_parts().io.into_inner();
     match ended {
         None => {
@@ -68,13 +68,13 @@ pub(super) async fn serve_and_give_away(
                 claimant.take(Bare { socket, close_note, permit });
             }
         }
-        // A peer that has gone by now needs no goodbye.
+        // It fails when the peer has gone, which is fine.
         Some(Ok(())) => drop(socket.shutdown().await),
         Some(Err(error)) => tracing::debug!(error = %error, "a connection broke off"),
     }
 }
 
-/// Serves requests, or one of them on a permit of the reserve, on what is no bare socket, or is to be kept.
+/// Serves requests without giving the socket away; in the reserve only one request.
 pub(super) async fn serve<S>(socket: S, dispatch: Dispatch, serving: Serving)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -85,7 +85,7 @@ where
     let shutdown = serving.shutdown;
     let mut asked = false;
     loop {
-        // The same as above.
+        // As above: all branches are cancel safe.
         tokio::select! {
             ended = http.as_mut() => {
                 if let Err(error) = ended {

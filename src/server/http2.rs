@@ -1,7 +1,8 @@
-//! HTTP/2 over a socket: with prior knowledge on a plain one, or as agreed on by TLS.
+//! Serves HTTP/2 on a socket: with prior knowledge on a plain one, or as negotiated by TLS.
 //!
-//! A stream of events is the body of an answer here: nobody else can write between the frames of other answers. While
-//! its client's window is closed it is not asked for more.
+//! A stream of events is always the body of an answer here, because no other code can write between
+//! the frames of other answers. While its client's window is closed, hyper does not ask it for
+//! more.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -25,28 +26,32 @@ use super::activity::{self, Activity, State, TrackedRequest};
 use super::dispatch::Dispatch;
 use super::frame_budget::FrameBudget;
 
-/// Requests of one connection at once: what it may hold is so many times what one may. A browser's tabs share one.
+/// Requests of one connection at once. Multiplies the memory that one request may hold. All tabs of
+/// a browser share one connection.
 const STREAMS_MAX: u32 = 128;
-/// The same for a connection on a permit of the reserve.
+/// The same for a connection in the reserve.
 const STREAMS_ON_RESERVE_MAX: u32 = 1;
-/// Largest head of a request, as of HTTP/1.
+/// Largest head of a request, as in HTTP/1.
 const HEAD_BYTES_MAX: u32 = 32 << 10;
-/// What a client may send ahead of what is read, on one stream and on all together: unread bodies stay with their
-/// clients. The smallest that every client must be able to live with.
+/// What a client may send before the hub reads it, on one stream and on all together: unread bodies
+/// stay with their clients. It is the smallest window that every client must support.
 const WINDOW_BYTES: u32 = 65_535;
-/// What is kept of an answer for a client whose window is closed: a page of events, and the rest of another.
+/// Bytes of an answer that are kept for a client whose window is closed: a page of events, and the
+/// rest of another.
 const SEND_BYTES_MAX: usize = 64 << 10;
-/// Streams that a client may open and give up faster than they are looked at, before its connection ends: otherwise
-/// each costs the hub a request, and the client a few bytes (CVE-2023-44487).
+/// Streams that a client may open and reset before the hub handles them. More end the connection:
+/// each costs the hub a request and the client only a few bytes (CVE-2023-44487).
 const RESETS_PENDING_MAX: usize = 32;
-/// Streams that the hub may have to reset for a client's mistakes before its connection ends (CVE-2025-8671).
+/// Streams that the hub resets because of a client's mistakes, before it ends the connection
+/// (CVE-2025-8671).
 const RESETS_OF_OURS_MAX: usize = 64;
-/// Silence after which a peer is asked whether it is still there, and the time that it has to answer: as long as one that
-/// does not read. One that has gone leaves the question unacknowledged, and the kernel notices that sooner.
+/// The silence after which the hub pings a peer, and the time that the peer has to answer: as long
+/// as for a peer that does not read. For a peer that is gone, the kernel notices the unacknowledged
+/// ping sooner.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIME_MAX: Duration = Duration::from_secs(50);
-/// Time for a connection that never had a request to end after it was told to go. One that had may still be sending
-/// the last piece of an answer, and has as long as any peer.
+/// The time that a connection without any request has to end after a GOAWAY. One that had a request
+/// may still be sending the last piece of an answer, and has as long as any peer.
 const GRACE_TIME_MAX: Duration = Duration::from_secs(3);
 
 pub(super) async fn serve<S>(socket: S, dispatch: Dispatch, serving: Serving)
@@ -78,11 +83,11 @@ where
             .keep_alive_timeout(PING_TIME_MAX)
             .serve_connection(TokioIo::new(FrameBudget::new(socket)), service)
     );
-    // Since when it has been told to go.
+    // When the hub sent GOAWAY.
     let mut goaway_at: Option<Instant> = None;
     loop {
         let (state, since) = activity.state();
-        // That was its one request.
+        // A connection in the reserve has had its one request.
         if is_on_reserve && goaway_at.is_none() && activity.has_begun() {
             goaway_at = Some(Instant::now());
             http.as_mut().graceful_shutdown();
@@ -92,7 +97,7 @@ where
             (State::Idle, Some(goaway_at)) => since.max(goaway_at) + grace,
             (State::Idle, None) => since + idle_time_max,
             (State::Stalled, _) => since + UserTimeout::Stalled.time(),
-            // A change that nobody tells of is noticed in time.
+            // No event reports every change, so check again in time.
             (State::Busy, _) => Instant::now() + idle_time_max / 2,
         };
         let progress = poll_fn(|cx| match http.as_mut().poll(cx) {
@@ -100,7 +105,7 @@ where
             Poll::Pending if activity.state().0 != state => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        // All are cancel safe: the connection is polled on, and the others only observe.
+        // All are cancel safe: the loop polls the connection again, and the others only observe.
         tokio::select! {
             progress = progress => match progress {
                 Some(Err(error)) => return tracing::debug!(error = %error, "a connection broke off"),
@@ -127,8 +132,8 @@ where
     }
 }
 
-/// Has the requests of a connection run as tasks that are waited for at the end, and that end when their answers are given
-/// up: then the library resets their streams.
+/// Runs the requests of a connection as tracked tasks. A task ends when the hub gives up its
+/// answer; the library then resets the stream.
 #[derive(Clone)]
 struct Tracked(TaskTracker);
 

@@ -1,4 +1,4 @@
-//! Listening: which addresses, and why one could not be had.
+//! Opens the listening sockets: decides which addresses, and explains why one failed.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,10 +11,11 @@ use crate::config::{Host, ServerConfig};
 
 use super::socket;
 
-/// Connections that the kernel keeps for us while we are busy; a burst of reconnecting streams.
+/// Connections that the kernel queues while the hub is busy, such as a burst of reconnecting
+/// streams.
 const BACKLOG: i32 = 4096;
 
-/// Why an address could not be listened on, in words for the operator.
+/// Why the hub cannot listen on an address, in words for the operator.
 #[derive(Debug, Error)]
 pub enum ListenError {
     #[error("{0} is in use, perhaps by another TaskHub; stop that, or choose another address with --listen")]
@@ -28,8 +29,8 @@ pub enum ListenError {
     Exposed(SocketAddr),
 }
 
-/// Binds every address of the configuration, or `localhost` by IPv4 and, where the machine has it, IPv6. One that
-/// others can reach is refused unless the hub `asks` them for a token.
+/// Binds every address of the configuration, or `localhost` by IPv4 and, where the machine has it,
+/// IPv6. Refuses an address that other machines can reach, unless the hub `asks` for tokens.
 ///
 /// # Errors
 /// [`ListenError`]
@@ -69,7 +70,7 @@ fn is_loopback(ip: IpAddr) -> bool {
 fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let open = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // Connections of a hub that has just ended must not keep its successor from the port.
+        // Connections of a hub that has just ended must not keep the next one from the port.
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;

@@ -1,38 +1,44 @@
-//! Sockets: an accept loop of our own around the poem endpoint.
+//! Sockets: the hub's own accept loop around the poem endpoint.
 //!
-//! poem's server has no deadline for a request's head, spins when file descriptors run out, waits for open
-//! streams for ever at shutdown, and boxes its connections so that every body is copied. hyper does better when
-//! it is given the socket itself. Nothing here knows what the endpoint answers; if an answer claims the socket it
-//! was sent on, it gets it (`handoff.rs`).
+//! poem's server has no deadline for a request's head, spins when file descriptors run out, and
+//! waits for open streams for ever at shutdown. It also boxes its connections, so that every body
+//! is copied. hyper does better with the socket itself. This module does not know what the endpoint
+//! answers. If an answer claims the socket on which it is sent, the claimant gets it
+//! (`handoff.rs`).
 //!
 //! ```text
-//! listener -> admission: a permit, or one of the reserve -> connection
-//!   plain: preface -> http1 (its socket may be handed over) or http2
-//!   TLS:   handshake -> http1 or http2, as was agreed on
+//! listener -> admission: an ordinary permit, or one of the reserve -> connection
+//!   plain: preface -> http1 (it may give its socket away) or http2
+//!   TLS:   handshake -> http1 or http2, as negotiated
 //! each request -> dispatch -> the endpoint
 //! ```
 //!
 //! # Which HTTP
-//! On a plain port the first bytes are looked at and left where they are (`MSG_PEEK`). What does not begin like HTTP/2's
-//! preface is HTTP/1.1, which gets the bare socket and may hand it over. Over TLS and HTTP/2 a stream stays the body of an
-//! answer, because other frames or records go between its own.
+//! On a plain port the hub peeks at the first bytes (`MSG_PEEK`). If they are not the preface of
+//! HTTP/2, the protocol is HTTP/1.1, which gets the bare socket and may give it away. Over TLS and
+//! HTTP/2 a stream stays the body of an answer, because other frames or records are sent between
+//! its own.
 //!
 //! # Every wait has an end
-//! A head and a body have 15 seconds each, a handshake 10, a connection without a request 15. A client of HTTP/2 can also
-//! close its windows and answer pings. `activity.rs` sees the bodies that hyper has stopped asking. One that has waited for 50
-//! seconds is reset, and the others on its connection go on.
+//! A head and a body have 15 seconds each, a handshake 10, a connection without a request 15. An
+//! HTTP/2 client can also close its windows and still answer pings. `activity.rs` detects bodies
+//! that hyper no longer asks for more. After 50 seconds the hub resets such an answer, and the
+//! others on its connection continue.
 //!
 //! # Permits
-//! Each connection takes a descriptor, so there are no more permits than the limit on open files allows, less what the store,
-//! executions and readers of logs need (`open_files.rs`). When all are taken, `accept` goes on: up to 32 connections more are
-//! served one request each, and only what shows how the hub stands. One that is silent for 100 ms is closed when another
-//! waits.
+//! Each connection takes a file descriptor. So there are only as many permits as the limit on open
+//! files allows, after the store, executions and readers of logs have theirs (`open_files.rs`).
+//! When all permits are taken, the hub still accepts up to 32 more connections. It serves one
+//! request on each, and only operations that show the hub's state. It closes one that is silent for
+//! 100 ms when another client waits.
 //!
 //! # Rejected
-//! hyper-util's automatic choice of the protocol: it reads the first bytes, so the socket is no longer bare. A deadline of our
-//! own for each write: the kernel has one. Closing the oldest connections when no permit is left: they are the streams. HSTS:
-//! it binds a name with all of its ports, and the name is mostly `localhost`. poem's own server: no deadline for a head, and
-//! it waits for open streams at the end.
+//! - hyper-util's automatic choice of the protocol: it reads the first bytes, so the socket is no
+//!   longer bare.
+//! - A deadline of our own for each write: the kernel has one.
+//! - Closing the oldest connections when no permit is left: these are the streams.
+//! - HSTS: it binds a name with all of its ports, and the name is mostly `localhost`.
+//! - poem's own server: see above.
 
 mod accept;
 mod activity;
@@ -62,17 +68,17 @@ use crate::shutdown::Shutdown;
 
 use admission::Admission;
 
-/// What a connection is served with.
+/// What serving a connection needs.
 #[derive(Clone)]
 struct Serving {
     endpoint: Arc<BoxEndpoint<'static, Response>>,
     tls: Option<Tls>,
-    /// Time for a head to arrive, and for a connection without a request to stay.
+    /// How long a head may take to arrive, and how long a connection may stay without a request.
     head_time_max: Duration,
     shutdown: Shutdown,
 }
 
-/// Serves `listeners` until the shutdown is asked for. Every connection is a task of its own, tracked.
+/// Serves `listeners` until the shutdown. Every connection is a tracked task.
 pub fn serve(
     listeners: Vec<TcpListener>,
     endpoint: BoxEndpoint<'static, Response>,

@@ -1,5 +1,5 @@
-//! Which HTTP a plain connection speaks, found out without reading a byte of it: HTTP/1.1 is given the bare socket, and
-//! may give it away.
+//! Detects the HTTP version of a plain connection without consuming a byte: HTTP/1.1 needs the bare
+//! socket, because it may give it away.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use rustix::net::{RecvFlags, recv};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// What a client of HTTP/2 begins with. RFC 9113, section 3.4.
+/// The first bytes of an HTTP/2 client. RFC 9113, section 3.4.
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,22 +16,23 @@ pub(super) enum Spoken {
     Http2,
 }
 
-/// Waits until it is clear.
+/// Waits until the version is clear.
 ///
 /// # Errors
 /// When the socket is dead.
 ///
 /// # Cancel safety
-/// Nothing is read.
+/// Nothing is consumed.
 pub(super) async fn spoken(socket: &TcpStream) -> io::Result<Spoken> {
     loop {
         let ready = socket.ready(Interest::READABLE).await?;
-        // What is not clear counts as not readable: then the next byte is waited for.
+        // As long as the version is not clear, report the socket as not readable: then the loop
+        // waits for the next byte.
         let peeked = socket.try_io(Interest::READABLE, || {
             let mut first = [0; PREFACE.len()];
             let (_, count) = recv(socket, &mut first[..], RecvFlags::PEEK)?;
             match protocol_of(&first[..count]) {
-                // Nothing but an end is HTTP/1's to see.
+                // The client closed without sending a byte; HTTP/1 handles that.
                 None if count == 0 => Ok(Spoken::Http1),
                 None => Err(io::ErrorKind::WouldBlock.into()),
                 Some(spoken) => Ok(spoken),
@@ -48,7 +49,7 @@ pub(super) async fn spoken(socket: &TcpStream) -> io::Result<Spoken> {
     }
 }
 
-/// What the first bytes tell; `None` when more are needed.
+/// The protocol of the first bytes; `None` when more are needed.
 fn protocol_of(first: &[u8]) -> Option<Spoken> {
     if first.len() >= PREFACE.len() && first.starts_with(PREFACE) {
         return Some(Spoken::Http2);

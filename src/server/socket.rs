@@ -1,4 +1,4 @@
-//! A socket that notes how it ends, and is patient with a peer that has stopped reading.
+//! A socket that records how it ends, and gives a peer that has stopped reading more time.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,16 +15,17 @@ use tokio::net::TcpStream;
 use crate::close_reason::{CloseNote, CloseReason};
 use crate::user_timeout::UserTimeout;
 
-/// Silence after which the kernel asks whether the peer is still there.
+/// The silence after which the kernel probes the peer.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// What the kernel may hold for one client. Left to itself it grows to megabytes for one that does not read.
+/// The kernel's send buffer for one client. Without this setting it grows to megabytes for a client
+/// that does not read.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
-/// What the kernel may hold beyond what the network takes at the moment. Little, so that a peer that does not read is
-/// told from one that has gone by the write that has to wait, and holds little.
+/// How many unsent bytes the kernel may hold. Few, so that a client that does not read holds little
+/// memory. Also, a write to it has to wait, which tells it from a peer that is gone.
 const UNSENT_BYTES: u32 = 16 << 10;
 
-/// Whether everything that HTTP has written so far has left its buffers. Clones share it.
+/// Whether everything that hyper has written has left its buffers. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Flushed(Arc<AtomicBool>);
 
@@ -67,14 +68,14 @@ impl Watched {
         let user_timeout = if result.is_pending() { UserTimeout::Stalled } else { UserTimeout::Usual };
         if user_timeout != self.user_timeout {
             self.user_timeout = user_timeout;
-            // A socket that refuses is dead already, and the next write will say so.
+            // This fails only for a dead socket, and the next write reports that.
             let _ = user_timeout.set(&self.socket);
         }
         result.map(|result| self.seen(result))
     }
 }
 
-/// Prepares a socket, or one that listens, whose connections then inherit it all.
+/// Prepares a socket. Connections inherit the settings of a listening socket.
 ///
 /// # Errors
 /// When the socket is dead.
@@ -124,7 +125,7 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // HTTP asks for this once its own buffers are empty.
+        // hyper calls this once its own buffers are empty.
         ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
         self.flushed.0.store(true, Relaxed);
         Poll::Ready(Ok(()))

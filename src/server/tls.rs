@@ -1,7 +1,8 @@
-//! TLS: the hub's certificate and its key, read again whenever their files change.
+//! TLS: loads the hub's certificate and key, and loads them again when their files change.
 //!
-//! To renew a certificate somebody writes two files, one after the other, or moves a link. So they are looked at from time
-//! to time, and a pair that does not fit keeps the one before: an expired certificate is bad, and none is worse.
+//! Renewing a certificate writes two files one after the other, or moves a link. So the hub checks
+//! the files periodically, and keeps the old pair while the new one does not match: an expired
+//! certificate is bad, but no certificate is worse.
 
 use std::fs;
 use std::io;
@@ -20,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::socket::Watched;
 
-/// How soon a new certificate is noticed.
+/// The pause between two checks of the files.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Why the hub cannot speak TLS, in words for the operator.
+/// Why the hub cannot use TLS, in words for the operator.
 #[derive(Debug, Error)]
 pub enum TlsError {
     #[error("cannot read {path}: {source}; --tls-cert and --tls-key name files in PEM form")]
@@ -52,7 +53,7 @@ struct Shared {
     shown: RwLock<Arc<ServerConfig>>,
 }
 
-/// What tells a file from the one that was there before.
+/// Tells whether the files have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp([Option<(u64, u64, i64, i64)>; 2]);
 
@@ -64,13 +65,13 @@ impl Tls {
         Ok(Self(Arc::new(Shared { cert, key, shown })))
     }
 
-    /// A handshake with a client.
+    /// Starts a handshake with a client.
     pub(super) fn accept(&self, socket: Watched) -> tokio_rustls::Accept<Watched> {
         let shown = self.0.shown.read().unwrap_or_else(|poison| poison.into_inner()).clone();
         TlsAcceptor::from(shown).accept(socket)
     }
 
-    /// Shows what the files hold by now, until the end.
+    /// Loads changed files until `end`.
     pub(super) async fn follow(self, end: CancellationToken) {
         let mut seen = self.stamp();
         let mut ticker = tokio::time::interval(LOOK_EVERY);
@@ -84,7 +85,8 @@ impl Tls {
             if stamp == seen {
                 continue;
             }
-            // Before they are read: what changes meanwhile is read again.
+            // The stamp is taken before the files are read: a change during the read is loaded the
+            // next time.
             seen = stamp;
             match read(&self.0.cert, &self.0.key) {
                 Ok(shown) => {

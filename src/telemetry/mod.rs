@@ -1,7 +1,8 @@
-//! What this process says of itself: the log on standard error, written by a thread of its own (`queue.rs`).
+//! The log of this process on standard error. A thread of its own writes it (`queue.rs`).
 //!
-//! Standard error may refuse a line or take none for hours, so nothing here panics over it or waits for it. That rules
-//! out `eprintln!` and `println!` in the whole program: both panic when the write fails.
+//! Standard error may refuse a line, or take none for hours. So nothing here panics or waits
+//! because of it. For the same reason the whole program avoids `eprintln!` and `println!`: both
+//! panic when the write fails.
 
 mod queue;
 
@@ -20,16 +21,16 @@ use crate::config::{LogFormat, TelemetryConfig};
 pub use queue::LostLines;
 use queue::{LogQueue, StandardError};
 
-/// How long the end waits for the last lines to be written.
+/// How long the program's end waits for the last lines.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The log of this process. One, as there is one standard error.
+/// The log of this process. There is one, as there is one standard error.
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
-/// Installs the log of this process, and has panics told there.
+/// Installs the log of this process, and writes panics to it.
 ///
 /// # Errors
-/// When the filter does not parse, or a log is installed already.
+/// When the filter is invalid, or a log is already installed.
 pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| {
         format!("--log {:?} is not a tracing filter, such as `info` or `taskhub=debug`", config.log)
@@ -46,7 +47,7 @@ pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
     installed.map_err(|error| anyhow::anyhow!(error)).context("cannot install the log")?;
     // A second `init` has failed above.
     let _ = QUEUE.set(queue);
-    // The standard hook writes to standard error by itself, and waits for it.
+    // The default hook writes to standard error itself, and blocks on it.
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let backtrace = Backtrace::capture();
@@ -56,22 +57,23 @@ pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for what was logged to be written, for a second at most.
+/// Waits until all lines are written, for a second at most.
 pub fn flush() {
     if let Some(queue) = QUEUE.get() {
         queue.flush(FLUSH_PATIENCE);
     }
 }
 
-/// Lines of this process's log that nobody will read.
+/// The number of lost lines of this process's log.
 pub fn lost() -> LostLines {
     QUEUE.get().map(LogQueue::lost).unwrap_or_default()
 }
 
-/// Says one line on standard error, if that can be: a hub by way of its log's queue, a command at once.
+/// Writes one line to standard error, if possible. A hub uses its log's queue, a command writes at
+/// once.
 pub fn say(words: &dyn Display) {
     let line = format!("taskhub: {words}\n");
-    // A line that cannot be written: there is nobody else to tell.
+    // If the write fails, there is no other place to report it.
     let _ = match QUEUE.get() {
         Some(queue) => queue.make_writer().write_all(line.as_bytes()),
         None => std::io::stderr().write_all(line.as_bytes()),

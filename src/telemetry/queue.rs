@@ -1,11 +1,11 @@
-//! The log's way to standard error: a bounded queue, and one thread that writes.
+//! Writes the log to standard error: a bounded queue, and one thread that writes.
 //!
-//! Standard error belongs to somebody else: a terminal that is paused with Ctrl-S, a `tee` that has died, a full disk.
-//! None of them may hold up the hub. So nobody but the queue's own thread ever writes there, a line that finds the
-//! queue full is dropped, a line that cannot be written is lost, and both are counted.
+//! Standard error may be blocked by a terminal paused with Ctrl-S, a `tee` that has died, or a full
+//! disk. None of them may delay the hub. So only the queue's own thread writes there. A line that
+//! finds the queue full is dropped, a line that cannot be written is lost, and both are counted.
 //!
-//! Rejected: `tracing-appender`. Its queue counts lines and not bytes, it does not count lines that fail to be
-//! written, and the drop of its guard panics when standard output is closed as well.
+//! Rejected: `tracing-appender`. Its queue counts lines instead of bytes. It does not count lines
+//! whose write fails. The drop of its guard panics when standard output is closed as well.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -18,19 +18,20 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that wait to be written. A reader that pauses for a while misses nothing; one that is gone costs this much.
+/// Bytes that may wait. A reader that pauses for a while misses nothing; one that is gone costs
+/// this much memory.
 const QUEUE_BYTES_MAX: usize = 1 << 20;
 
-/// Lines of the log that nobody will read.
+/// Lost lines of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LostLines {
-    /// The queue was full: standard error takes nothing, or too slowly.
+    /// The queue was full: standard error takes lines too slowly, or not at all.
     pub queue_full: u64,
     /// Standard error refused them.
     pub write_failed: u64,
 }
 
-/// The queue's entrance. Cheap to clone.
+/// The input of the queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogQueue {
     entries: Sender<Entry>,
@@ -55,7 +56,7 @@ impl LogQueue {
     /// Starts the thread that writes to `output`. It ends when the last clone of the queue is dropped.
     ///
     /// # Errors
-    /// When there is no thread to be had.
+    /// When no thread can be started.
     pub fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
         let (entries, waiting) = channel();
         let state = Arc::<State>::default();
@@ -77,7 +78,7 @@ impl LogQueue {
     pub fn flush(&self, patience: Duration) {
         let (done, written) = channel();
         if self.entries.send(Entry::Flush(done)).is_ok() {
-            // Too late or done: either way the caller goes on.
+            // On a timeout, too, the caller continues.
             let _ = written.recv_timeout(patience);
         }
     }
@@ -100,7 +101,7 @@ fn write_all(entries: &Receiver<Entry>, mut output: impl Write, state: &State) {
                 }
                 state.bytes_waiting.fetch_sub(line.len(), Relaxed);
             }
-            // The one that waits may have lost its patience.
+            // The waiting caller may have timed out.
             Entry::Flush(done) => drop(done.send(())),
         }
     }
@@ -114,7 +115,7 @@ impl<'a> MakeWriter<'a> for LogQueue {
     }
 }
 
-/// Takes one line for each write, as `tracing-subscriber` makes them. Never fails and never blocks.
+/// Takes one line for each write, as `tracing-subscriber` calls it. Never fails and never blocks.
 #[derive(Debug)]
 pub struct LineWriter<'a>(&'a LogQueue);
 
@@ -129,8 +130,8 @@ impl Write for LineWriter<'_> {
     }
 }
 
-/// Standard error, written at once. Waits where it was handed over as non-blocking: another program on the same
-/// terminal may have made it so.
+/// Standard error, unbuffered. Waits if the descriptor is non-blocking: another program on the same
+/// terminal may have set that.
 #[derive(Debug)]
 pub struct StandardError;
 
@@ -158,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes a write only when it is let through.
+    /// Takes a write only when the test allows it.
     struct Gated {
         passes: Arc<Mutex<Receiver<()>>>,
         taken: Arc<Mutex<Vec<u8>>>,
@@ -166,7 +167,7 @@ mod tests {
 
     impl Write for Gated {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Without anybody at the gate it stands open.
+            // When the test has dropped its end, every write passes.
             let _ = self.passes.lock().expect("no panic").recv();
             self.taken.lock().expect("no panic").extend_from_slice(bytes);
             Ok(bytes.len())

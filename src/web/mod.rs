@@ -1,5 +1,5 @@
-//! The pages for people: the live board, the event monitor, and the API's documentation. Everything is in the
-//! binary; no page asks another host for anything, and none runs inline code.
+//! The pages for people: the live board, the event monitor, and the API's documentation. All files
+//! are in the binary. No page loads anything from another host, and none runs inline code.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use poem::{Endpoint, Response, Route, get};
 use crate::api::conditional;
 use crate::api::spec;
 
-/// Nothing inline, nothing from elsewhere, in nobody's frame.
+/// Allows nothing inline, nothing from other origins, and no frame around the page.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                            connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 /// Swagger UI writes style attributes.
@@ -68,11 +68,11 @@ assets! {
     }
 }
 
-/// Of npm's swagger-ui-dist; `swagger-ui/update` takes another version.
+/// From npm's swagger-ui-dist; `swagger-ui/update` installs another version.
 const SWAGGER_UI: &str = include_str!("swagger-ui/swagger-ui-bundle.js");
 const SWAGGER_UI_STYLE: &str = include_str!("swagger-ui/swagger-ui.css");
 
-/// Pages that are no assets.
+/// Pages that are not in [`ASSETS`].
 const PAGES: [&str; 8] = [
     "/",
     "/test_sse.html",
@@ -84,12 +84,12 @@ const PAGES: [&str; 8] = [
     "/favicon.ico",
 ];
 
-/// Whether a page is at `path`: something to look at that is the same for everybody.
+/// Whether `path` is a page: a file that is the same for everybody.
 pub fn is_page(path: &str) -> bool {
     paths().any(|page| page == path)
 }
 
-/// Where the pages are.
+/// The paths of all pages.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     PAGES.into_iter().chain(ASSETS.iter().map(|(path, _, _)| *path))
 }

@@ -1,4 +1,5 @@
-//! The only way to a fan-out thread: commands that it takes between its rounds, and an eventfd that wakes it.
+//! The only way to reach a fan-out thread: commands that it takes between its rounds, and an
+//! eventfd that wakes it.
 
 use std::io;
 use std::mem;
@@ -17,37 +18,37 @@ use super::member::Member;
 
 #[derive(Debug)]
 pub enum Command {
-    /// A client to be served from now on.
+    /// Serve this client from now on.
     Adopt(Box<Member>),
     /// A page of the store, for one client or for all live ones.
     Page(Option<Key>, Result<Page, StoreError>),
-    /// A keepalive is due to those who want one every so many seconds, or to those who have not said.
+    /// A keepalive is due for clients with this period, or for those that asked for none.
     Tick(Option<u64>),
-    /// The token of some client was revoked.
+    /// Some client has lost its authorization.
     Revoke,
-    /// Every client is to get its goodbye.
+    /// Send every client its goodbye.
     Drain,
-    /// Clients that are still there are to be cut off.
+    /// Break off the clients that are left.
     CutOff,
 }
 
 #[derive(Debug)]
 pub struct CommandQueue {
     pending: Mutex<Vec<Command>>,
-    /// Set while the thread sleeps, or is about to: then it has to be woken.
+    /// Set while the thread sleeps, or is about to. It then needs a wake-up.
     asleep: AtomicBool,
     wakeup: OwnedFd,
-    /// Whether what was published last may wait for what follows it.
+    /// Whether the last published events may wait for the next ones.
     can_linger: AtomicBool,
     /// Whether the thread will take more commands.
     open: AtomicBool,
-    /// Clients that are on their way.
+    /// Clients that are announced and have not arrived.
     expected: AtomicUsize,
-    /// Notified of a command that can wait for others.
+    /// Notified of a command that may wait for others.
     deferred: Arc<Notify>,
 }
 
-/// A client that is on its way: the thread does not end before it is there, or this is dropped.
+/// An announced client. The thread does not end before the client arrives or this is dropped.
 #[derive(Debug)]
 pub struct PendingClient {
     commands: Arc<CommandQueue>,
@@ -56,7 +57,7 @@ pub struct PendingClient {
 
 impl CommandQueue {
     /// # Errors
-    /// When the system has no descriptor to give.
+    /// When the system has no file descriptor left.
     pub fn new(deferred: Arc<Notify>) -> io::Result<Self> {
         Ok(Self {
             pending: Mutex::new(Vec::new()),
@@ -75,7 +76,7 @@ impl CommandQueue {
     }
 
     fn put(&self, command: Command) {
-        // A command that nobody takes is dropped, and with it the connection in it.
+        // After the thread has ended, a command is dropped, and the connection in it too.
         if self.open.load(SeqCst) {
             self.pending().push(command);
         }
@@ -89,13 +90,13 @@ impl CommandQueue {
         }
     }
 
-    /// Wakes the thread for what was published, which it may let wait for a moment.
+    /// Wakes the thread for new events, which it may let wait for a moment.
     pub fn wake_for_events(&self, can_linger: bool) {
         self.can_linger.store(can_linger, SeqCst);
         self.wake();
     }
 
-    /// What is left of the same events waits no more.
+    /// The rest of the same events waits no more.
     pub fn has_lingered(&self) {
         self.can_linger.store(false, SeqCst);
     }
@@ -120,11 +121,12 @@ impl CommandQueue {
     }
 
     pub fn expects_client(&self) -> bool {
-        // Written, not only read: who announces a client after this has seen everything that came before it.
+        // A write, not only a read: a client announced after this call sees everything that
+        // happened before it.
         self.expected.fetch_add(0, SeqCst) > 0
     }
 
-    /// The thread is about to sleep, unless it finds that there is something to do after all.
+    /// The thread is about to sleep, unless it still finds something to do.
     pub fn set_asleep(&self) {
         self.asleep.store(true, SeqCst);
     }
@@ -133,12 +135,12 @@ impl CommandQueue {
         self.asleep.store(false, SeqCst);
     }
 
-    /// What wakes the thread.
+    /// The eventfd that wakes the thread.
     pub fn wakeup(&self) -> &OwnedFd {
         &self.wakeup
     }
 
-    /// Nobody reads from here on.
+    /// The thread takes no command from here on.
     pub fn close(&self) {
         self.open.store(false, SeqCst);
         self.pending().clear();
@@ -150,8 +152,8 @@ impl CommandQueue {
 }
 
 impl PendingClient {
-    /// Hands the client over. Waking the thread for each single client costs more than all the rest, so one that lacks nothing
-    /// waits for a moment, or until something is published.
+    /// Hands the client over. A wake-up for each client costs more than all the rest. So a client
+    /// that has missed nothing waits a moment, or until something is published.
     pub fn keep(mut self, member: Member, lacks_nothing: bool) {
         self.commands.put(Command::Adopt(Box::new(member)));
         if lacks_nothing {

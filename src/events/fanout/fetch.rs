@@ -1,4 +1,4 @@
-//! Pages of the store, read by tasks, so that no fan-out thread ever waits for a disk.
+//! Reads pages of the store in tasks, so that no fan-out thread ever waits for a disk.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::key::Key;
 use super::shard::Shard;
 
 impl Shard {
-    /// Has a page of the store read, for one client or for all live ones.
+    /// Starts reading a page of the store, for one client or for all live ones.
     pub(super) fn fetch(&self, key: Option<Key>, cursor: u64) {
         let feed = self.context.feed.clone();
         let errand = Errand { commands: self.commands.clone(), key, page: Err(StoreError::Aborted) };
@@ -18,7 +18,7 @@ impl Shard {
     }
 }
 
-/// A page that is being fetched. Whatever happens to the task, the thread gets an answer.
+/// A page that is being fetched. Its drop answers the thread, whatever happens to the task.
 struct Errand {
     commands: Arc<CommandQueue>,
     key: Option<Key>,

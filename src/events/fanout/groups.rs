@@ -1,9 +1,10 @@
-//! Clients that want the same, and which of them an event concerns.
+//! Groups clients with the same options, and finds the groups that an event concerns.
 //!
-//! What is sent is encoded once for a group, and a group costs nothing as long as nothing concerns it: groups with
-//! tasks, assignees or tags in their filter are found by these, so that a thousand clients who each follow something
-//! of their own do not make every event a thousand comparisons. The others, whose filter can only choose among a
-//! few words, are few, and are looked at each time.
+//! Events are encoded once for a group. A group costs nothing while no event concerns it: groups
+//! whose filter names tasks, assignees or tags are indexed by these. So a thousand clients that
+//! each follow something different do not cost a thousand comparisons for each event. The filters
+//! of all other groups choose among a few words. These groups are few, and every event checks them
+//! all.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -20,11 +21,11 @@ use super::key::{GroupId, Key};
 #[derive(Debug)]
 pub struct Group {
     pub options: Arc<StreamOptions>,
-    /// Those of its clients that are live.
+    /// Its live clients.
     pub live: Vec<Key>,
     /// All of its clients.
     clients: usize,
-    /// The last event that was compared with its filter.
+    /// The last event that was checked against its filter.
     seen: u64,
 }
 
@@ -40,7 +41,8 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Counts one more client with these options; answers its group, and the options that all of the group share.
+    /// Adds a client with these options. Returns its group, and the options that the whole group
+    /// shares.
     pub fn enter(&mut self, options: &Arc<StreamOptions>) -> (GroupId, Arc<StreamOptions>) {
         let id = match self.by_options.get(options) {
             Some(id) => *id,
@@ -51,7 +53,7 @@ impl Groups {
         (id, group.options.clone())
     }
 
-    /// Counts one less.
+    /// Removes a client of the group.
     pub fn leave(&mut self, id: GroupId) {
         let group = self.group(id);
         group.clients -= 1;
@@ -64,17 +66,17 @@ impl Groups {
         }
     }
 
-    /// One of those that there are.
+    /// An existing group.
     pub fn group(&mut self, id: GroupId) -> &mut Group {
         self.groups[id.0 as usize].as_mut().expect("a group is there as long as it has clients")
     }
 
-    /// One of the live clients of a group. A group is gone with the last of its clients.
+    /// A live client of a group. The group is gone when its last client has left.
     pub fn live_client(&self, id: GroupId, index: usize) -> Option<Key> {
         self.groups.get(id.0 as usize)?.as_ref()?.live.get(index).copied()
     }
 
-    /// The groups whose filter lets this event pass.
+    /// Calls `each` for every group whose filter lets this event pass.
     pub fn concerned(&mut self, seq: u64, meta: &EventMeta, mut each: impl FnMut(GroupId)) {
         let groups = &mut self.groups;
         let mut look = |ids: &[GroupId]| {
@@ -82,7 +84,7 @@ impl Groups {
                 let Some(group) = &mut groups[id.0 as usize] else {
                     continue;
                 };
-                // It may be found by more than one of its words.
+                // Several words of the event may lead to the same group.
                 if group.seen != seq {
                     group.seen = seq;
                     if group.options.filter.matches(meta) {
@@ -118,7 +120,8 @@ impl Groups {
         id
     }
 
-    /// Every list in which a group with this filter is to be found: any event that passes leads to one of them.
+    /// Calls `each` for every list that must hold a group with this filter: any event that passes
+    /// leads to one of them.
     fn index(&mut self, filter: &EventFilter, mut each: impl FnMut(&mut Vec<GroupId>)) {
         fn lists<T: Hash + Eq + Clone>(
             index: &mut HashMap<T, Vec<GroupId>>,

@@ -1,6 +1,6 @@
-//! How a fan-out thread names its clients and their groups.
+//! The ids by which a fan-out thread names its clients and groups.
 
-/// Names a client for as long as it is there; the number of one that has gone is given to another, the key is not.
+/// Identifies a client. The slot of a client that has gone is used again, its key is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     pub slot: u32,
@@ -8,7 +8,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// In the form that the kernel keeps with a descriptor. Never [`u64::MAX`].
+    /// The form that the kernel stores with a descriptor. Never [`u64::MAX`].
     pub fn to_u64(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.slot)
     }
@@ -18,6 +18,6 @@ impl Key {
     }
 }
 
-/// Names a group of clients for as long as it is there.
+/// Identifies a group of clients as long as the group exists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct GroupId(pub u32);

@@ -1,4 +1,5 @@
-//! The live clients: all that are up to date. They share one cursor, and move along the log together.
+//! The live clients: all clients that are up to date. They share one cursor, and this module sends
+//! them new events together.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,11 +15,11 @@ use super::key::{GroupId, Key};
 use super::member::{Sent, State};
 use super::shard::Shard;
 
-/// Most bytes of one send to the live clients: about what a socket takes. More would only have to wait.
+/// Most bytes of one send to the live clients: about what a socket takes. The rest would only wait.
 const LIVE_BYTES_MAX: usize = 256 << 10;
 
 impl Shard {
-    /// Sends the live clients what is new. Answers whether there may be more.
+    /// Sends new events to the live clients. Returns whether there may be more.
     pub(super) fn broadcast(&mut self) -> bool {
         if self.is_fetching {
             return false;
@@ -41,8 +42,8 @@ impl Shard {
         }
     }
 
-    /// Sends each live client its part of a slice that begins at the live cursor. Only events that come from the ring say
-    /// something about the latency.
+    /// Sends each live client its part of a slice that begins at the live cursor. Only events from
+    /// the ring count for the latency.
     fn deliver(&mut self, slice: &LogSlice, is_from_ring: bool) {
         let mut concerned: HashMap<GroupId, Vec<Event<'_>>> = HashMap::new();
         for event in slice.events() {
@@ -63,7 +64,8 @@ impl Shard {
         self.step(slice.until);
     }
 
-    /// Sends one batch to all live clients of a group. One that leaves is replaced by the last of the list, so the index stays.
+    /// Sends one batch to all live clients of a group. When one leaves, the last of the list takes
+    /// its place, so the index stays.
     fn send_to_live(&mut self, id: GroupId, batch: &Batch, published: Option<Instant>) {
         let (mut at, mut sent) = (0, 0);
         while let Some(key) = self.groups.live_client(id, at) {
@@ -74,6 +76,8 @@ impl Shard {
                     self.leave_live(key);
                     self.block(key);
                 }
+                // The write failed: the connection is dead and its reason is recorded. Remove the client, and
+                // close its socket by dropping it.
                 Sent::Ended => self.end(key, drop),
             }
             sent += 1;
@@ -92,8 +96,8 @@ impl Shard {
         }
     }
 
-    /// Moves the live cursor to `position`, and serves the clients that waited ahead of it: they come from a task that had read
-    /// further than this thread.
+    /// Moves the live cursor to `position`, and serves the clients that were ahead of it: they came
+    /// from a task that had read further than this thread.
     pub(super) fn step(&mut self, position: u64) {
         // Never backwards: no client gets an event twice.
         if position <= self.position {
@@ -118,7 +122,7 @@ impl Shard {
         self.live_count += 1;
     }
 
-    /// Takes a client whose position is set out of the live ones.
+    /// Removes a client from the live ones. Its position must be set.
     pub(super) fn leave_live(&mut self, key: Key) {
         let Some(member) = self.table.get(key) else {
             return;
@@ -135,7 +139,7 @@ impl Shard {
         }
     }
 
-    /// Takes a client out of the live ones, and gives it their position.
+    /// Removes a client from the live ones, and sets its position to the live cursor.
     pub(super) fn detach(&mut self, key: Key) {
         let position = self.position;
         if let Some(member) = self.table.get(key)
@@ -149,15 +153,16 @@ impl Shard {
     pub(super) fn take_page_for_live(&mut self, page: Result<Page, StoreError>) {
         self.is_fetching = false;
         match page {
-            // The store may hold events that the ring does not have yet. The live cursor must not pass the head of the ring, since
-            // other clients ask the ring for what comes after it.
+            // The store may hold events that the ring does not have yet. The live cursor must not
+            // pass the head of the ring, because other clients ask the ring for what comes after
+            // it.
             Ok(Page::Some(slice)) => {
                 if let Some(slice) = slice.limited(self.context.feed.ring.head()) {
                     self.deliver(&slice, false);
                 }
             }
-            // Each client goes on by itself: one may need a `reset`, another a snapshot, and after an error each ends as its own
-            // stream does.
+            // Each client continues alone: one may need a `reset`, another a snapshot, and after an
+            // error each stream ends on its own.
             Ok(Page::Expired { .. }) | Err(_) => {
                 for key in self.table.keys() {
                     if self.table.get(key).is_some_and(|member| member.state == State::Live) {

@@ -18,30 +18,30 @@ pub struct Member {
     pub state: State,
     /// The position of a client that is not live.
     pub position: Position,
-    /// Whether a keepalive is due, to be sent as soon as it can be.
+    /// Whether a keepalive is due, to be sent as soon as possible.
     pub is_due: bool,
-    /// Whether it has sent more than was read at once.
+    /// Whether the client sent more than one call reads.
     pub is_unread: bool,
-    /// Whether it was given the last page that it gets.
+    /// Whether the client has its last page.
     pub is_last: bool,
-    /// Set when it is to be closed, and why, once it was sent what is kept for it.
+    /// Set, with the reason, when the connection closes after the pending rest.
     pub leaves: Option<DisconnectReason>,
     pub group: GroupId,
-    /// Where it is in the list of its group while it is live.
+    /// Its index in the live list of its group, while it is live.
     pub index: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Up to date: served together with all that are.
+    /// Up to date: served together with all other live clients.
     Live,
-    /// Its socket takes nothing more.
+    /// Its socket takes no more.
     Blocked,
-    /// It has something to be sent and waits for its turn.
+    /// It has missed something and waits for its turn.
     Queued,
     /// It is ahead of the live cursor and waits for it.
     Ahead,
-    /// Its page of the store is on its way.
+    /// A task reads a page of the store for it.
     Fetching,
 }
 
@@ -49,9 +49,9 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     Whole,
-    /// The socket takes nothing more.
+    /// The socket takes no more.
     Part,
-    /// The connection has ended; how is noted.
+    /// The connection has ended; its reason is recorded.
     Ended,
 }
 
@@ -71,7 +71,7 @@ impl Member {
         }
     }
 
-    /// Sends a batch, from where the last one has stopped, and notes how far that came.
+    /// Sends a batch from the byte `from` on, and records how far it came.
     pub fn send(&mut self, batch: &Batch, from: usize) -> Sent {
         let bytes = &batch.bytes[from..];
         let sent = match bytes.is_empty() {
@@ -89,7 +89,7 @@ impl Member {
         if sent == bytes.len() { Sent::Whole } else { Sent::Part }
     }
 
-    /// Writes what is no part of the log; answers what the socket did not take.
+    /// Writes bytes that are not part of the log. Returns what the socket did not take.
     pub fn send_beside(&mut self, mut bytes: Bytes) -> Result<Bytes, Sent> {
         let sent = self.write(&bytes)?;
         self.handover.registration.delivered(0, sent);
@@ -104,7 +104,7 @@ impl Member {
     }
 
     pub fn set_user_timeout(&self, user_timeout: UserTimeout) {
-        // A socket that refuses is dead already, and the next write will say so.
+        // This fails only for a dead socket, and the next write reports that.
         let _ = user_timeout.set(&self.connection.socket);
     }
 
@@ -114,7 +114,8 @@ impl Member {
         socket::close(self.connection.socket);
     }
 
-    /// Ends the connection in the middle of a message, so that nobody takes what there is for all of it.
+    /// Ends the connection within a message. The missing last chunk tells the client that the
+    /// answer is not complete.
     pub fn break_off(mut self, reason: DisconnectReason) {
         self.handover.registration.ends(reason);
     }

@@ -1,30 +1,33 @@
-//! Fan-out: the bare sockets of streams, written by a few threads of their own.
+//! Fan-out: a few threads write to the bare sockets of streams.
 //!
-//! Nearly all streams are answers of plain HTTP/1.1. For one of these, HTTP is done when its head is out: what
-//! follows are chunks, the same for all who asked for the same. So its socket is taken out of the server's hands
-//! (`handoff.rs`) and given to a thread whose only work is to write what is pending (`shard.rs`): a client there is
-//! a descriptor and a position in the log. TLS, HTTP/2 and HTTP/1.0 keep the body of their answer, a
-//! [`Subscriber`], which is also how every stream begins.
+//! Nearly all streams are answers of plain HTTP/1.1. For these, HTTP is done when the head of the
+//! answer is out: only chunks follow, the same for all clients with the same options. So the server
+//! gives away the socket (`handoff.rs`) to a thread that only writes pending events (`shard.rs`).
+//! For this thread a client is a descriptor and a position in the log. With TLS, HTTP/2 and
+//! HTTP/1.0 a stream stays the body of an answer, a [`Subscriber`]. Every stream begins as one.
 //!
 //! # The hand-off
-//! 1. The server puts an offer of its socket (`handoff.rs`) into each request of plain HTTP/1.1. It knows nothing of streams.
-//! 2. The handler answers with a body. `retry:`, `connected`, a `reset` and a snapshot go out as a body does. When nothing is
-//!    left to send but the log, the body claims the offer for a thread and waits.
+//! 1. The server puts an offer of its socket (`handoff.rs`) into each request of plain HTTP/1.1. It does not know about
+//!    streams.
+//! 2. The handler answers with a body. The body sends `retry:`, `connected`, a `reset` and a snapshot. When only the log is
+//!    left to send, the body claims the offer for a thread, and waits.
 //! 3. The server polls hyper, sees the claim, and sees that everything written has left hyper's buffers. It takes the
-//!    connection apart and gives away the socket with its permit. If it failed the body instead, hyper would write the last
+//!    connection apart and gives away the socket with its permit. It does not end the body: hyper would then write the last
 //!    chunk.
 //! 4. The thread enters the client in its table, its group and its epoll.
 //!
 //! # Pace
-//! A thread is woken at once for new events, and within 5 ms for a new client that lacks nothing: a switch to the thread and
-//! back costs a third of what connecting does. When the writer already has the operations of the next commit, the thread waits
-//! up to 1 ms for its events, but never twice in a row. Of ten changes at once the first is a commit by itself and the others
-//! are the second, and one send to each client costs half of two. Every 64 sends the thread offers its core to others.
+//! New events wake a thread at once. A new client that has missed nothing waits up to 5 ms for
+//! others: waking the thread costs a third of what connecting does. When the writer already has the
+//! operations of the next commit, the thread waits up to 1 ms for their events, but never twice in
+//! a row. Of ten changes made at once, the first is one commit and the others are the second. One
+//! send to each client then costs half of two. After every 64 sends the thread yields its core.
 //!
 //! # Rejected
-//! A channel for each client: memory, and a wake-up each. Writing from the runtime's tasks: a wake-up and a poll each.
-//! io_uring: 6 % less CPU in a prototype, for much more code. Vectored writes over segments: a round copies small ones
-//! together once, for all clients.
+//! - A channel for each client: it needs memory and a wake-up for each.
+//! - Writing from tasks of the runtime: it needs a wake-up and a poll for each.
+//! - io_uring: 6 % less CPU in a prototype, for much more code.
+//! - Vectored writes over segments: one round copies small segments together once, for all clients.
 
 mod command_queue;
 mod fetch;
@@ -58,7 +61,7 @@ use command_queue::{Command, CommandQueue, PendingClient};
 use member::Member;
 use shard::Shard;
 
-/// How long a client that lacks nothing may wait for others, to wake its thread together.
+/// How long a new client that has missed nothing may wait, so that one wake-up serves several.
 const DEFERRAL_TIME: Duration = Duration::from_millis(5);
 
 /// The fan-out threads. Cheap to clone.
@@ -66,26 +69,26 @@ const DEFERRAL_TIME: Duration = Duration::from_millis(5);
 pub struct Fanout {
     queues: Arc<[Arc<CommandQueue>]>,
     next: Arc<AtomicUsize>,
-    /// Notified of commands that can wait for others.
+    /// Notified of commands that may wait for others.
     deferred: Arc<Notify>,
 }
 
 impl Fanout {
-    /// Threads that are about to be started.
+    /// Prepares the threads. [`Fanout::start`] starts them.
     ///
     /// # Errors
-    /// When the system has no descriptor to give.
+    /// When the system has no file descriptor left.
     pub fn new(threads: usize) -> io::Result<Self> {
         let deferred = Arc::new(Notify::new());
         let queues = (0..threads).map(|_| CommandQueue::new(deferred.clone()).map(Arc::new));
         Ok(Self { queues: queues.collect::<io::Result<_>>()?, next: Arc::default(), deferred })
     }
 
-    /// Starts the threads. They end when `context.draining` is cancelled and every client has got its goodbye, or when
-    /// `cut_off` is. `tasks` waits for them, and must be waited for on this runtime.
+    /// Starts the threads. They end when `context.draining` is cancelled and every client has its
+    /// goodbye, or when `cut_off` is cancelled. `tasks` waits for them, on this runtime.
     ///
     /// # Errors
-    /// When the system has no thread or descriptor to give.
+    /// When the system has no thread or file descriptor left.
     pub fn start(
         &self,
         context: &StreamContext,
@@ -112,7 +115,8 @@ impl Fanout {
         Ok(())
     }
 
-    /// Something was published, and may wait for a moment for what follows. Never blocks.
+    /// Wakes the threads for new events. With `can_linger` they may wait a moment for the next
+    /// commit. Never blocks.
     pub fn wake_for_events(&self, can_linger: bool) {
         self.queues.iter().for_each(|commands| commands.wake_for_events(can_linger));
     }
@@ -121,12 +125,12 @@ impl Fanout {
         self.queues.iter().for_each(|commands| commands.wake());
     }
 
-    /// A keepalive is due to those who want one every so many seconds, or to those who have not said.
+    /// A keepalive is due for clients with this period, or for those that asked for none.
     pub fn tick(&self, seconds: Option<u64>) {
         self.post(|| Command::Tick(seconds));
     }
 
-    /// Has those sent away who are no longer let in.
+    /// Ends the streams of clients that have lost their authorization.
     pub fn revoke(&self) {
         self.post(|| Command::Revoke);
     }
@@ -134,13 +138,14 @@ impl Fanout {
     /// Claims the socket of a stream for one of the threads.
     ///
     /// # Errors
-    /// The subscriber, if there is no thread, or all of them are ending: then it is the body's, as ever.
+    /// The subscriber, if there is no thread or all of them are ending. The body then stays a body.
     pub fn claim(&self, subscriber: Subscriber, offer: &Offer) -> Result<(), Box<Subscriber>> {
         let first = self.next.fetch_add(1, Relaxed);
         let count = self.queues.len();
         let pending = (0..count).find_map(|at| self.queues[(first + at) % count].expect_client());
         match pending {
-            // Promised before this look: a thread that ends has seen either the promise or nobody who makes one.
+            // The client is announced before this check. So a thread that ends either sees the
+            // announcement, or the check here sees the draining.
             Some(pending) if !subscriber.is_draining() => {
                 offer.claim(Box::new(Claim { subscriber, pending }));
                 Ok(())
@@ -170,7 +175,7 @@ impl Fanout {
         fanout.post(|| Command::Drain);
         let ended = async {
             for thread in threads {
-                // An error says that the sender is gone, which is what is waited for.
+                // An error says that the sender is gone, which means that the thread has ended.
                 let _ = thread.await;
             }
         };
@@ -184,7 +189,7 @@ impl Fanout {
                     is_cut_off = true;
                     fanout.post(|| Command::CutOff);
                 }
-                // A client that came at the last moment gets its goodbye, too.
+                // A client that came at the last moment also gets its goodbye.
                 () = fanout.deferred.notified() => fanout.wake(),
             }
         }
@@ -195,7 +200,7 @@ impl Fanout {
     }
 }
 
-/// Ends the threads with the runtime, if it goes without an end in order.
+/// Ends the threads when the runtime drops this task without an orderly end.
 struct StopGuard(Fanout);
 
 impl Drop for StopGuard {
@@ -205,7 +210,7 @@ impl Drop for StopGuard {
     }
 }
 
-/// A stream whose socket is on its way.
+/// A stream whose socket has not arrived yet.
 #[derive(Debug)]
 struct Claim {
     subscriber: Subscriber,
@@ -216,7 +221,7 @@ impl Claimant for Claim {
     fn take(self: Box<Self>, connection: Bare) {
         let is_urgent = self.subscriber.is_draining();
         let (handover, cursor) = self.subscriber.into_handover();
-        // Nothing after its cursor was published yet: whatever will be wakes its thread.
+        // Nothing was published after its cursor. The next event wakes the thread.
         let lacks_nothing = !is_urgent && cursor == handover.live_after;
         self.pending.keep(Member::new(connection, handover, cursor), lacks_nothing);
     }

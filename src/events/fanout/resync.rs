@@ -1,5 +1,6 @@
-//! Resynchronising: a client that retention has overtaken gets a `reset`, and a snapshot if it wants one. A task does for
-//! this client what the body of an answer does for others, and then gives it back to the thread.
+//! Resynchronises a client that retention has overtaken: sends a `reset`, and a snapshot if the
+//! client wants one. A task does this by a subscriber, as for the body of an answer. Then it
+//! returns the client to its thread.
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
@@ -14,16 +15,16 @@ use super::command_queue::PendingClient;
 use super::member::Member;
 use super::socket;
 
-/// Not cancel safe for the stream, which then ends where it is.
+/// Not cancel safe: when the future is dropped, the stream ends where it is.
 pub async fn resync(connection: Bare, mut subscriber: Subscriber, pending: PendingClient) {
     let Bare { socket, close_note, permit } = connection;
-    // A socket that cannot be used is dead.
+    // This fails only for a dead socket.
     let Ok(socket) = TcpStream::from_std(socket) else {
         return;
     };
     let revoked = subscriber.gone();
     loop {
-        // Whichever comes first, the other one is not needed any more.
+        // The branch that loses is not needed any more.
         let next = tokio::select! {
             next = subscriber.next() => next,
             () = gone(&socket, &close_note) => return,
@@ -31,7 +32,7 @@ pub async fn resync(connection: Bare, mut subscriber: Subscriber, pending: Pendi
         let (bytes, is_last) = match next {
             Some(Ok(bytes)) => (frame::chunk(&bytes).freeze(), false),
             None => (Bytes::from_static(LAST_CHUNK), true),
-            // In the middle of a message: the missing end says so.
+            // The stream ends within a message. The missing last chunk tells the client.
             Some(Err(_)) => return,
         };
         let written = tokio::select! {
@@ -57,7 +58,7 @@ pub async fn resync(connection: Bare, mut subscriber: Subscriber, pending: Pendi
     }
 }
 
-/// Writes everything, patient with a client that does not read.
+/// Writes everything. A client that does not read gets the longer timeout.
 async fn write(socket: &TcpStream, mut bytes: &[u8]) -> std::io::Result<()> {
     let mut user_timeout = UserTimeout::Usual;
     while !bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! Serving one client by itself: catching up, keepalives, goodbye.
+//! Serves one client alone: sends what it has missed, keepalives and the goodbye.
 
 use bytes::{Bytes, BytesMut};
 
@@ -18,10 +18,10 @@ use super::member::{Sent, State};
 use super::resync::resync;
 use super::shard::Shard;
 
-/// Batches in a row for one client, so that no other waits long for its turn.
+/// Batches in a row for one client, so that the others do not wait long.
 const TURN_BATCHES_MAX: usize = 8;
 
-/// Whether a client can go on at once.
+/// Whether a client can be sent more at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     More,
@@ -36,9 +36,9 @@ impl Shard {
         }
     }
 
-    /// Sends a client what it lacks, for one turn.
+    /// Sends a client what it has missed, for one turn.
     pub(super) fn serve(&mut self, key: Key) {
-        // Live clients are served together.
+        // `broadcast` serves the live clients together.
         if self.table.get(key).is_none_or(|member| member.state == State::Live) {
             return;
         }
@@ -63,7 +63,7 @@ impl Shard {
             return Turn::Over;
         }
         let Position { cursor, offset } = member.position;
-        // Whatever is begun is finished first.
+        // A message that is half sent comes first.
         if offset == 0 {
             if self.is_draining && (member.is_last || cursor >= position) {
                 return self.say_goodbye(key);
@@ -84,7 +84,8 @@ impl Shard {
         }
         match self.context.feed.ring.after(cursor, PAGE_BYTES, SCAN_MAX) {
             After::Some(slice) => self.send_slice(key, slice, true),
-            // The live cursor is never ahead of the ring. If it were, this client would have to wait.
+            // The live cursor is never ahead of the ring. If it were, this client would have to
+            // wait.
             After::UpToDate => {
                 self.enqueue(key);
                 Turn::Over
@@ -98,7 +99,7 @@ impl Shard {
         }
     }
 
-    /// Sends a slice that begins at the position of a client, no further than the live cursor.
+    /// Sends a slice that begins at the client's position, up to the live cursor.
     fn send_slice(&mut self, key: Key, slice: LogSlice, is_live: bool) -> Turn {
         let (position, epoch) = (self.position, self.context.feed.epoch());
         let Some(member) = self.table.get(key) else {
@@ -110,7 +111,8 @@ impl Shard {
         let Position { offset, .. } = member.position;
         let mut batch = Batch::chunks(&slice, epoch, &member.handover.options);
         if self.is_draining {
-            // One page at most; and of that, once it was begun, no more than the message that is half sent.
+            // While draining a client gets one last page. Once that page has begun, it gets only
+            // the rest of the message that is half sent.
             if std::mem::replace(&mut member.is_last, true) && offset > 0 {
                 batch = batch.first_only();
             }
@@ -161,7 +163,8 @@ impl Shard {
         }
     }
 
-    /// Gives a client that retention has overtaken to a task, which tells it so and may have to take a snapshot.
+    /// Passes a client that retention has overtaken to a task, which sends a reset and may take a
+    /// snapshot.
     fn have_resynced(&mut self, key: Key) {
         let Some(pending) = self.commands.expect_client() else {
             return self.end(key, |member| member.break_off(DisconnectReason::CutOff));
@@ -177,7 +180,8 @@ impl Shard {
         self.tasks.spawn_on(tending, &self.runtime);
     }
 
-    /// A keepalive is due every so many `seconds`, now or when the client can be sent one.
+    /// A keepalive of the period `seconds` is due: send it now, or as soon as the client can get
+    /// one.
     pub(super) fn tick(&mut self, key: Key, seconds: Option<u64>) {
         let position = self.position;
         if let Some(member) = self.table.get(key)
@@ -190,7 +194,8 @@ impl Shard {
         }
     }
 
-    /// Tells a client that its stream lives; one that a filter has let fall behind, how far it has come.
+    /// Sends a keepalive; or a checkpoint, when a filter has let the id of the client's last
+    /// message fall behind.
     fn send_keepalive(&mut self, key: Key, cursor: u64) -> Turn {
         let (id, head) = (self.context.feed.id(cursor), self.context.feed.ring.head().max(cursor));
         let head = self.context.feed.id(head);
@@ -207,8 +212,8 @@ impl Shard {
         self.send_control(key, bytes.freeze())
     }
 
-    /// Ends the stream of a client that is no longer let in: without a goodbye, which would ask it back, and at
-    /// once, whatever it has not taken yet.
+    /// Ends the stream of a client that has lost its authorization. It gets no goodbye, which would
+    /// ask it to reconnect. The stream ends at once, even if the client has not read everything.
     pub(super) fn revoke(&mut self, key: Key) {
         let has_tail = self.tails.contains_key(&key);
         let Some(member) = self.table.get(key) else {
@@ -229,7 +234,7 @@ impl Shard {
         }
     }
 
-    /// Says goodbye to a client. One that is behind gets it in its turn.
+    /// Sends a client its goodbye. A client that is behind gets it in its turn.
     pub(super) fn drain(&mut self, key: Key) {
         match self.table.get(key).map(|member| member.state) {
             Some(State::Live) => {
@@ -250,7 +255,7 @@ impl Shard {
         self.send_last(key, goodbye, DisconnectReason::Drained)
     }
 
-    /// Ends an answer after `message`, which may be empty.
+    /// Sends `message`, which may be empty, and ends the answer.
     fn send_last(&mut self, key: Key, message: Bytes, reason: DisconnectReason) -> Turn {
         let Some(member) = self.table.get(key) else {
             return Turn::Over;
@@ -262,13 +267,13 @@ impl Shard {
         };
         bytes.extend_from_slice(LAST_CHUNK);
         match self.send_control(key, bytes.freeze()) {
-            // Closes it.
+            // `advance` then closes the connection.
             Turn::More => self.advance(key),
             Turn::Over => Turn::Over,
         }
     }
 
-    /// Sends what is no part of the log. What the socket does not take is kept until it does.
+    /// Sends bytes that are not part of the log. The shard keeps what the socket does not take.
     fn send_control(&mut self, key: Key, bytes: Bytes) -> Turn {
         let Some(member) = self.table.get(key) else {
             return Turn::Over;

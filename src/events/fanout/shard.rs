@@ -1,17 +1,18 @@
-//! A fan-out thread: its own epoll, a table of sockets, and the live clients, which are up to date.
+//! A fan-out thread: owns an epoll, a table of sockets, and the live clients, which are up to date.
 //!
 //! ```text
 //! loop: commands             -> new clients, pages of the store, the tick, the end
-//!       live clients lag     -> what is new, encoded once for each group, one send for each client
-//!       a tick, or the end   -> some of the table in each round
-//!       a client is behind   -> a turn for each (`serve.rs`)
+//!       live clients lag     -> new events, encoded once for each group, one send for each client
+//!       a tick, or the end   -> a part of the table in each round
+//!       a client is behind   -> one turn for each (`serve.rs`)
 //!       nothing to do        -> sleep until a socket or a command wakes it
 //! ```
 //!
-//! The live clients share one cursor. A client is no longer live when its socket takes no more; it keeps nothing but its
-//! position in the log. When it has caught up it is live again. While a round goes on, what is published piles up in the
-//! ring, and the next round takes it all: the more there is to do, the fewer the sends. Of two commits in a row, the
-//! first waits for the second for the same reason.
+//! The live clients share one cursor. A client is no longer live when its socket takes no more; it
+//! then has only its own position in the log. When it has caught up it is live again. Events that
+//! are published during a round collect in the ring, and the next round takes them all: the more
+//! work there is, the fewer sends it needs. For the same reason the first of two commits in a row
+//! waits for the second.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -40,16 +41,18 @@ use super::member::{Member, State};
 use super::socket::{self, Input};
 use super::table::Table;
 
-/// Sends between two offers to let another thread run: on one core requests would wait for all live clients.
+/// Sends between two yields of the core. On a single core, requests would otherwise wait for all
+/// live clients.
 const SENDS_BEFORE_YIELD: u32 = 64;
-/// Slots of the table that are looked at in one round of a tick, so that events do not wait for all of them.
+/// Slots of the table that one round of a tick visits, so that events do not wait for the whole
+/// table.
 const SWEEP_MAX: usize = 256;
-/// Events of sockets that are taken at once.
+/// Socket events that one epoll call returns.
 const READY_MAX: usize = 256;
-/// How long new events may wait for the commit that is about to follow: a few times what it takes on a good disk, and nothing
-/// to a person.
+/// How long new events may wait for the next commit: a few times what a commit takes on a good
+/// disk, and too short for a person to notice.
 const LINGER_TIME: Duration = Duration::from_millis(1);
-/// The wake-up, among the keys of clients.
+/// Marks the wake-up among the keys of clients.
 const WAKEUP: u64 = u64::MAX;
 
 pub struct Shard {
@@ -61,37 +64,38 @@ pub struct Shard {
     pub(super) cut_off: CancellationToken,
     pub(super) table: Table,
     pub(super) groups: Groups,
-    /// The seq up to which the live clients were served.
+    /// The live cursor: the seq up to which the live clients were served.
     pub(super) position: u64,
-    /// The same, for those who ask from outside.
+    /// The same value, for readers outside the thread.
     pub(super) live_cursor: LiveCursor,
     pub(super) live_count: usize,
-    /// Whether a page of the store is on its way for the live clients: the ring has overtaken them.
+    /// Whether a task reads a page of the store for the live clients, because the ring has
+    /// overtaken them.
     pub(super) is_fetching: bool,
-    /// Clients that have something to be sent.
+    /// Clients that wait for their turn to be sent something.
     pub(super) queue: VecDeque<Key>,
     /// Clients that are ahead of the live cursor.
     pub(super) ahead: Vec<Key>,
-    /// What is no part of the log and was sent in part only: what is left of it.
+    /// The unsent rest of control messages.
     pub(super) tails: HashMap<Key, Bytes>,
-    /// Clients that have sent more than was read at once: the rest is read later.
+    /// Clients that sent more than one call reads; the rest is read later.
     unread: Vec<Key>,
-    /// How far each tick has come, while there are any, and whom it is for.
+    /// The ticks in progress: their period, and the next slot to visit.
     ticks: Vec<(Option<u64>, usize)>,
-    /// How far the search for those has come who are no longer let in, while there is one.
+    /// The next slot to check for revoked clients, while that goes on.
     revocation: Option<usize>,
-    /// How far the goodbyes have come, while they are sent.
+    /// The next slot to send a goodbye to, while that goes on.
     goodbyes: Option<usize>,
     pub(super) is_draining: bool,
     is_cut_off: bool,
-    /// Until when new events wait for more, while they do.
+    /// Until when new events wait for more, if they do.
     lingers_until: Option<Instant>,
     sends: u32,
 }
 
 impl Shard {
     /// # Errors
-    /// When the system has no descriptor to give.
+    /// When the system has no file descriptor left.
     pub fn new(
         commands: Arc<CommandQueue>,
         context: StreamContext,
@@ -129,7 +133,7 @@ impl Shard {
         })
     }
 
-    /// Serves until every client has got its goodbye.
+    /// Serves until every client has its goodbye.
     pub fn run(mut self) {
         let mut ready = Vec::with_capacity(READY_MAX);
         while !self.is_done() {
@@ -188,12 +192,12 @@ impl Shard {
             tracing::error!(error = %error, "a stream ended: its socket cannot be watched");
             return self.end(key, |member| member.break_off(DisconnectReason::Failed));
         }
-        // It may have gone on its way here.
+        // The client may have been revoked during the handover.
         self.revoke(key);
         self.serve(key);
     }
 
-    /// Lets another thread run now and then; whether it did.
+    /// Counts a send, and yields the core now and then. Returns whether it did.
     pub(super) fn yields(&mut self) -> bool {
         self.sends += 1;
         let is_time = self.sends >= SENDS_BEFORE_YIELD;
@@ -204,7 +208,7 @@ impl Shard {
         is_time
     }
 
-    /// Its socket takes nothing more; the kernel says when it does.
+    /// Marks a client whose socket takes no more. epoll reports when it does again.
     pub(super) fn block(&mut self, key: Key) {
         if let Some(member) = self.table.get(key) {
             member.state = State::Blocked;
@@ -213,7 +217,7 @@ impl Shard {
         }
     }
 
-    /// Takes a client out of everything.
+    /// Removes a client from all lists and returns it.
     pub(super) fn take_out(&mut self, key: Key) -> Option<Member> {
         self.detach(key);
         let member = self.table.remove(key)?;
@@ -222,6 +226,8 @@ impl Shard {
         Some(member)
     }
 
+    /// Removes a client, records its cursor, and passes it to `how`, which ends its connection: [`Member::close`] after
+    /// a whole message, [`Member::break_off`] within one, `drop` when the connection has ended already.
     pub(super) fn end(&mut self, key: Key, how: impl FnOnce(Member)) {
         if let Some(mut member) = self.take_out(key) {
             let cursor = member.position.cursor;
@@ -230,13 +236,13 @@ impl Shard {
         }
     }
 
-    /// The kernel watches it no more.
+    /// Removes a client from epoll.
     pub(super) fn unwatch(&self, member: &Member) {
-        // One that is not watched needs no unwatching.
+        // It fails for a socket that is not watched, which is fine.
         let _ = epoll::delete(&self.epoll, &member.connection.socket);
     }
 
-    /// One round of a tick, of revocations or of goodbyes; whether there is more.
+    /// One round of the ticks, revocations and goodbyes. Returns whether there is more.
     fn sweep(&mut self) -> bool {
         for (seconds, from) in std::mem::take(&mut self.ticks) {
             if let Some(to) = self.sweep_from(from, |shard, key| shard.tick(key, seconds)) {
@@ -264,16 +270,16 @@ impl Shard {
     }
 
     fn serve_queue(&mut self) -> bool {
-        // Who is not done in its turn is behind those that are waiting now.
+        // A client that needs another turn comes after those that wait now.
         for key in std::mem::take(&mut self.queue) {
             self.serve(key);
         }
         !self.queue.is_empty()
     }
 
-    /// How long new events for the live clients are still to wait for more.
+    /// How long new events for the live clients should still wait for more.
     fn pause(&mut self) -> Option<Duration> {
-        // Who is sent away is first sent what there is.
+        // While draining, clients get all events first.
         if !self.has_new_events() || self.is_draining || !self.commands.can_linger() {
             self.lingers_until = None;
             return None;
@@ -292,18 +298,19 @@ impl Shard {
         !self.is_fetching && self.context.feed.ring.head() != self.position
     }
 
-    /// Sleeps until there is something to do, or for the `pause`; not at all when there is something already.
+    /// Sleeps until there is something to do, or for the `pause`; returns at once when there is
+    /// something already.
     fn wait(&mut self, is_busy: bool, pause: Option<Duration>, ready: &mut Vec<epoll::Event>) {
         let mut has_more = is_busy;
         if !is_busy {
             self.commands.set_asleep();
-            // Looked at after that, so that whatever comes later wakes it.
+            // Checked after `set_asleep`: anything that comes later wakes the thread.
             let is_urgent = pause.is_none() || !self.commands.can_linger();
             has_more = self.has_new_events() && is_urgent || !self.commands.is_empty() || self.is_done();
         }
         let time = if has_more { Some(Duration::ZERO) } else { pause };
         let timeout = time.map(|time| Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() });
-        // An interrupted wait finds nothing, and the next one what it missed.
+        // An interrupted wait returns nothing; the next one returns what it missed.
         let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), timeout.as_ref());
         self.commands.set_awake();
     }
@@ -311,7 +318,7 @@ impl Shard {
     fn handle_ready(&mut self, event: epoll::Event) {
         let number = event.data.u64();
         if number == WAKEUP {
-            // Only so that it can wake the thread again.
+            // Resets the eventfd, so that it can wake the thread again.
             let _ = rustix::io::read(self.commands.wakeup(), &mut [0; 8]);
             return;
         }
@@ -340,7 +347,7 @@ impl Shard {
             }
             Input::Silence => {}
             Input::More => {
-                // Once, however often the kernel says so.
+                // Only once, however often epoll reports it.
                 if let Some(member) = self.table.get(key)
                     && !std::mem::replace(&mut member.is_unread, true)
                 {
@@ -361,7 +368,7 @@ impl Shard {
     }
 }
 
-/// However the thread ends, nobody must wait for it.
+/// However the thread ends, nothing may wait for it.
 impl Drop for Shard {
     fn drop(&mut self) {
         self.commands.close();

@@ -1,4 +1,4 @@
-//! What is done to a bare socket. Nothing here waits.
+//! Operations on a bare socket. None of them blocks.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -8,12 +8,12 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::close_reason::{CloseNote, CloseReason};
 
-/// Bytes that are read and thrown away at once; a client of a stream has nothing to say.
+/// Bytes that one call reads and discards. A client of a stream has nothing to say.
 const IGNORED_BYTES: usize = 4096;
-/// Reads in a row, so that a client that says a lot has its turn and no more.
+/// Reads in a row, so that a client that sends a lot does not hold up the thread.
 const READS_MAX: usize = 16;
 
-/// Writes as much as the kernel takes: fewer bytes than given when it is full.
+/// Writes as much as the kernel takes: fewer bytes than given when its buffer is full.
 ///
 /// # Errors
 /// When the connection has ended.
@@ -28,18 +28,18 @@ pub fn write(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// What there was to read.
+/// How much there was to read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Input {
-    /// Nothing, any more.
+    /// Everything was read.
     Silence,
-    /// More than is read at once.
+    /// There may be more than one call reads.
     More,
-    /// The connection has ended; how is noted.
+    /// The connection has ended; its reason is recorded.
     End,
 }
 
-/// Reads what the client has sent, and forgets it.
+/// Reads what the client has sent, and discards it.
 pub fn ignore_input(socket: &TcpStream, close_note: &CloseNote) -> Input {
     let mut bytes = [0; IGNORED_BYTES];
     for _ in 0..READS_MAX {
@@ -59,10 +59,10 @@ pub fn ignore_input(socket: &TcpStream, close_note: &CloseNote) -> Input {
     Input::More
 }
 
-/// Ends a connection in order. What the client has sent is taken first: with something unread the kernel would
-/// reset the connection, and the client might never see the end of its answer.
+/// Ends a connection in order. First reads what the client has sent: with unread bytes the kernel
+/// would reset the connection, and the client might never see the end of its answer.
 pub fn close(socket: TcpStream) {
     ignore_input(&socket, &CloseNote::default());
-    // A peer that has gone needs no goodbye.
+    // It fails when the peer has gone, which is fine.
     let _ = socket.shutdown(Shutdown::Write);
 }

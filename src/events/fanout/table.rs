@@ -1,4 +1,4 @@
-//! The clients of a fan-out thread, densely, by numbers that the kernel can hand back.
+//! The clients of a fan-out thread, in a dense table. Each has a number that the kernel can return.
 
 use super::key::Key;
 use super::member::Member;
@@ -19,7 +19,7 @@ impl Table {
     pub fn insert(&mut self, member: Member) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
-            // A process has fewer descriptors than this has numbers.
+            // A process has fewer descriptors than `u32` has values.
             self.slots.len() as u32 - 1
         });
         let place = &mut self.slots[slot as usize];
@@ -35,7 +35,7 @@ impl Table {
     pub fn remove(&mut self, key: Key) -> Option<Member> {
         self.get(key)?;
         let slot = &mut self.slots[key.slot as usize];
-        // Half of the numbers, so that no key is all ones.
+        // Only half of the values, so that no key is all ones.
         slot.generation = (slot.generation + 1) & (u32::MAX >> 1);
         self.free.push(key.slot);
         slot.member.take()
@@ -50,7 +50,7 @@ impl Table {
         self.slots.len()
     }
 
-    /// Who is in a slot.
+    /// The client in a slot.
     pub fn key_at(&self, slot: usize) -> Option<Key> {
         let Slot { generation, member } = self.slots.get(slot)?;
         member.as_ref().map(|_| Key { slot: slot as u32, generation: *generation })

@@ -1,4 +1,4 @@
-//! What a subscriber says besides events: control messages, keepalives and the goodbye.
+//! The messages of a subscriber that are not events: control messages, keepalives and the goodbye.
 
 use bytes::Bytes;
 
@@ -18,16 +18,17 @@ impl Subscriber {
         }
     }
 
-    /// The last event of the log. The ring learns of it a moment after it can be read.
+    /// The last event of the log. The cursor may be ahead of the ring: an event can be read from
+    /// the store a moment before it is in the ring.
     pub(super) fn head(&self) -> EventId {
         self.context.feed.id(self.context.feed.ring.head().max(self.cursor))
     }
 
-    /// Says that events are missing before the cursor.
+    /// Tells the client that events are missing before the cursor.
     pub(super) fn reset(&mut self, reason: ResetReason) -> Bytes {
         self.last_sent = self.cursor;
         let oldest = match reason {
-            // Where the stream goes on, as the same look at the log has shown it.
+            // Where the stream continues, from the same read of the log.
             ResetReason::Expired | ResetReason::UnknownEpoch => self.cursor,
             ResetReason::Future => self.context.feed.before_oldest(),
         };
@@ -41,7 +42,7 @@ impl Subscriber {
         self.first.push_back(self.options.format.control(self.resume_id(), "connected", data));
     }
 
-    /// What a tick has to say; the ticker ends only with the hub.
+    /// The message for a tick. The ticker ends only with the hub.
     pub(super) fn ticked(&mut self, goes_on: bool) -> Option<Bytes> {
         if goes_on {
             return Some(self.keepalive());
@@ -50,7 +51,7 @@ impl Subscriber {
         None
     }
 
-    /// A comment, or, when a filter has let the client's id fall behind, a message that brings it along.
+    /// A comment; or a checkpoint, when a filter has let the client's id fall behind.
     pub(super) fn keepalive(&mut self) -> Bytes {
         let bytes = if self.cursor == self.last_sent {
             self.options.format.keepalive()
@@ -62,7 +63,7 @@ impl Subscriber {
         self.sent(0, bytes)
     }
 
-    /// What a client that keeps up has not got yet, and the goodbye.
+    /// The page that a client that follows the log has not got yet, and the goodbye.
     pub(super) fn goodbye(&mut self) -> Bytes {
         let mut bytes = Vec::new();
         let mut events = 0;

@@ -1,15 +1,16 @@
-//! A subscriber: a cursor that walks the log at its own pace.
+//! A subscriber: a cursor that moves along the log at its client's pace.
 //!
 //! ```text
-//! loop: something pending in memory -> a page of it, as one slice
-//!       not in memory any more      -> a page from the store
+//! loop: pending events in memory    -> a page of them, as one slice
+//!       no longer in memory         -> a page from the store
 //!       nothing new                 -> wait for an event, the keepalive tick, or the end
 //! ```
 //!
-//! There is no replay phase and no live phase, so there is no moment between them in which an event could be
-//! lost or doubled. The future holds at most one page; a client that does not read holds nothing more here.
+//! There is no replay phase and no live phase, so no event can be lost or doubled between them. The
+//! future holds at most one page. For a client that does not read, the subscriber holds nothing
+//! more.
 //!
-//! A stream that asked for a snapshot begins with one, and begins anew with one when it cannot go on.
+//! A stream with snapshots begins with one, and takes a new one when it cannot resume.
 
 mod messages;
 
@@ -35,28 +36,29 @@ use crate::events::registry::Registration;
 use crate::events::segment::PAGE_BYTES;
 use crate::events::snapshot::{Snapshot, SnapshotError};
 
-/// What the body of a stream ends with when it cannot end after a whole message: its connection breaks off, so
-/// that nobody takes what there is for all of it.
+/// Ends the body of a stream that cannot end after a whole message. Its connection breaks off, so
+/// that the client knows that the answer is not complete.
 #[derive(Debug, Error)]
 #[error("the stream ends in the middle of a message")]
 pub struct BrokenOff;
 
-/// The body of one stream. [`Subscriber::next`] until it answers `None`.
+/// The body of one stream. Call [`Subscriber::next`] until it returns `None`.
 #[derive(Debug)]
 pub struct Subscriber {
     context: StreamContext,
     options: Arc<StreamOptions>,
-    /// Whether state is sent before changes, also after a gap.
+    /// Whether the client gets a snapshot before changes, also after a gap.
     with_snapshots: bool,
     stage: Stage,
     cursor: u64,
-    /// The seq that the client would resume after: that of the last message it was sent.
+    /// The seq after which the client would resume: that of its last message.
     last_sent: u64,
-    /// Bytes of the next page that were handed over already: of a large message only a part is copied at once.
+    /// Bytes of the next page that are handed over already: a large message is handed over in
+    /// parts.
     handed: usize,
     /// Messages that come before anything else.
     first: VecDeque<Bytes>,
-    /// When the stream was opened: what was published before it is no measure of how fast it is served.
+    /// When the stream was opened. Events published before say nothing about the latency.
     opened: Instant,
     registration: Registration,
 }
@@ -71,7 +73,7 @@ enum Stage {
     BrokenOff,
 }
 
-/// A snapshot on its way. Dropping it gives up its permit.
+/// A snapshot that is being taken. Dropping it gives up its permit.
 struct Taking(BoxFuture<'static, Result<Snapshot, SnapshotError>>);
 
 impl fmt::Debug for Taking {
@@ -81,8 +83,8 @@ impl fmt::Debug for Taking {
 }
 
 impl Subscriber {
-    /// A stream that starts at `position`, or, when it is `with_snapshots` and `position` resumes nothing, with
-    /// the tasks as they stand.
+    /// A stream that starts at `position`. If it is `with_snapshots` and does not resume, it starts
+    /// with a snapshot of the tasks.
     pub(in crate::events) fn new(
         context: StreamContext,
         options: Arc<StreamOptions>,
@@ -109,7 +111,7 @@ impl Subscriber {
         subscriber
     }
 
-    /// One that goes on after `cursor` where a fan-out thread has left off.
+    /// A subscriber that continues after `cursor`, where a fan-out thread stopped.
     pub(in crate::events) fn rejoin(mut context: StreamContext, handover: Handover, cursor: u64) -> Self {
         let Handover { options, with_snapshots, last_sent, live_after: _, registration } = handover;
         context.ticks = context.keepalives.ticks(options.keepalive_seconds);
@@ -127,7 +129,7 @@ impl Subscriber {
         }
     }
 
-    /// What a fan-out thread has to know to go on, and after which seq. To be asked for when it
+    /// What a fan-out thread needs to continue, and the cursor. Call it only when the subscriber
     /// [follows](Self::follows) the log.
     pub(in crate::events) fn into_handover(self) -> (Handover, u64) {
         let Self { context, options, with_snapshots, cursor, last_sent, registration, .. } = self;
@@ -135,12 +137,12 @@ impl Subscriber {
         (Handover { options, with_snapshots, last_sent, live_after, registration }, cursor)
     }
 
-    /// Whether nothing is left to send but the log.
+    /// Whether only the log is left to send.
     pub(in crate::events) fn follows(&self) -> bool {
         matches!(self.stage, Stage::Following) && self.first.is_empty() && self.handed == 0
     }
 
-    /// Cancelled when its client is no longer let in.
+    /// Cancelled when its client loses its authorization.
     pub(in crate::events) fn gone(&self) -> CancellationToken {
         self.registration.gone().clone()
     }
@@ -155,7 +157,8 @@ impl Subscriber {
     /// [`BrokenOff`], followed by `None`.
     ///
     /// # Cancel safety
-    /// The cursor passes only what was returned or does not match, so dropping the future loses nothing.
+    /// The cursor moves only past events that were returned or filtered out, so dropping the future
+    /// loses nothing.
     pub async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
         loop {
             if !self.first.is_empty() {
@@ -183,7 +186,7 @@ impl Subscriber {
         }
     }
 
-    /// Has a snapshot taken.
+    /// Starts taking a snapshot.
     fn begin(&mut self) {
         let taking = self.context.snapshots.clone().take(self.options.clone());
         self.stage = Stage::Waiting(Taking(Box::pin(taking)));
@@ -193,7 +196,7 @@ impl Subscriber {
         let Stage::Waiting(taking) = &mut self.stage else {
             return None;
         };
-        // The snapshot is kept across calls; the others only observe.
+        // The snapshot's future is kept across calls; the other branches only observe.
         tokio::select! {
             taken = taking.0.as_mut() => match taken {
                 Ok(snapshot) => {
@@ -227,19 +230,19 @@ impl Subscriber {
         }
     }
 
-    /// One step along the log; `None` when it had nothing to say.
+    /// One step along the log; `None` when it produced no message.
     async fn follow(&mut self) -> Option<Bytes> {
         if self.handed == 0 && self.context.draining.is_cancelled() {
             return Some(self.goodbye());
         }
-        // Armed before looking: what is published from here on wakes the wait below.
+        // Armed before the read: anything published from here on ends the wait below.
         self.context.news.mark_unchanged();
         match self.context.feed.next(self.cursor, &self.options, usize::MAX).await {
             Ok(Next::Some(batch)) if batch.bytes.is_empty() => {
                 self.cursor = batch.until;
                 self.registration.sent(self.cursor, 0, 0);
-                // A picky filter over a deep replay lets others run, leaves at shutdown, and tells its client now
-                // and then how far it has come.
+                // Few events pass the filter of a long replay. Let others run, notice a shutdown,
+                // and tell the client now and then how far the replay has come.
                 tokio::task::yield_now().await;
                 if self.handed == 0 && self.context.ticks.has_changed().unwrap_or(false) {
                     self.context.ticks.mark_unchanged();
@@ -279,9 +282,9 @@ impl Subscriber {
         }
     }
 
-    /// Hands a page over, or the next part of it: of a large message, what is on its way is a copy of a part, and
-    /// the rest is looked up again when that has gone. So a client that stops reading in the middle holds no more
-    /// than others.
+    /// Hands over a page, or the next part of a large message. It copies only that part, and finds
+    /// the rest again when the part has been sent. So a client that stops reading within a message
+    /// holds no more memory than others.
     fn hand_over(&mut self, batch: &Batch) -> Bytes {
         self.context.ticks.mark_unchanged();
         if let Some(published) = batch.published
@@ -307,7 +310,8 @@ impl Subscriber {
         bytes
     }
 
-    /// A stream whose client is no longer let in ends without a goodbye, which would ask it back.
+    /// Ends the stream of a client that has lost its authorization. It gets no goodbye, which would
+    /// ask it to reconnect.
     pub(in crate::events) fn revoke(&mut self) {
         if matches!(self.stage, Stage::Ended | Stage::BrokenOff) {
             return;
@@ -323,7 +327,7 @@ impl Subscriber {
         }
     }
 
-    /// A stream that cannot be read on ends: its client reconnects with the id it has.
+    /// Ends a stream that cannot be read on. Its client reconnects with its last id.
     fn fail(&mut self, error: &dyn fmt::Display) -> Option<Bytes> {
         tracing::error!(error = %error, event.seq = self.cursor, "a stream ended: it cannot be read on");
         self.registration.ends(DisconnectReason::Failed);

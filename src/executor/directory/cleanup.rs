@@ -1,4 +1,4 @@
-//! Cleaning up behind executions: what is left of one that has ended, and of those that an earlier hub left.
+//! Removes what ended executions left in their directories, also those of an earlier hub.
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,9 +8,9 @@ use std::path::Path;
 use super::{Directory, WORK, all};
 
 impl Directory {
-    /// Removes everything but a `work` that holds something.
+    /// Removes everything but a `work` that is not empty.
     pub fn clean(&self) -> io::Result<()> {
-        // Whatever a script has put in its place: nothing is cleaned elsewhere.
+        // A script may have replaced the directory. Nothing outside is removed.
         if self.0.symlink_metadata().is_ok_and(|it| !it.is_dir()) {
             return fs::remove_file(&self.0);
         }
@@ -21,7 +21,7 @@ impl Directory {
         for entry in entries {
             let entry = entry?;
             if entry.file_name() == WORK {
-                // Refused when it is not empty, which is what is wanted.
+                // Fails when it is not empty, as intended.
                 let _ = fs::remove_dir(entry.path());
             } else if entry.file_type()?.is_dir() {
                 fs::remove_dir_all(entry.path())?;
@@ -38,8 +38,8 @@ impl Directory {
     }
 }
 
-/// Cleans up behind executions that have ended: a hub may have died between settling and cleaning. A directory that
-/// cannot be cleaned keeps nobody from cleaning the others.
+/// Cleans up ended executions: a hub may have died between settling and cleaning. A directory that
+/// fails does not keep the others from being cleaned.
 pub(in super::super) fn sweep(data_dir: &Path, live: &HashSet<i64>) -> io::Result<()> {
     for entry in fs::read_dir(all(data_dir))? {
         let entry = entry?;

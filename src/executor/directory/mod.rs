@@ -1,22 +1,23 @@
-//! `executions/{number}/`: the files through which the hub and one shim speak.
+//! `executions/{number}/`: the files by which the hub and one shim communicate.
 //!
 //! ```text
-//! spec.json   hub -> shim   what to run; the shim removes it as it reads it, for it holds secrets and
-//!                           must never be obeyed twice
+//! spec.json   hub -> shim   what to run; the shim removes it when it reads it, because it holds secrets and
+//!                           must never run twice
 //! script      hub -> shim   0700
-//! stdin       hub -> shim   what the script reads, if it is to read anything
-//! lock        held by the shim for its life, by the hub while it declares a dead one `lost`
+//! stdin       hub -> shim   the script's standard input, if it has one
+//! lock        the shim holds it as long as it lives; the hub holds it while it declares a dead shim `lost`
 //! pid         shim -> hub   written after lock and signal handlers: a process that reads it may send SIGTERM
-//! stop        hub -> shim   made before `pid` is read, looked for after `pid` is written: never missed
+//! stop        hub -> shim   the hub makes it before it reads `pid`; the shim looks for it after it wrote `pid`
+//!                           and the signal handlers are set: so no stop is missed
 //! artifacts   script -> hub the paths that the script names as its results, one a line
 //! exit.json   shim -> hub   the result; appears whole and durable, or not at all
-//! shim.err    what a failing shim says, for the hub's log
+//! shim.err    shim -> hub   the error messages of the shim, for the hub's log
 //! tmux        the socket of its tmux server, if it has one (`tmux.rs`)
 //! work/       the script's working directory
 //! ```
 //!
-//! Once the result is settled only `work` stays, and that only if it holds something: it may be what the
-//! execution was for. Everything here is 0700 or 0600.
+//! Once the result is settled, the hub removes everything but a `work` that is not empty: it may
+//! hold what the execution was for. All modes here are 0700 or 0600.
 
 mod cleanup;
 
@@ -34,11 +35,11 @@ use crate::executor::contract::{Exit, PROTOCOL, Spec, Terms};
 use crate::executor::plain_file;
 
 const WORK: &str = "work";
-/// More than what a shim writes: a script could have put anything in its place.
+/// More than a shim writes. The limit guards against a file that a script put in its place.
 const SMALL_BYTES_MAX: u64 = 64 << 10;
-/// A request and what it inherits, many times over.
+/// Many times more than a request and its inherited parts.
 const SPEC_BYTES_MAX: u64 = 64 << 20;
-/// As much of `shim.err` as is worth a line in the hub's log.
+/// How much of the end of `shim.err` goes to the hub's log.
 const COMPLAINT_BYTES_MAX: u64 = 2048;
 
 #[derive(Debug, Clone)]
@@ -49,7 +50,7 @@ pub(super) fn all(data_dir: &Path) -> PathBuf {
     data_dir.join("executions")
 }
 
-/// Makes a directory that only this user can enter. One that is there already is left as it is.
+/// Makes a directory that only this user can enter. Leaves an existing one as it is.
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
@@ -63,7 +64,7 @@ impl Directory {
         Self(path.to_owned())
     }
 
-    /// The same, by the path that it has now.
+    /// The same directory by its current absolute path.
     pub fn absolute(&self) -> io::Result<Self> {
         self.0.canonicalize().map(Self)
     }
@@ -92,16 +93,16 @@ impl Directory {
         self.0.join(WORK)
     }
 
-    /// Writes what a shim needs. What an earlier life of the database left under this number goes.
+    /// Writes what a shim needs. Removes what an earlier database left under this number.
     ///
     /// # Errors
-    /// [`ErrorKind::ResourceBusy`] when a shim still lives there; otherwise whatever the disk said.
+    /// [`ErrorKind::ResourceBusy`] when a shim still lives there; otherwise any error of the disk.
     pub fn prepare(&self, script: &str, stdin: Option<&[u8]>, spec: &Spec) -> io::Result<()> {
         match self.0.symlink_metadata() {
             Ok(it) if it.is_dir() => match self.lock() {
                 Ok(Some(_lock)) => fs::remove_dir_all(&self.0)?,
                 Ok(None) => return Err(ErrorKind::ResourceBusy.into()),
-                // No shim has made that.
+                // Not the directory of a shim.
                 Err(error) => self.set_aside(&error)?,
             },
             Ok(_) => fs::remove_file(&self.0)?,
@@ -119,13 +120,14 @@ impl Directory {
         create(&self.0.join("spec.json"), 0o600)?.write_all(&json)
     }
 
-    /// What the shim was started on; `None` when its hub has left nothing, or the script has meddled with it.
+    /// The terms that the shim was started with. `None` when its hub wrote none, or the script
+    /// changed the file.
     pub fn terms(&self) -> Option<Terms> {
         let (json, _) = plain_file::read(&self.0.join("terms.json"), SMALL_BYTES_MAX).ok()?;
         serde_json::from_slice(&json).ok()
     }
 
-    /// Moves what lies here, and is no execution's directory, out of the way.
+    /// Moves away what lies here when it is not the directory of an execution.
     fn set_aside(&self, error: &io::Error) -> io::Result<()> {
         let name = self.0.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let place = self.0.with_file_name(format!("not-{name}-{}", uuid::Uuid::now_v7()));
@@ -133,11 +135,12 @@ impl Directory {
         fs::rename(&self.0, place)
     }
 
-    /// Takes the lock if nobody has it; `None` while the other side holds it. It lasts as long as the file
-    /// is open, and no child inherits it.
+    /// Takes the lock if it is free; `None` while another process holds it. The lock lasts as long
+    /// as the file is open, and no child inherits it.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no directory; [`ErrorKind::InvalidData`] when something else lies there.
+    /// [`ErrorKind::NotFound`] when there is no directory; [`ErrorKind::InvalidData`] when
+    /// something else lies there.
     pub fn lock(&self) -> io::Result<Option<File>> {
         let path = self.0.join("lock");
         loop {
@@ -145,7 +148,8 @@ impl Directory {
             let file =
                 plain_file::open_with(options.write(true).create(true).truncate(false).mode(0o600), &path)?;
             match file.try_lock() {
-                // Removed or replaced meanwhile: then it is nobody's lock.
+                // Somebody removed or replaced the file meanwhile, so this lock guards nothing. Try
+                // again.
                 Ok(()) if !is_at(&file, &path) => {}
                 Ok(()) => return Ok(Some(file)),
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -162,7 +166,7 @@ impl Directory {
         Ok(serde_json::from_slice(&json)?)
     }
 
-    /// Whether no shim has read the specification, so that nothing was started.
+    /// Whether no shim has read the specification. Then nothing was started.
     pub fn is_untouched(&self) -> bool {
         self.0.join("spec.json").exists()
     }
@@ -173,8 +177,8 @@ impl Directory {
         fs::rename(staged, self.0.join("pid"))
     }
 
-    /// The shim's process id, if it has come far enough to be told to stop. Only to be trusted while the
-    /// lock is held.
+    /// The shim's process id, once it can handle a stop. Trust it only while the shim holds the
+    /// lock.
     pub fn pid(&self) -> Option<Pid> {
         let (text, _) = plain_file::read(&self.0.join("pid"), SMALL_BYTES_MAX).ok()?;
         String::from_utf8(text).ok()?.parse().ok().and_then(Pid::from_raw)
@@ -193,7 +197,7 @@ impl Directory {
         plain_file::open_with(options.append(true).create(true).mode(0o600), &self.0.join("shim.err"))
     }
 
-    /// The end of what the shim complained about, if anything.
+    /// The end of the shim's error messages, if there are any.
     pub fn errors(&self) -> Option<String> {
         let mut file = plain_file::open(&self.0.join("shim.err")).ok()?;
         let size = file.metadata().ok()?.len();
@@ -205,7 +209,8 @@ impl Directory {
         (!text.is_empty()).then_some(text)
     }
 
-    /// Records the result durably: it is there as a whole, or not at all. A directory that was removed is made again.
+    /// Writes the result durably: it appears as a whole or not at all. Makes the directory again if
+    /// somebody removed it.
     pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
         make_private(&self.0)?;
         let staged = self.0.join("exit.json.new");
@@ -224,25 +229,26 @@ impl Directory {
     }
 }
 
-/// Whether an open file is the one that lies at a path.
+/// Whether an open file is the file at a path.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     file.metadata().map(id).ok().is_some_and(|own| path.symlink_metadata().map(id).ok() == Some(own))
 }
 
-/// A script as its interpreter takes it: editors on Windows put a byte order mark before it, and a carriage return at the
-/// end of each line; with either `#!` names a program that does not exist.
+/// The script in a form that its interpreter accepts. Editors on Windows write a byte order mark at
+/// its start, and a carriage return at the end of each line. With either, `#!` names a program that
+/// does not exist.
 fn runnable(script: &str) -> Cow<'_, str> {
     let script = script.strip_prefix('\u{feff}').unwrap_or(script);
     match script.split_once('\n') {
         Some((first, _)) if first.ends_with('\r') => script.replace("\r\n", "\n").into(),
-        // One line alone.
+        // The script is a single line.
         None => script.strip_suffix('\r').unwrap_or(script).into(),
         _ => script.into(),
     }
 }
 
-/// A new file, in place of whatever lies there.
+/// Creates a file, and first removes what lies at its path.
 fn create(path: &Path, mode: u32) -> io::Result<File> {
     plain_file::create(path, mode)
 }

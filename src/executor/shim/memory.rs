@@ -1,20 +1,21 @@
-//! The limit on a script's memory: on the address space of each of its processes (RLIMIT_AS), which is what a
-//! machine offers without privileges. What is refused to a script is refused by its own `malloc`; nobody is killed.
+//! Limits a script's memory: the address space of each of its processes (RLIMIT_AS), the only such
+//! limit that needs no privileges. A process that reaches the limit gets an error from `malloc`;
+//! nothing is killed.
 //!
-//! A child begins with its parent's limits, so this process takes the limit upon itself, for good and before anything
-//! is started: there is no moment in which a process of the script could raise its own. The least limit
-//! that can be asked for is more than twice what this process addresses. Only the privilege to raise any limit
-//! (CAP_SYS_RESOURCE, which root has) lifts it.
+//! A child inherits its parent's limits. So the shim sets the limit on itself, for good, before it
+//! starts anything. At no moment can a process of the script raise its own limit. The lowest limit
+//! that a request can ask for is more than twice what the shim itself addresses. Only
+//! CAP_SYS_RESOURCE, which root has, can raise the limit.
 //!
-//! Rejected: the soft limit alone, lifted again after the start, and the hard one set in the child afterwards:
-//! what the child starts meanwhile keeps the right to lift it. A shell with `ulimit` in between, which would hide why a
-//! script cannot be started.
+//! Rejected: to set only the soft limit, lift it again after the start, and set the hard limit in
+//! the child. What the child starts in between could still raise its limit. Also rejected: a shell
+//! with `ulimit` in between, which would hide why a script cannot start.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Leaves this process, and all that it will start, no more than `bytes` of address space.
+/// Limits this process, and every process that it starts, to `bytes` of address space.
 ///
 /// # Errors
 /// When the limit cannot be set: the script must not run without it.

@@ -1,12 +1,14 @@
-//! `taskhub shim DIR`: the process that owns one execution, from its script's start to the death of the last
-//! process that came of it.
+//! `taskhub shim DIR`: the process that owns one execution, from the start of its script to the end
+//! of the script's last descendant.
 //!
-//! Synchronous and single-threaded, with one wait for everything (output, signals, the deadline): it is
-//! there once for every execution that runs, for as long as that runs, and must cost next to nothing. It
-//! neither knows the store nor speaks to the hub; it leaves `exit.json` behind (`directory.rs`).
+//! It is synchronous and single-threaded, and waits in one place for output, signals and the
+//! deadline. There is one shim for each running execution, as long as it runs, so it must be small.
+//! A shim does not use the store and does not talk to the hub. It leaves its result in `exit.json`
+//! (`directory/mod.rs`).
 //!
-//! Order guards the promises: lock, then handlers, then `pid`, then a look for `stop`, then the script; at
-//! the end processes, then the log on the disk, then the result, then the lock.
+//! The order of the steps guards the invariants. At the start: lock, signal handlers, `pid`, a
+//! check for `stop`, the script. At the end: all processes ended, the log synced, the result
+//! written, the lock released.
 
 mod memory;
 mod output;
@@ -40,11 +42,12 @@ pub(super) use script::{inherited as inherited_environment, is_shortage};
 use signals::Signals;
 use terminal::Terminal;
 
-/// A full disk must not cost the result: it is tried this often, this far apart. A day: by then somebody has made room.
+/// Attempts to write the result while the disk is full, and the pause between them. Together they
+/// last a day, in which somebody can make room.
 const RESULT_ATTEMPTS_MAX: u32 = 24 * 3600;
 const RESULT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Why nothing was started and no result was left. Said on standard error, which is the file `shim.err`.
+/// Why the shim left no result. It prints this on standard error, which is the file `shim.err`.
 #[derive(Debug, Error)]
 enum ShimError {
     #[error("another process holds the lock")]
@@ -61,8 +64,8 @@ enum ShimError {
     Result(#[source] io::Error),
 }
 
-/// The arguments of [`run`], if this is how the program was called: `taskhub shim [--terminal] DIR`. By hand, since a
-/// parser of all commands is most of what a shim would otherwise execute and keep.
+/// The arguments of [`run`], if the program was called as `taskhub shim [--terminal] DIR`. Parsed
+/// by hand: the parser of all commands would be most of the code and memory of a shim.
 pub fn called(arguments: impl Iterator<Item = OsString>) -> Option<(PathBuf, bool)> {
     let mut arguments = arguments.skip(1).peekable();
     arguments.next_if(|word| word == "shim")?;
@@ -70,17 +73,19 @@ pub fn called(arguments: impl Iterator<Item = OsString>) -> Option<(PathBuf, boo
     Some((arguments.next()?.into(), has_terminal)).filter(|_| arguments.next().is_none())
 }
 
-/// Runs the execution prepared in `directory`, and shows its output on this process's terminal, too, if told to.
-/// Returns when nothing of it is left running.
+/// Runs the execution prepared in `directory`. With `has_terminal` it also shows the output on this
+/// process's terminal. Returns when no process of the execution is left.
 pub fn run(directory: &Path, has_terminal: bool) -> ExitCode {
-    // Named after the descriptor that it was started from otherwise. What `ps` shows is nothing to fail for.
+    // Otherwise `ps` shows the number of the file descriptor that the program was started from. A
+    // failure here does no harm.
     let _ = rustix::thread::set_name(c"taskhub-shim");
-    // From here on by where it stands: the data directory may be moved. A parent that has started it elsewhere is none of ours.
+    // Use `.` from here on, because somebody may move the data directory. If the change of
+    // directory fails, a caller other than the hub has started this process.
     let directory = match std::env::set_current_dir(directory) {
         Ok(()) => Directory::at(Path::new(".")),
         Err(_) => Directory::at(directory),
     };
-    // A person who watches the script must not see what this process says of itself.
+    // A person at the terminal must not see the shim's own messages.
     if has_terminal && let Err(error) = redirect_errors(&directory) {
         complain(&format_args!("cannot leave complaints: {error}"));
     }
@@ -93,7 +98,7 @@ pub fn run(directory: &Path, has_terminal: bool) -> ExitCode {
     }
 }
 
-/// Says something on standard error if that can be. Not `eprintln!`, which panics on a full disk.
+/// Prints a message on standard error, if possible. Not `eprintln!`, which panics on a full disk.
 fn complain(words: &dyn Display) {
     let _ = writeln!(io::stderr(), "{words}");
 }
@@ -103,7 +108,7 @@ fn redirect_errors(directory: &Directory) -> io::Result<()> {
 }
 
 fn execute(directory: &Directory, has_terminal: bool) -> Result<(), ShimError> {
-    // Refused when it leads a session already, which is as good.
+    // Fails when this process already leads a session, which is fine.
     let _ = setsid();
     let _lock: File = directory.lock().map_err(ShimError::Lock)?.ok_or(ShimError::Locked)?;
     set_child_subreaper(Some(getpid())).map_err(|error| ShimError::Watch(error.into()))?;
@@ -128,7 +133,7 @@ fn execute(directory: &Directory, has_terminal: bool) -> Result<(), ShimError> {
     record(directory, &exit).map_err(ShimError::Result)
 }
 
-/// From here on, whatever goes wrong is the execution's result.
+/// Runs the script. Any failure from here on becomes the execution's result.
 fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Option<Terminal>) -> Exit {
     if directory.stop_requested() {
         return ended(ExitEnd::Stopped, "stopped before it started");
@@ -149,12 +154,13 @@ fn watched(directory: &Directory, spec: &Spec, signals: &Signals, terminal: Opti
     let exit = Exit { log_bytes_left_out: left_out.and_then(|bytes| i64::try_from(bytes).ok()), ..exit };
     match finished {
         Ok(()) => exit,
-        // On a disk that is still full the log itself cannot say so.
+        // The log itself cannot say so while the disk is full.
         Err(error) => exit.remarked(&format!("its log is not complete: {error}")),
     }
 }
 
-/// Where the log lies, seen from the execution's directory: that holds wherever both are moved.
+/// The log's path relative to the execution's directory: it stays valid when both are moved
+/// together.
 fn log_path(directory: &Directory, spec: &Spec) -> PathBuf {
     let beside = spec.log.file_name().map(|name| directory.path().join("../../logs").join(name));
     beside.filter(|path| path.symlink_metadata().is_ok()).unwrap_or_else(|| spec.log.clone())
@@ -176,10 +182,10 @@ fn record(directory: &Directory, exit: &Exit) -> io::Result<()> {
     let mut attempt = 1;
     loop {
         match directory.write_exit(exit) {
-            // Somebody has removed the place in which this stands. What is written elsewhere nobody would find.
+            // Somebody has removed the directory. Nobody would find a result written elsewhere.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
             Err(error) if attempt < RESULT_ATTEMPTS_MAX => {
-                // Once, or it would fill what is to become free.
+                // Only once: more messages would fill the space that has to become free.
                 if attempt == 1 {
                     complain(&format_args!("cannot leave the result yet: {error}"));
                 }

@@ -1,18 +1,19 @@
-//! The log of one execution, which can never grow beyond its limit.
+//! The log of one execution. It never grows beyond its limit.
 //!
 //! ```text
-//! head                  everything, as it comes, up to the limit less the tail and two marks
-//! mark                  "limit reached …", as soon as there is more
+//! head                  all bytes, as they come, up to the limit less the tail and two marks
+//! mark                  "limit reached …", as soon as there are more bytes
 //! mark                  "… bytes left out here", when the execution ends
 //! tail                  the last bytes, at most 1 MiB and half the limit
 //! ```
 //!
-//! The limit lies in the way of every byte: a script can write a gigabyte a second, so looking at the file's
-//! size now and then would be too late. Bytes once written stay where they are, since readers resume by
-//! offset; a rotating log would break them. The price: between the marks the log shows nothing until the
-//! end, and a shim that is killed takes the tail along.
+//! Every write checks the limit. A script can write a gigabyte a second, so a periodic check of the
+//! file's size would come too late. Bytes once written stay where they are, because readers resume
+//! by offset; log rotation would break that. The price: after the first mark the log shows nothing
+//! new until the end, and a shim that is killed loses the tail.
 //!
-//! What the disk refuses is counted and said at the end; output never stops a script.
+//! When a write to the disk fails, the log counts the bytes and reports them at the end. A failing
+//! log never stops the script.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -24,44 +25,45 @@ use rustix::fs::statvfs;
 
 use super::super::{directory, plain_file};
 
-/// What is remembered of the end: memory of the shim.
+/// Bytes of the tail, which the shim keeps in memory.
 const TAIL_BYTES_MAX: u64 = 1 << 20;
-/// Room for the two marks, and for a last word about a full disk.
+/// Space for the two marks, and for a final message about a full disk.
 const MARKS_BYTES_MAX: u64 = 512;
-/// Below this the marks would be longer than the log.
+/// With a lower limit the marks would be longer than the output.
 const LOG_BYTES_MIN: u64 = 2048;
 
 pub(super) struct CappedLog<W = File> {
     file: W,
     log_bytes_max: u64,
-    /// What may still be written at once.
+    /// Bytes that may still go to the file directly.
     head_room: u64,
     tail_bytes_max: usize,
     tail: VecDeque<u8>,
     is_over: bool,
-    /// Pushed out of the tail.
+    /// Bytes that newer bytes pushed out of the tail.
     left_out: u64,
-    /// Refused by the disk.
+    /// Bytes that the disk refused.
     refused: u64,
     refusal: Option<io::Error>,
     ends_line: bool,
 }
 
 impl CappedLog {
-    /// Opens the log for appending; what is there already counts.
+    /// Opens the log for appending; bytes that it already holds count.
     pub fn open(path: &Path, log_bytes_max: u64) -> io::Result<Self> {
-        // The hub has made it; a link in its place would lead the output elsewhere.
+        // The hub has made the file. The open refuses a link, which would lead the output
+        // elsewhere.
         let mut options = OpenOptions::new();
         let file = plain_file::open_with(options.read(true).append(true).create(true).mode(0o600), path)?;
         let size = file.metadata()?.len();
         Ok(Self::new(file, size, log_bytes_max))
     }
 
-    /// Puts the log back when somebody has removed it, or put something else in its place: what is open can still be
-    /// read. The log is written to the new file from then on.
+    /// Puts the log back when somebody has removed or replaced it: the open file can still be read.
+    /// From then on the log goes to the new file.
     ///
     /// # Errors
-    /// Whatever the disk said.
+    /// Any error of the disk.
     pub fn put_back(&mut self, path: &Path) -> io::Result<()> {
         if directory::is_at(&self.file, path) {
             return Ok(());
@@ -77,7 +79,7 @@ impl CappedLog {
         let mut copy = plain_file::open_with(OpenOptions::new().read(true).append(true), path)?;
         self.file.seek(SeekFrom::Start(0))?;
         if let Err(error) = io::copy(&mut self.file, &mut copy) {
-            // A part would take room, and pass for all of it.
+            // A partial copy would take space, and readers would take it for the whole log.
             let _ = std::fs::remove_file(path);
             return Err(error);
         }
@@ -85,8 +87,8 @@ impl CappedLog {
         Ok(())
     }
 
-    /// Completes the log and sees it onto the disk. Answers how many bytes of the output it does not hold, as far as that is
-    /// known, and the last refusal of the disk.
+    /// Writes the end of the log and syncs it. Returns how many bytes of the output are not in it,
+    /// if that is known, and the last error of the disk.
     pub fn finish(mut self, path: &Path) -> (Option<u64>, io::Result<()>) {
         self.complete();
         let kept = self.put_back(path).and_then(|()| self.file.sync_all());
@@ -155,10 +157,10 @@ impl<W: Write> CappedLog<W> {
         }
     }
 
-    /// A line of the log that is not the script's.
+    /// Writes a line of the shim's own into the log.
     fn mark(&mut self, text: &str) {
         let start = if self.ends_line { "" } else { "\n" };
-        // Only the script's bytes are counted.
+        // Only refused bytes of the script count.
         let refused = self.refused;
         self.append(format!("{start}[taskhub: {text}]\n").as_bytes());
         self.refused = refused;

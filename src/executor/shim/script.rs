@@ -1,8 +1,8 @@
-//! Starting the script: what it sees, where it stands, who interprets it.
+//! Starts the script: its environment, its working directory, its interpreter.
 //!
-//! The environment is built from nothing: what is on the list below, what the request asked for, and who
-//! the script is. A secret in the hub's environment is not on the list. The working directory never leaves
-//! `work`, or else the operator's roots, whatever links lie there.
+//! The environment starts empty. It gets the variables of the list below, those of the request, and
+//! those that name the execution. No secret of the hub's environment is on the list. The working
+//! directory is always within `work` or within the operator's roots, even when links lie there.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, PipeReader};
@@ -25,20 +25,22 @@ use super::super::directory::{Directory, make_private};
 use super::super::plain_file;
 use super::memory;
 
-/// What a script may see of the hub's environment, besides `LC_…`.
+/// The variables that a script inherits from the hub, besides `LC_…`.
 const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SHELL", "TERM"];
-/// For a hub that was itself started without one, so that a script finds `ls`.
+/// The `PATH` when the hub was started without one, so that a script finds `ls`.
 const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// A longer first line is cut by the kernel, too (`BINPRM_BUF_SIZE`), which knows no program of such a length.
+/// The kernel cuts a longer first line, too (`BINPRM_BUF_SIZE`). No interpreter has such a long
+/// name.
 const INTERPRETER_BYTES_MAX: u64 = 4096;
-/// Another thread of the hub, forking while it wrote the script, may hold the file open for a moment more.
+/// A process that the hub forked while it wrote the script may still hold the file open for a
+/// moment.
 const BUSY_ATTEMPTS_MAX: u32 = 50;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
-/// A machine that has no process or memory to give is asked again for ten minutes.
+/// Ten minutes of attempts while the machine lacks a process or memory.
 const SHORTAGE_ATTEMPTS_MAX: u32 = 1200;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Why the script did not start; shown to the caller that asked for it.
+/// Why the script did not start. The caller that asked for it sees this.
 #[derive(Debug, Error)]
 pub(super) enum StartError {
     #[error("the working directory leaves the execution's own")]
@@ -55,7 +57,7 @@ pub(super) enum StartError {
     Spawn(#[source] io::Error),
 }
 
-/// A started script: its main process leads a process group of its own.
+/// A started script. Its main process leads its own process group.
 pub(super) struct Script {
     pub main: Pid,
     /// Standard output and standard error, in the order they were written; never blocks.
@@ -70,14 +72,15 @@ impl Script {
             }
             inner => working_directory(&directory.work(), inner)?,
         };
-        // Where it stands now: a script works elsewhere.
+        // The current absolute path, because the script runs in another directory.
         let place = directory.absolute().map_err(StartError::Spawn)?;
         let path = place.script();
         let interpreter = interpreter(&path).map_err(StartError::Spawn)?;
         let (output, writer) = io::pipe().map_err(StartError::Spawn)?;
         set_nonblocking(&output).map_err(StartError::Spawn)?;
 
-        // By its interpreter's name, as the kernel would do it: a file system may be mounted `noexec`.
+        // Start the interpreter directly, as the kernel would: the file system may be mounted
+        // `noexec`.
         let (program, argument) = interpreter.clone().unwrap_or_else(|| ("/bin/sh".into(), None));
         let mut command = Command::new(program);
         command.args(argument).arg(&path);
@@ -119,13 +122,13 @@ fn spawn(command: &mut Command) -> io::Result<Pid> {
     let mut attempt = 1;
     loop {
         match command.spawn() {
-            // The handle is let go: all children are waited for in one place.
+            // The handle is not needed: the shim waits for all children in one place.
             Ok(child) => return Ok(Pid::from_child(&child)),
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && attempt < BUSY_ATTEMPTS_MAX => {
                 attempt += 1;
                 thread::sleep(BUSY_PAUSE);
             }
-            // As many processes as there may be, or no memory: others will end.
+            // The limit of processes is reached, or there is no memory. Others will end.
             Err(error) if is_shortage(&error) && attempt < SHORTAGE_ATTEMPTS_MAX => {
                 attempt += 1;
                 thread::sleep(SHORTAGE_PAUSE);
@@ -135,7 +138,7 @@ fn spawn(command: &mut Command) -> io::Result<Pid> {
     }
 }
 
-/// The part of this process's environment that a script, and the shim before it, may have.
+/// The part of this process's environment that a script, and its shim, may have.
 pub(in super::super) fn inherited() -> Vec<(OsString, OsString)> {
     allowed(std::env::vars_os())
 }
@@ -155,7 +158,7 @@ fn allowed(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsStri
     kept
 }
 
-/// Makes what is missing of `cwd` below `work`, and refuses to step outside.
+/// Makes the missing directories of `cwd` below `work`. Refuses a path that leads outside.
 fn working_directory(work: &Path, cwd: Option<&str>) -> Result<PathBuf, StartError> {
     let unusable = StartError::WorkingDirectory;
     make_private(work).map_err(unusable)?;
@@ -178,7 +181,8 @@ fn working_directory(work: &Path, cwd: Option<&str>) -> Result<PathBuf, StartErr
     Ok(here)
 }
 
-/// What the first line names: a program, and at most one argument, as execve(2) has it. `None` without `#!`.
+/// The program that the first line names, and at most one argument, see execve(2). `None` without
+/// `#!`.
 fn interpreter(script: &Path) -> io::Result<Option<(OsString, Option<OsString>)>> {
     let (start, _) = plain_file::read(script, INTERPRETER_BYTES_MAX)?;
     let Some(line) = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next())
@@ -189,17 +193,18 @@ fn interpreter(script: &Path) -> io::Result<Option<(OsString, Option<OsString>)>
     let end = line.iter().position(|byte| b" \t".contains(byte)).unwrap_or(line.len());
     let (program, argument) = (&line[..end], line[end..].trim_ascii());
     let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
-    // Without a program the shell takes it, as it would a comment.
+    // The line names no program: the shell then treats it as a comment.
     Ok((!program.is_empty()).then(|| (text(program), (!argument.is_empty()).then(|| text(argument)))))
 }
 
-/// Whether the system has nothing to give just now.
+/// Whether the system lacks a process, memory or a file now.
 pub(in super::super) fn is_shortage(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE].map(Some).contains(&errno)
 }
 
-/// The home of this user, for a hub that was started without one: the sixth field of passwd(5).
+/// This user's home directory, when the hub was started without `HOME`: the sixth field of
+/// passwd(5).
 fn home() -> Option<OsString> {
     let users = std::fs::read("/etc/passwd").ok()?;
     let id = getuid().as_raw().to_string();

@@ -1,6 +1,7 @@
-//! The signals a shim lives by, turned into something that can be polled.
+//! Turns the signals that a shim handles into a file descriptor for `poll`.
 //!
-//! TERM, INT, QUIT and HUP ask it to stop; CHLD says that a process has ended. The handlers only note and wake.
+//! TERM, INT, QUIT and HUP ask the shim to stop. CHLD says that a process has ended. The handlers
+//! only store the signal and wake the shim.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,7 +25,7 @@ impl Signals {
         wake.set_nonblocking(true)?;
         let stop = Arc::new(AtomicUsize::new(0));
         for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP] {
-            // First the note, then the wake-up: handlers run in the order of their registration.
+            // Store first, then wake: handlers run in the order of their registration.
             let number = usize::try_from(signal).map_err(io::Error::other)?;
             flag::register_usize(signal, Arc::clone(&stop), number)?;
             low_level::pipe::register(signal, waker.try_clone()?)?;
@@ -33,7 +34,7 @@ impl Signals {
         Ok(Self { wake, stop })
     }
 
-    /// Which signal asked for a stop, if one did.
+    /// The signal that asked for a stop, if one did.
     pub fn stop(&self) -> Option<i32> {
         i32::try_from(self.stop.load(Ordering::SeqCst)).ok().filter(|signal| *signal != 0)
     }
@@ -43,14 +44,14 @@ impl Signals {
         self.wake.as_fd()
     }
 
-    /// Takes the wake-ups that have come.
+    /// Discards the wake-ups that have arrived.
     pub fn clear(&self) {
         let mut bytes = [0; 64];
         while (&self.wake).read(&mut bytes).is_ok_and(|count| count > 0) {}
     }
 }
 
-/// As people write it: `9 (KILL)`.
+/// A signal for people to read: `9 (KILL)`.
 pub(super) fn named(signal: i32) -> String {
     match signal_name(signal) {
         Some(name) => format!("{signal} ({})", name.trim_start_matches("SIG")),

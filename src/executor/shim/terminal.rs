@@ -1,10 +1,11 @@
-//! The terminal of an execution that runs in tmux: a copy of the output for people who attach, and a way to reach the
-//! script.
+//! The terminal of an execution that runs in tmux: a copy of the output for people who attach, and
+//! an input to the script.
 //!
-//! The log is the truth, and the terminal a courtesy: nothing that happens on it may hold up the script or its log. So
-//! it is written without blocking, what it does not take at once waits in a bounded memory, and of more than that
-//! only the latest is shown; the keys that would stop a terminal's output are switched off. What is typed goes to the
-//! script's processes: Ctrl-C interrupts them, and what asks on `/dev/tty` can be answered.
+//! The log comes first: the terminal must never delay the script or its log. So the shim writes to
+//! the terminal without blocking. Output that the terminal does not take at once waits in a bounded
+//! buffer; when the buffer overflows, only the latest output is shown. The keys that would stop a
+//! terminal's output are switched off. Input goes to the script's processes: Ctrl-C interrupts
+//! them, and a person can answer a question asked on `/dev/tty`.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -21,9 +22,10 @@ use rustix::termios::{InputModes, OptionalActions, SpecialCodeIndex, tcgetattr, 
 use signal_hook::consts::{SIGTTIN, SIGTTOU};
 use signal_hook::flag;
 
-/// What may wait for the terminal: a few screens, and little beside the rest of this process. More than one chunk.
+/// The buffer of waiting output: a few screens, and small beside the rest of this process. It must
+/// be larger than one chunk.
 const WAITING_BYTES_MAX: usize = 256 << 10;
-/// Most time for a terminal to take the last of it.
+/// How long the terminal may take for the last output.
 const FINISH_PATIENCE: Duration = Duration::from_millis(500);
 const GAP: &[u8] = b"\r\n[taskhub: some output is left out here]\r\n";
 
@@ -38,31 +40,33 @@ impl Terminal {
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
         let tty = OpenOptions::new().read(true).write(true).custom_flags(flags).open("/dev/tty")?;
         let mut modes = tcgetattr(&tty)?;
-        // Ctrl-S would stop the output, Ctrl-Z the script, and no shell is there to let it go on.
+        // Ctrl-S would stop the output, and Ctrl-Z the script. There is no shell that could
+        // continue it.
         modes.input_modes -= InputModes::IXON;
         modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
         tcsetattr(&tty, OptionalActions::Now, &modes)?;
-        // tmux leaves these ignored, and what is ignored stays so in the script: it would be refused instead of waiting
-        // when it reads before the terminal is handed over. What has a handler is as usual again in a new program.
+        // tmux ignores these signals, and the script would inherit that. If the script then reads
+        // before the handover, its read fails instead of waiting. A signal with a handler returns
+        // to its default in a new program, so a handler without effect is set.
         for signal in [SIGTTIN, SIGTTOU] {
             flag::register(signal, Arc::default())?;
         }
         Ok(Self { tty, waiting: VecDeque::new() })
     }
 
-    /// Lets a process group have what is typed.
+    /// Gives a process group the terminal's input.
     pub fn hand_over(&self, group: Pid) -> io::Result<()> {
         tcsetpgrp(&self.tty, group)?;
-        // It may have asked too early, and been stopped for it.
+        // The group may have read before the handover, which stopped it.
         Ok(kill_process_group(group, Signal::CONT)?)
     }
 
-    /// To be polled for room while something waits for it.
+    /// The descriptor to poll for space, while output waits.
     pub fn waits_for(&self) -> Option<BorrowedFd<'_>> {
         (!self.waiting.is_empty()).then(|| self.tty.as_fd())
     }
 
-    /// Gives the terminal a moment to take the last of it.
+    /// Gives the terminal a moment to take the last output.
     pub fn finish(mut self) {
         let until = Instant::now() + FINISH_PATIENCE;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
@@ -86,14 +90,14 @@ impl<W: Write> Terminal<W> {
         self.flush();
     }
 
-    /// As much as the terminal takes.
+    /// Writes as much as the terminal takes.
     pub fn flush(&mut self) {
         while !self.waiting.is_empty() {
             match self.tty.write(self.waiting.as_slices().0) {
                 Ok(count) if count > 0 => drop(self.waiting.drain(..count)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // Nobody can look at it any more.
+                // The terminal is gone, so nobody can see it.
                 _ => self.waiting.clear(),
             }
         }
@@ -104,7 +108,7 @@ impl<W: Write> Terminal<W> {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes, then no more for now.
+    /// Takes this many bytes, then no more for now.
     struct Narrow(Vec<u8>, usize);
 
     impl Write for Narrow {

@@ -1,13 +1,15 @@
-//! From the script's start to the death of the last process that came of it.
+//! Watches a script from its start to the end of its last descendant.
 //!
-//! The script's main process decides how the execution ends. Once it has exited, or has to (stop, timeout),
-//! everything that descends from it is ended: TERM, a grace, KILL. Its group is signalled as a whole, what
-//! has left the group one by one; a process whose parent dies becomes a child of this one (subreaper), so
-//! nothing gets out of sight. The main process stays a zombie until the others are gone: that keeps its
-//! number, which is the group's, from being given to strangers.
+//! The script's main process decides how the execution ends. When it has exited, or has to (stop,
+//! timeout), the shim ends all its descendants: TERM, a grace, KILL. It signals the process group
+//! as a whole, and processes that have left the group one by one. A process whose parent ends
+//! becomes a child of the shim (subreaper), so the shim never loses sight of it. The main process
+//! stays a zombie until the others are gone: otherwise the kernel could give its id, which is also
+//! the group's, to another process.
 //!
-//! It is over when the kernel says that this process has no child left, not when the pipe is at its end: a
-//! background process may hold the pipe for ever, and a script may close its side at once.
+//! The execution is over when the kernel says that the shim has no child left. The end of the pipe
+//! does not say it: a background process may hold the pipe for ever, and a script may close its
+//! side at once.
 
 use std::io::{ErrorKind, PipeReader, Read};
 use std::path::Path;
@@ -31,18 +33,21 @@ use super::signals::{Signals, named};
 use super::terminal::Terminal;
 
 const CHUNK_BYTES: usize = 64 << 10;
-/// Between two looks at what is left to end: short at first, for most of it ends at once.
+/// The pause between two checks of what is left to end. It starts short, because most processes end
+/// at once.
 const LOOK_PAUSE_MIN: Duration = Duration::from_millis(5);
 const LOOK_PAUSE_MAX: Duration = Duration::from_millis(200);
-/// What survives KILL for so long (a dead network disk, another user's process) is left behind.
+/// How long to wait for processes that survive KILL (a dead network disk, another user's process).
+/// The shim then leaves them.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
-/// Most time for the rest of the pipe, in case a process from elsewhere was handed it and writes on.
+/// How long to read the rest of the pipe: a process outside the execution may hold it and continue
+/// to write.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Between two looks whether the log is still where readers look for it.
+/// The pause between two checks that the log is still at its path.
 const LOG_PAUSE: Duration = Duration::from_secs(2);
 
-/// Runs until nothing of the script is left, and says how it ended.
+/// Returns when no process of the script is left, with how the script ended.
 pub(super) fn watch(
     script: Script,
     directory: &Directory,
@@ -106,7 +111,7 @@ pub(super) fn watch(
     }
 }
 
-/// Why it is time to end.
+/// Why the execution has to end.
 enum Cause {
     Exit,
     Timeout,
@@ -115,7 +120,7 @@ enum Cause {
 
 struct Watch<'a> {
     main: Main,
-    /// Until its end.
+    /// `None` after the end of the pipe.
     output: Option<PipeReader>,
     chunk: Vec<u8>,
     signals: &'a Signals,
@@ -123,7 +128,7 @@ struct Watch<'a> {
     log_path: &'a Path,
     log_looked_at: Instant,
     log_cannot_be_put_back: bool,
-    /// Where somebody may look on.
+    /// The terminal at which a person may watch.
     terminal: Option<Terminal>,
 }
 
@@ -140,7 +145,7 @@ impl Watch<'_> {
                 let Some(left) = remaining(deadline) else {
                     return Cause::Timeout;
                 };
-                // Output alone changes nothing; all else comes with a signal.
+                // Output changes nothing here. Every other change comes with a signal.
                 if self.pump(left) {
                     break;
                 }
@@ -148,12 +153,13 @@ impl Watch<'_> {
         }
     }
 
-    /// Ends whatever is left; `false` when some of it would not.
+    /// Ends all processes that are left; `false` when some did not end.
     fn end_all(&mut self, grace: Duration) -> bool {
         let kill_at = Instant::now() + grace;
         let give_up_at = kill_at + KILL_PATIENCE;
         let mut pause = LOOK_PAUSE_MIN;
-        // Asked twice: what the main process started while it tidied up is asked once that has exited.
+        // TERM goes out twice. The second one is for processes that the main process started while
+        // it cleaned up; it follows when the main process has exited.
         let (mut all_asked, mut rest_asked) = (false, false);
         loop {
             let has_exited = self.main.has_exited();
@@ -170,7 +176,7 @@ impl Watch<'_> {
             } else if !all_asked || (has_exited && !rest_asked) {
                 (all_asked, rest_asked) = (true, has_exited);
                 self.main.signal(&left, Signal::TERM);
-                // A stopped process hears TERM only when it goes on.
+                // A suspended process handles TERM only after CONT.
                 self.main.signal(&left, Signal::CONT);
             }
             let next = (now + pause).min(if now < kill_at { kill_at } else { give_up_at });
@@ -181,13 +187,13 @@ impl Watch<'_> {
         }
     }
 
-    /// What the dead have left in the pipe.
+    /// Reads what the ended processes left in the pipe.
     fn drain(&mut self) {
         let until = Instant::now() + DRAIN_PATIENCE;
         while remaining(until).is_some() && self.read() {}
     }
 
-    /// Waits for output or a signal, takes it, and says whether it was a signal.
+    /// Waits for output or a signal and handles it. Returns whether it was a signal.
     fn pump(&mut self, wait: Duration) -> bool {
         self.look_after_log();
         let wait = wait.min(LOG_PAUSE);
@@ -203,7 +209,7 @@ impl Watch<'_> {
         if let Some(fd) = self.terminal.as_ref().and_then(Terminal::waits_for) {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::OUT));
         }
-        // Interrupted by a signal: that has left its mark to be polled next time.
+        // A signal interrupted the call. Its wake-up stays readable for the next poll.
         if poll(&mut fds, Some(&timeout)).is_err() {
             return false;
         }
@@ -223,7 +229,8 @@ impl Watch<'_> {
         signalled
     }
 
-    /// Puts the log back when it is gone. If that fails it is tried once more at the end, and is a part of the result then.
+    /// Puts the log back when it is gone. If that fails, the end tries once more, and reports a
+    /// failure in the result.
     fn look_after_log(&mut self) {
         if self.log_cannot_be_put_back || self.log_looked_at.elapsed() < LOG_PAUSE {
             return;
@@ -235,7 +242,7 @@ impl Watch<'_> {
         self.log_looked_at = Instant::now();
     }
 
-    /// One read; `false` when there was nothing to be had.
+    /// Reads once; `false` when there was nothing to read.
     fn read(&mut self) -> bool {
         let Some(output) = &mut self.output else {
             return false;
@@ -261,7 +268,7 @@ impl Watch<'_> {
 struct Main {
     pid: Pid,
     status: Option<Status>,
-    /// Its number may belong to a stranger from now on.
+    /// Whether it is reaped: another process may have its id from then on.
     is_reaped: bool,
 }
 
@@ -286,7 +293,7 @@ impl Status {
 }
 
 impl Main {
-    /// Whether it has exited. Takes notice of adopted processes that have ended meanwhile.
+    /// Whether it has exited. Also reaps adopted processes that have ended meanwhile.
     fn has_exited(&mut self) -> bool {
         while self.status.is_none() {
             let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -294,7 +301,7 @@ impl Main {
                 self.status =
                     Some(Status { exit_code: status.exit_status(), signal: status.terminating_signal() });
             } else {
-                // The main process may exit between the two calls; then it is this one that sees it.
+                // The main process may exit between the two calls; then this one reaps it.
                 match wait(WaitOptions::NOHANG) {
                     Ok(Some((pid, status))) if pid == self.pid => {
                         self.is_reaped = true;
@@ -311,20 +318,21 @@ impl Main {
         true
     }
 
-    /// All that descends from this process and runs. The adopted dead are taken notice of.
+    /// All running descendants of this process. Also reaps the adopted ones that have ended.
     fn family(&self) -> Vec<Process> {
         let (dead, living): (Vec<_>, Vec<_>) = processes::descendants(getpid())
             .unwrap_or_default()
             .into_iter()
             .partition(|process| process.is_zombie);
         for process in dead.iter().filter(|process| process.pid != self.pid) {
-            // Not ours to wait for, or gone: either way somebody has taken notice.
+            // Fails when it is another process's child, or already reaped: both are fine.
             let _ = waitpid(Some(process.pid), WaitOptions::NOHANG);
         }
         living
     }
 
-    /// The kernel's word that nothing is left. Gives the group's number away, so only when it seems so.
+    /// Asks the kernel whether no child is left. This frees the group's id, so call it only when
+    /// nothing seems to be left.
     fn is_childless(&mut self) -> bool {
         self.is_reaped = true;
         loop {
@@ -340,7 +348,7 @@ impl Main {
     fn signal(&self, others: &[Process], signal: Signal) {
         let group = self.pid.as_raw_nonzero().get();
         if !self.is_reaped {
-            // Fails when everybody in it is gone, which is what is wanted.
+            // Fails when the group is empty, which is fine.
             let _ = kill_process_group(self.pid, signal);
         }
         for process in others {
@@ -351,7 +359,7 @@ impl Main {
     }
 }
 
-/// The time until then; `None` once it is past.
+/// The time until `then`; `None` once it has passed.
 fn remaining(then: Instant) -> Option<Duration> {
     then.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
 }
