@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::open_files;
 use crate::quota::{Limits, Quota};
 use crate::server::{self, Tls};
-use crate::service::Service;
+use crate::service::{ClaimDispatcher, LeaseTimer, Service, Signals};
 use crate::shutdown::Shutdown;
 use crate::store::{Opened, Store};
 use crate::vitals::Vitals;
@@ -89,15 +89,19 @@ impl App {
         let events = Events::new(log, end, data_dir.clone(), &config.events, latency, drain)
             .context("cannot prepare the streams")?;
         let ring = events.clone();
+        let signals = Signals::default();
+        let committed_signals = signals.clone();
         // Dropped when the writer's thread ends, however it does.
         let vital = shutdown.vitals.hold("the store's writer");
         let writer = writer
             .start(move |committed, more_follow| {
                 let _ = &vital;
+                committed_signals.committed(&committed);
                 ring.publish(committed, more_follow);
             })
             .context("cannot start a thread")?;
-        let service = Service::new(store.clone(), &config.executor);
+        let ready = signals.ready();
+        let (service, background) = Service::new(store.clone(), &config.executor, signals);
         let auth = Auth::new(asking);
         auth.look(store.token_reader()).await.context("cannot read the tokens")?;
         let vital = |name, task: BoxFuture<'static, ()>| shutdown.vitals.spawn(&shutdown.tasks, name, task);
@@ -108,8 +112,15 @@ impl App {
             .context("cannot start a thread")?;
         let leaving = revoke(auth.departures(), events.clone(), service.clone(), shutdown.clone());
         vital("the end of what revoked tokens hold", leaving.boxed());
+        let dispatcher = ClaimDispatcher::new(background.claims, ready);
+        vital("the claims", dispatcher.run(service.clone(), shutdown.soft.clone()).boxed());
+        let leases = LeaseTimer::new(background.lease_ends);
+        vital("the end of leases", leases.run(service.clone(), shutdown.soft.clone()).boxed());
         let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());
         vital("the log's retention", retention.boxed());
+        let clock = Clock::ahead_by(config.store.clock_ahead_ms.clone());
+        let deadlines = service.clone().watch_deadlines(clock, shutdown.soft.clone());
+        vital("the deadlines of questions", deadlines.boxed());
 
         let settings = ExecutorSettings {
             data_dir: data_dir.clone(),

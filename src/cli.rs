@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
-use crate::client::{self, ClientError, ExecArgs, LogsArgs};
+use crate::client::{self, AskArgs, ClientError, ExecArgs, LogsArgs};
 use crate::config::Config;
 use crate::shutdown::Signals;
 use crate::{api, process, telemetry};
@@ -24,6 +24,7 @@ Without a command the hub serves: the board at http://localhost:8000, the API at
 
 Pages of the repository:
   README.md           first steps
+  docs/tasks.md       tasks, comments, questions
   docs/stream.md      follow changes
   docs/executions.md  run scripts
   docs/security.md    tokens, TLS, limits
@@ -58,6 +59,8 @@ enum Command {
     Exec(ExecArgs),
     /// Print the log of a task's execution
     Logs(LogsArgs),
+    /// Ask a question about a task, wait for the answer, and print it (exit code 124: nobody has answered in time)
+    Ask(AskArgs),
 }
 
 impl Cli {
@@ -74,6 +77,7 @@ impl Cli {
             Some(Command::Token(args)) => return token::run(args),
             Some(Command::Exec(args)) => return talk(client::exec(args)),
             Some(Command::Logs(args)) => return talk(client::logs(args)),
+            Some(Command::Ask(args)) => return talk(client::ask(args)),
             Some(Command::Serve(config)) => serve(*config)?,
             None => serve(self.config)?,
         }

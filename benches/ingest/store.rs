@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use taskhub::config::{ExecutorConfig, StoreConfig};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::{StatusUpdate, TaskDraft};
-use taskhub::service::{Precondition, Service};
+use taskhub::service::{Precondition, Service, Signals};
 use taskhub::store::{Opened, Store};
 
 use crate::TASKS_EACH;
@@ -66,7 +66,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let writer = writer.start(|_, _| {})?;
     // As the hub's.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let service = Service::new(store.clone(), &executor);
+    let (service, _background) = Service::new(store.clone(), &executor, Signals::default());
     let done = runtime.block_on(async {
         let done = work(&service, options).await;
         store.close().await;
@@ -84,7 +84,7 @@ async fn work(service: &Service, options: &Options) -> anyhow::Result<Done> {
     for _ in 0..options.callers {
         let mut tasks = Vec::new();
         for _ in 0..TASKS_EACH {
-            tasks.push(service.create_task(new()?, None).await?.task.id);
+            tasks.push(service.create_task(new()?, None).await?.value.task.id);
         }
         callers.push(tasks);
     }
@@ -116,7 +116,9 @@ async fn call(service: Service, tasks: Vec<TaskId>, until: Instant) -> anyhow::R
         let status = ["inprogress", "todo"][updates / tasks.len() % 2];
         let report: StatusUpdate = serde_json::from_value(serde_json::json!({"new_status": status}))?;
         let asked = Instant::now();
-        service.update_task_status(tasks[updates % tasks.len()], report, Precondition::default()).await?;
+        service
+            .update_task_status(tasks[updates % tasks.len()], report, Precondition::default(), None)
+            .await?;
         latency.note(asked.elapsed().as_nanos() as u64);
         updates += 1;
     }

@@ -58,7 +58,7 @@ fn update(assignee: &str) -> anyhow::Result<NewEvent> {
     let new: TaskDraft = serde_json::from_value(serde_json::json!({
         "title": "Measure how long a log takes to read", "assignee": assignee, "tags": ["bench", "stream"],
     }))?;
-    let before = Task::create(TaskId::generate(), new, Timestamp::now())?;
+    let before = Task::create(TaskId::generate(), 1, new, Timestamp::now())?;
     let after = Task { status: Status::InProgress, version: before.version + 1, ..before.clone() };
-    Ok(NewEvent::task_updated(&before, &after, vec![TaskField::Status]))
+    Ok(NewEvent::task_updated(&before, &after, vec![TaskField::Status], None))
 }

@@ -34,6 +34,10 @@ pub enum AnnouncedReply {
         /// Where the announcement can be read.
         #[oai(header = "Location")]
         String,
+        /// The last event that the answer reflects. A stream opened with `since` set to it misses nothing and repeats
+        /// nothing; a read with `min_cursor` set to it answers nothing older.
+        #[oai(header = "Taskhub-Cursor")]
+        EventId,
     ),
 }
 
@@ -43,7 +47,7 @@ impl AnnouncementApi {
     ///
     /// Emits `announcement` to every stream that does not filter by tasks or their fields. Kept in the log like any event,
     /// so a client that resumes later gets it as well. With an `Idempotency-Key` a repetition of the same request within 24 hours
-    /// announces nothing and answers what the first one answered.
+    /// announces nothing and answers what the first one answered. A token that is bound to projects may not announce (403).
     #[oai(path = "/api/events/announcements", method = "post", operation_id = "announce")]
     async fn announce(
         &self,
@@ -60,6 +64,6 @@ impl AnnouncementApi {
         let id = service.announce(body.0, idempotency_key(request)?).await?;
         let before = EventId::new(id.epoch, id.seq - 1);
         let location = format!("/api/events?since={before}&limit=1");
-        Ok(AnnouncedReply::Created(JsonBody(Announced { id }), location))
+        Ok(AnnouncedReply::Created(JsonBody(Announced { id }), location, id))
     }
 }

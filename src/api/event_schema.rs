@@ -12,7 +12,8 @@ use poem_openapi::types::Type;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{
-    AnnouncementEventData, EventId, EventKind, ExecutionEventData, TaskDeletedData, TaskEventData,
+    AnnouncementEventData, CommentEventData, EventId, EventKind, ExecutionEventData, LeaseEventData,
+    ProjectEventData, QuestionEventData, TaskDeletedData, TaskEventData,
 };
 use crate::domain::log::{LogCursor, LogEndData, LogOutputData, LogResetData};
 use crate::events::control::{CheckpointData, ConnectedData, GoodbyeData, ResetData, SnapshotData};
@@ -74,6 +75,51 @@ fn event_kinds() -> Vec<Kind> {
             "AnnouncementEvent",
             EventKind::Announcement.word(),
             "A message to everybody.",
+        ),
+        kind::<ProjectEventData>(
+            "ProjectCreatedEvent",
+            EventKind::ProjectCreated.word(),
+            "A project was created.",
+        ),
+        kind::<ProjectEventData>(
+            "ProjectUpdatedEvent",
+            EventKind::ProjectUpdated.word(),
+            "A project changed.",
+        ),
+        kind::<ProjectEventData>(
+            "ProjectArchivedEvent",
+            EventKind::ProjectArchived.word(),
+            "A project was closed for new tasks.",
+        ),
+        kind::<ProjectEventData>(
+            "ProjectDeletedEvent",
+            EventKind::ProjectDeleted.word(),
+            "A project was deleted.",
+        ),
+        kind::<LeaseEventData>(
+            "LeaseLifecycleEvent",
+            EventKind::LeaseEvent.word(),
+            "A task was claimed, or its lease was renewed or has ended.",
+        ),
+        kind::<CommentEventData>(
+            "CommentAddedEvent",
+            EventKind::CommentAdded.word(),
+            "Somebody has commented on a task.",
+        ),
+        kind::<QuestionEventData>(
+            "QuestionAskedEvent",
+            EventKind::QuestionAsked.word(),
+            "A question waits for an answer.",
+        ),
+        kind::<QuestionEventData>(
+            "QuestionAnsweredEvent",
+            EventKind::QuestionAnswered.word(),
+            "Somebody has answered a question.",
+        ),
+        kind::<QuestionEventData>(
+            "QuestionExpiredEvent",
+            EventKind::QuestionExpired.word(),
+            "Nobody has answered a question in time, or its task was deleted.",
         ),
         kind::<ConnectedData>(
             "ConnectedEvent",

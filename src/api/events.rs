@@ -17,7 +17,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventId, EventKind};
 use crate::domain::filter::{EventFilter, FacetFilter};
 use crate::domain::id::TaskId;
-use crate::domain::task::{PriorityFilter, Status};
+use crate::domain::project::ProjectName;
+use crate::domain::task::{PriorityFilter, Status, TaskKey};
 use crate::domain::text::{Assignee, Tag};
 use crate::events::frame::Format;
 use crate::events::{Peer, Start, StreamOptions};
@@ -161,6 +162,12 @@ impl EventApi {
         events: Query<CommaList<EventKind>>,
         /// Only events about these tasks, separated by commas.
         task_id: Query<CommaList<TaskId>>,
+        /// Only events about these projects and their tasks, separated by commas.
+        project: Query<CommaList<ProjectName>>,
+        /// Only events about the tasks with these keys, separated by commas.
+        key: Query<CommaList<TaskKey>>,
+        /// Only events about tasks that are ready, or with `false` that are not.
+        ready: Query<Option<bool>>,
         /// Only events about tasks of these assignees, separated by commas; `none` stands for tasks without one.
         assignee: Query<CommaList<Assignee>>,
         /// Only events about tasks with these statuses, separated by commas.
@@ -183,7 +190,7 @@ impl EventApi {
         #[oai(validator(minimum(value = "5"), maximum(value = "60")))]
         keepalive_seconds: Query<Option<u64>>,
         /// The longest line that you take, in bytes. The lists of a longer event, and the long fields of a task in a
-        /// snapshot, come empty, and `omitted` names them.
+        /// snapshot, come empty, the texts of comments and questions come as `…`, and `omitted` names them.
         #[oai(validator(minimum(value = "16384"), maximum(value = "16777216")))]
         max_bytes: Query<Option<u32>>,
     ) -> Result<StreamReply<Event>, Problems<NONE>> {
@@ -192,7 +199,17 @@ impl EventApi {
             (false, true) => Format::NamedSse,
             (false, false) => Format::Sse,
         };
-        let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
+        let facets = FacetFilter {
+            projects: project.0.0,
+            keys: key.0.0,
+            ready: ready.0,
+            statuses: status.0.0,
+            priorities: priority.0.0,
+            assignees: assignee.0.0,
+            tags: tag.0.0,
+            allowed: service.actor().projects.clone(),
+        };
+        let filter = EventFilter { events: events.0.0, task_ids: task_id.0.0, facets };
         let header =
             super::request_headers::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
         let resume = header.or(last_event_id.0.filter(|id| !id.is_empty()));
@@ -256,6 +273,7 @@ impl EventApi {
     async fn list(
         &self,
         context: Data<&Arc<ApiContext>>,
+        service: Data<&Service>,
         principal: Data<&Principal>,
         /// Where to start: an event id (after it), an RFC 3339 time (with the first event from then on), or `earliest`,
         /// which is also the default.
@@ -270,6 +288,12 @@ impl EventApi {
         events: Query<CommaList<EventKind>>,
         /// Only events about these tasks, separated by commas.
         task_id: Query<CommaList<TaskId>>,
+        /// Only events about these projects and their tasks, separated by commas.
+        project: Query<CommaList<ProjectName>>,
+        /// Only events about the tasks with these keys, separated by commas.
+        key: Query<CommaList<TaskKey>>,
+        /// Only events about tasks that are ready, or with `false` that are not.
+        ready: Query<Option<bool>>,
         /// Only events about tasks of these assignees, separated by commas; `none` stands for tasks without one.
         assignee: Query<CommaList<Assignee>>,
         /// Only events about tasks with these statuses, separated by commas.
@@ -281,7 +305,17 @@ impl EventApi {
     ) -> Result<EventListReply, Problems<GONE>> {
         let log = &context.events;
         let deadline = Instant::now() + Duration::from_secs(u64::from(wait.0));
-        let filter = filter(events.0, task_id.0, assignee.0, status.0, priority.0, tag.0);
+        let facets = FacetFilter {
+            projects: project.0.0,
+            keys: key.0.0,
+            ready: ready.0,
+            statuses: status.0.0,
+            priorities: priority.0.0,
+            assignees: assignee.0.0,
+            tags: tag.0.0,
+            allowed: service.actor().projects.clone(),
+        };
+        let filter = EventFilter { events: events.0.0, task_ids: task_id.0.0, facets };
         let start = match since.0.filter(|since| !since.is_empty()) {
             Some(since) => start_since(since)?,
             None => Start::Earliest,
@@ -318,15 +352,19 @@ impl EventApi {
     /// See how the broadcasting stands
     ///
     /// How many are connected, where the log begins and ends, and, with `clients=true`, who is behind and who has
-    /// gone. Counts are those since the hub's start.
+    /// gone. Counts are those since the hub's start. A token that is bound to projects may not ask for `clients` (403).
     #[oai(path = "/api/events/status", method = "get", operation_id = "getEventStatus")]
     async fn status(
         &self,
         context: Data<&Arc<ApiContext>>,
+        service: Data<&Service>,
         /// Name each open stream, and the last ones that have ended.
         #[oai(default)]
         clients: Query<bool>,
     ) -> Result<EventStatusReply, Problems<NONE>> {
+        if clients.0 {
+            service.refuse_bound()?;
+        }
         Ok(EventStatusReply::Ok(JsonBody(EventStatus::of(&context.events, clients.0).await?)))
     }
 }
@@ -355,24 +393,4 @@ fn start_since(since: String) -> Result<Start, Problem> {
     let detail = "since: expected an event id such as 7c1e9a42-1042, an RFC 3339 time such as \
                   2025-06-22T10:00:00Z, or `earliest`";
     Err(Problem::new(Code::InvalidParameter, detail).with_field("since"))
-}
-
-fn filter(
-    events: CommaList<EventKind>,
-    task_ids: CommaList<TaskId>,
-    assignees: CommaList<Assignee>,
-    statuses: CommaList<Status>,
-    priorities: CommaList<PriorityFilter>,
-    tags: CommaList<Tag>,
-) -> EventFilter {
-    EventFilter {
-        events: events.0,
-        task_ids: task_ids.0,
-        facets: FacetFilter {
-            statuses: statuses.0,
-            priorities: priorities.0,
-            assignees: assignees.0,
-            tags: tags.0,
-        },
-    }
 }

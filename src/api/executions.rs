@@ -8,9 +8,10 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 
+use crate::domain::event::EventId;
 use crate::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
-use crate::domain::id::{ExecutionId, TaskId};
-use crate::service::Service;
+use crate::domain::id::{ExecutionId, LeaseId, TaskId};
+use crate::service::{Service, Stamped};
 use crate::store::ExecutionQuery;
 
 use super::comma_list::CommaList;
@@ -37,7 +38,13 @@ pub struct ExecutionAttachment {
 pub enum ExecutionReply {
     /// The execution as it stands now.
     #[oai(status = 200)]
-    Ok(JsonBody<Execution>),
+    Ok(
+        JsonBody<Execution>,
+        /// The last event that the answer reflects. A stream opened with `since` set to it misses nothing and repeats
+        /// nothing; a read with `min_cursor` set to it answers nothing older.
+        #[oai(header = "Taskhub-Cursor")]
+        EventId,
+    ),
 }
 
 #[derive(Debug, ApiResponse)]
@@ -110,11 +117,16 @@ impl ExecutionApi {
             validator(min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$")
         )]
         _key: Header<Option<String>>,
+        /// The lease that the caller holds the task by; with one that is not in force nothing is started (409).
+        #[oai(name = "Taskhub-Lease")]
+        _lease: Header<Option<LeaseId>>,
         body: JsonBody<Option<ExecutionRequest>>,
     ) -> Result<ExecutionReply, Problems<{ NOT_FOUND | CONFLICT | BODY | UNPROCESSABLE }>> {
         let key = super::request_headers::idempotency_key(request)?;
+        let lease = super::request_headers::lease(request)?;
         let request = body.0.unwrap_or_default();
-        Ok(ExecutionReply::Ok(JsonBody(service.start_execution(task_id.0, request, key).await?)))
+        let Stamped { value, cursor } = service.start_execution(task_id.0, request, key, lease).await?;
+        Ok(ExecutionReply::Ok(JsonBody(value), cursor))
     }
 
     /// Get a task's latest execution
@@ -145,7 +157,8 @@ impl ExecutionApi {
         /// The id of the task.
         task_id: Path<TaskId>,
     ) -> Result<ExecutionReply, Problems<{ NOT_FOUND | CONFLICT }>> {
-        Ok(ExecutionReply::Ok(JsonBody(service.stop_execution(task_id.0).await?)))
+        let Stamped { value, cursor } = service.stop_execution(task_id.0).await?;
+        Ok(ExecutionReply::Ok(JsonBody(value), cursor))
     }
 
     /// Get the command that attaches to a task's execution

@@ -46,6 +46,12 @@ pub fn is_json(content_type: &str) -> bool {
     }
 }
 
+/// Lines of JSON.
+pub fn is_ndjson(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-ndjson")
+}
+
 impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for JsonBody<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
     type ParamType = ();
@@ -86,7 +92,9 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for JsonBody<T> {
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+/// # Errors
+/// A [`Problem`] that names the place.
+pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     // serde accepts an array for an object and takes its elements as the fields in order. The
     // specification does not allow that.
     if text.trim_ascii_start().starts_with(b"[") {

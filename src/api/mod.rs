@@ -5,19 +5,24 @@
 //! request passes before it comes here.
 
 mod announcements;
+mod batch;
 mod byte_range;
 mod comma_list;
+mod comments;
 pub mod conditional;
 mod event_schema;
 mod events;
 mod executions;
 pub mod json_body;
+mod leases;
 mod logs;
 mod negotiation;
 mod paging;
 pub mod permission;
 pub mod problem;
 mod problem_code;
+mod projects;
+mod questions;
 mod raw_log;
 pub mod request_headers;
 pub mod spec;
@@ -26,6 +31,7 @@ mod stream_status;
 mod system;
 mod tasks;
 mod tickets;
+mod waiting;
 
 use crate::auth::Auth;
 use crate::data_dir::DataDir;
@@ -42,6 +48,12 @@ use crate::vitals::Vitals;
 enum Tags {
     /// What is to be done, by whom, and where it stands.
     Tasks,
+    /// Taking a task, surely alone, and reporting on it.
+    Leases,
+    /// What groups tasks and counts them.
+    Projects,
+    /// What a script or a person asks, and somebody answers.
+    Questions,
     /// Running the scripts of tasks, and reading what they wrote.
     Executions,
     /// Every change, as a stream or as a list.

@@ -14,6 +14,12 @@ pub fn wants_ndjson(request: &Request) -> bool {
     prefers_ndjson(&text.join(","))
 }
 
+/// Whether the header names JSON as a whole.
+pub fn names_json(request: &Request) -> bool {
+    let mut values = request.headers().get_all(header::ACCEPT).iter();
+    values.any(|value| value.to_str().is_ok_and(|text| Quality::of("application/json", text).is_named))
+}
+
 fn prefers_ndjson(accept: &str) -> bool {
     let (ndjson, sse) = (Quality::of(NDJSON, accept), Quality::of(SSE, accept));
     ndjson.weight > 0.0 && ndjson.is_named && ndjson.weight >= sse.weight

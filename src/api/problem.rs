@@ -12,6 +12,7 @@ use poem_openapi::{ApiResponse, Object};
 use serde::Serialize;
 
 use crate::domain::error::Invalid;
+use crate::domain::question::{Question, QuestionStatus};
 use crate::executor::NotAttachable;
 use crate::service::ServiceError;
 use crate::store::StoreError;
@@ -61,6 +62,31 @@ impl Problem {
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
+    }
+
+    /// The same problem of a part of the request.
+    pub fn inside(self, part: &str) -> Self {
+        let field = match &self.field {
+            Some(field) => format!("{part}.{field}"),
+            None => part.to_owned(),
+        };
+        Self { detail: format!("{part}: {}", self.detail), field: Some(field), ..self }
+    }
+
+    /// What is sent of it.
+    pub fn body(self) -> ProblemBody {
+        let status = self.code.status();
+        ProblemBody {
+            kind: format!("urn:taskhub:problem:{}", self.code),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code: self.code,
+            detail: match self.code.page() {
+                Some(page) => format!("{} (see {page})", self.detail),
+                None => self.detail,
+            },
+            field: self.field,
+        }
     }
 
     /// The same text, with the status of a hub that cannot serve.
@@ -140,6 +166,58 @@ impl From<ServiceError> for Problem {
         let words = error.to_string();
         match error {
             ServiceError::NoTask(_) => Self::new(Code::TaskNotFound, words),
+            ServiceError::NoProject(_) => {
+                Self::new(Code::ProjectNotFound, format!("{words}; `GET /api/projects` lists them"))
+            }
+            ServiceError::ProjectExists(_) => {
+                Self::new(Code::ProjectExists, format!("{words}; choose another name, or change that one"))
+            }
+            ServiceError::NoQuestion(_) => {
+                Self::new(Code::QuestionNotFound, format!("{words}; `GET /api/questions` lists them"))
+            }
+            ServiceError::QuestionEnded(question) => Self::new(Code::QuestionAnswered, ended(&question)),
+            ServiceError::TooManyQuestions(_) => {
+                Self::new(Code::LimitReached, format!("{words}; wait until one is answered"))
+            }
+            ServiceError::ProjectInUse(..) => {
+                Self::new(Code::ProjectInUse, format!("{words}, so it stays; archive it instead"))
+            }
+            ServiceError::ProjectArchived(_) => Self::new(
+                Code::ProjectArchived,
+                format!("{words}; open it again with PATCH and `\"archived\": false`, or name another"),
+            ),
+            ServiceError::BeyondProjects => {
+                Self::new(Code::ScopeMissing, format!("{words}; use a token that is bound to none"))
+            }
+            ServiceError::TooManyProjects(_) => {
+                Self::new(Code::LimitReached, format!("{words}; delete one without tasks"))
+            }
+            ServiceError::Cycle(_) => {
+                Self::new(Code::DependencyCycle, format!("{words}; leave one of these out"))
+                    .with_field("blocked_by")
+            }
+            ServiceError::TooManyDependents(_) | ServiceError::TooManyDependencies(_) => {
+                Self::new(Code::LimitReached, format!("{words}; put a task in between"))
+                    .with_field("blocked_by")
+            }
+            ServiceError::NotThere(_) => {
+                let detail = format!("min_cursor: {words}, or not yet; use a `Taskhub-Cursor` of this hub");
+                Self::new(Code::CursorGone, detail).with_field("min_cursor")
+            }
+            ServiceError::NoLease(_) => {
+                Self::new(Code::LeaseNotFound, format!("{words}: it has ended, or there never was one"))
+            }
+            ServiceError::BatchTooLarge => Self::new(
+                Code::LimitReached,
+                format!("{words}; send this operation and those that follow in another batch"),
+            ),
+            ServiceError::TooManyClaims(_) => {
+                Self::new(Code::LimitReached, format!("{words}; ask without `wait_seconds`, or later"))
+            }
+            ServiceError::LeaseLost(_) => Self::new(
+                Code::LeaseLost,
+                format!("{words}: it has expired, was given back or was taken away; claim a task again"),
+            ),
             ServiceError::NeverExecuted(_) => {
                 Self::new(Code::ExecutionNotFound, format!("{words}; POST starts an execution"))
             }
@@ -173,6 +251,19 @@ impl From<ServiceError> for Problem {
     }
 }
 
+/// How a question has ended, with its answer.
+fn ended(question: &Question) -> String {
+    let how = match (question.status, &question.answer) {
+        (QuestionStatus::Expired, Some(answer)) => {
+            format!("has expired with its default {:?}", answer.as_str())
+        }
+        (QuestionStatus::Expired, None) => "has expired without an answer".to_owned(),
+        (_, Some(answer)) => format!("was answered already: {:?}", answer.as_str()),
+        (_, None) => "has ended".to_owned(),
+    };
+    format!("the question {how}; `GET /api/questions/{}` has the whole", question.id)
+}
+
 impl From<NotAttachable> for Problem {
     fn from(error: NotAttachable) -> Self {
         let (code, advice) = match error {
@@ -190,30 +281,20 @@ impl From<NotAttachable> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.code.status();
-        let body = ProblemBody {
-            kind: format!("urn:taskhub:problem:{}", self.code),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
-            status: status.as_u16(),
-            code: self.code,
-            detail: match self.code.page() {
-                Some(page) => format!("{} (see {page})", self.detail),
-                None => self.detail,
-            },
-            field: self.field,
-        };
+        let (code, status, header) = (self.code, self.code.status(), self.header.clone());
+        let body = self.body();
         let bytes = serde_json::to_vec(&body).expect("a problem is always JSON");
         let mut response = Response::builder()
             .status(status)
             .header(header::CONTENT_TYPE, "application/problem+json")
             .body(bytes);
         let headers = response.headers_mut();
-        if let Some((name, words)) = self.header
+        if let Some((name, words)) = header
             && let Ok(value) = HeaderValue::from_str(&words)
         {
             headers.insert(name, value);
         }
-        if matches!(self.code, Code::StorageFull | Code::Unavailable | Code::TooManyStreams) {
+        if matches!(code, Code::StorageFull | Code::Unavailable | Code::TooManyStreams) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response

@@ -19,6 +19,26 @@ word_enum! {
         RouteNotFound = "route_not_found",
         /// (404) there is no such task, or not any more
         TaskNotFound = "task_not_found",
+        /// (404) there is no such project, or not any more
+        ProjectNotFound = "project_not_found",
+        /// (409) there is a project of this name already
+        ProjectExists = "project_exists",
+        /// (409) the project has tasks, or is the one that every hub has
+        ProjectInUse = "project_in_use",
+        /// (409) the project is archived and takes no new tasks
+        ProjectArchived = "project_archived",
+        /// (409) the tasks would wait for each other
+        DependencyCycle = "dependency_cycle",
+        /// (409) the lease is not, or no longer, in force; nothing was changed
+        LeaseLost = "lease_lost",
+        /// (409) there are as many as there can be
+        LimitReached = "limit_reached",
+        /// (404) there is no such lease in force
+        LeaseNotFound = "lease_not_found",
+        /// (404) there is no such question, or not any more
+        QuestionNotFound = "question_not_found",
+        /// (409) the question has an answer already, or has expired; `detail` tells the answer, and `getQuestion` has it
+        QuestionAnswered = "question_answered",
         /// (404) there is no such execution, or it has no log yet, or not any more
         ExecutionNotFound = "execution_not_found",
         /// (410) this route is of an earlier system and not served any more
@@ -78,7 +98,12 @@ impl Code {
             Self::InvalidJson | Self::InvalidField | Self::InvalidParameter | Self::InvalidHost => {
                 StatusCode::BAD_REQUEST
             }
-            Self::RouteNotFound | Self::TaskNotFound | Self::ExecutionNotFound => StatusCode::NOT_FOUND,
+            Self::RouteNotFound
+            | Self::TaskNotFound
+            | Self::ProjectNotFound
+            | Self::LeaseNotFound
+            | Self::QuestionNotFound
+            | Self::ExecutionNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -94,7 +119,14 @@ impl Code {
             | Self::ExecutionEnded
             | Self::NothingToRun
             | Self::NotAttachable
-            | Self::NoMirror => StatusCode::CONFLICT,
+            | Self::NoMirror
+            | Self::ProjectExists
+            | Self::ProjectInUse
+            | Self::ProjectArchived
+            | Self::DependencyCycle
+            | Self::LeaseLost
+            | Self::QuestionAnswered
+            | Self::LimitReached => StatusCode::CONFLICT,
             Self::CursorGone | Self::RouteGone => StatusCode::GONE,
             Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -113,6 +145,8 @@ impl Code {
             Self::CursorGone => "docs/stream.md#resume-after-a-break",
             Self::NothingToRun => "docs/executions.md#what-is-run",
             Self::NotAttachable => "docs/executions.md#attach-a-terminal",
+            Self::DependencyCycle => "docs/tasks.md#what-waits-for-what",
+            Self::LeaseLost => "docs/tasks.md#claim-a-task",
             Self::StorageFull => "docs/operations.md#what-lies-in-the-data-directory",
             _ => return None,
         })

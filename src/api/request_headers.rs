@@ -1,5 +1,6 @@
 //! Reads the headers of requests as RFC 9110 defines them.
 
+use crate::domain::id::LeaseId;
 use crate::service::IdempotencyKey;
 
 use super::problem::{Code, Problem};
@@ -19,6 +20,18 @@ pub fn idempotency_key(request: &poem::Request) -> Result<Option<IdempotencyKey>
     let name = "Idempotency-Key";
     let key = header_list(request, name).map(|text| text.parse()).transpose();
     key.map_err(|words: String| {
+        Problem::new(Code::InvalidParameter, format!("{name}: {words}")).with_field(name)
+    })
+}
+
+/// The lease that a worker reports under.
+///
+/// # Errors
+/// A [`Problem`] when it is none: a report that was meant to be under a lease is not taken without one.
+pub fn lease(request: &poem::Request) -> Result<Option<LeaseId>, Problem> {
+    let name = "Taskhub-Lease";
+    let lease = header_list(request, name).map(|text| text.parse()).transpose();
+    lease.map_err(|words: String| {
         Problem::new(Code::InvalidParameter, format!("{name}: {words}")).with_field(name)
     })
 }

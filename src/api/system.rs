@@ -72,9 +72,15 @@ impl SystemApi {
 
     /// Read the metrics
     ///
-    /// In the text format of Prometheus, version 0.0.4; each metric says in its `HELP` what it counts.
+    /// In the text format of Prometheus, version 0.0.4; each metric says in its `HELP` what it counts. They are about the
+    /// whole hub: a token that is bound to projects may not read them (403).
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
-    async fn metrics(&self, context: Data<&Arc<ApiContext>>) -> Result<MetricsReply, Problems<NONE>> {
+    async fn metrics(
+        &self,
+        service: Data<&Service>,
+        context: Data<&Arc<ApiContext>>,
+    ) -> Result<MetricsReply, Problems<NONE>> {
+        service.refuse_bound()?;
         let ApiContext { events, logs, metrics, .. } = &**context.0;
         let status = events.status();
         metrics.streams(status.totals.connected);

@@ -9,16 +9,17 @@ use poem_openapi::{ApiResponse, OpenApi};
 use crate::auth::Principal;
 use crate::domain::event::EventId;
 use crate::domain::filter::FacetFilter;
-use crate::domain::id::TaskId;
+use crate::domain::id::{LeaseId, TaskId};
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
-use crate::domain::task::{PriorityFilter, Status, StatusUpdate, Task, TaskDraft, TaskPatch};
+use crate::domain::project::ProjectName;
+use crate::domain::task::{PriorityFilter, Status, StatusUpdate, Task, TaskDraft, TaskKey, TaskPatch};
 use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
-use crate::service::{Service, TaskPage};
+use crate::service::{Service, Stamped, TaskPage};
 
 use super::comma_list::CommaList;
 use super::json_body::JsonBody;
-use super::problem::problems::{BODY, CONFLICT, NONE, NOT_FOUND, PRECONDITION_FAILED, UNPROCESSABLE};
+use super::problem::problems::{BODY, CONFLICT, GONE, NOT_FOUND, PRECONDITION_FAILED, UNPROCESSABLE};
 use super::problem::{Code, Problem, Problems};
 use super::{Tags, conditional, permission};
 
@@ -37,6 +38,10 @@ pub enum TaskReply {
         /// The task's version in quotes, such as `"3"`; send it in `If-Match`, with its quotes.
         #[oai(header = "ETag")]
         String,
+        /// The last event that the answer reflects. A stream opened with `since` set to it misses nothing and repeats
+        /// nothing; a read with `min_cursor` set to it answers nothing older.
+        #[oai(header = "Taskhub-Cursor")]
+        EventId,
     ),
 }
 
@@ -55,6 +60,10 @@ pub enum TaskCreatedReply {
         /// `true` when an earlier request with the same `Idempotency-Key` had created the task.
         #[oai(header = "Idempotency-Replayed")]
         bool,
+        /// The last event that the answer reflects. A stream opened with `since` set to it misses nothing and repeats
+        /// nothing; a read with `min_cursor` set to it answers nothing older.
+        #[oai(header = "Taskhub-Cursor")]
+        EventId,
     ),
 }
 
@@ -62,7 +71,12 @@ pub enum TaskCreatedReply {
 pub enum TaskDeletedReply {
     /// The task is gone.
     #[oai(status = 204)]
-    Deleted,
+    Deleted(
+        /// The last event that the answer reflects. A stream opened with `since` set to it misses nothing and repeats
+        /// nothing; a read with `min_cursor` set to it answers nothing older.
+        #[oai(header = "Taskhub-Cursor")]
+        EventId,
+    ),
 }
 
 #[derive(Debug, ApiResponse)]
@@ -110,6 +124,12 @@ impl TaskApi {
     async fn list(
         &self,
         service: Data<&Service>,
+        /// Only tasks of one of these projects, separated by commas.
+        project: Query<CommaList<ProjectName>>,
+        /// Only the tasks with these keys, separated by commas.
+        key: Query<CommaList<TaskKey>>,
+        /// Only tasks that are ready, or with `false` only tasks that are not.
+        ready: Query<Option<bool>>,
         /// Only tasks with one of these statuses, separated by commas.
         status: Query<CommaList<Status>>,
         /// Only tasks with one of these priorities, separated by commas; `none` stands for tasks without one.
@@ -134,7 +154,9 @@ impl TaskApi {
         limit: Query<u32>,
         /// Where the page starts: opaque; the `Taskhub-Next-Page` of the page before, with all else as it was.
         cursor: Query<Option<String>>,
-    ) -> Result<TaskListReply, Problems<NONE>> {
+        /// Answers nothing older than this event, the `Taskhub-Cursor` of an earlier answer.
+        min_cursor: Query<Option<EventId>>,
+    ) -> Result<TaskListReply, Problems<GONE>> {
         let after = match &cursor.0 {
             Some(text) => Some(page_key(text, sort.0, order.0)?),
             None => None,
@@ -146,10 +168,14 @@ impl TaskApi {
         }
         let query = TaskQuery {
             filter: FacetFilter {
+                projects: project.0.0,
+                keys: key.0.0,
+                ready: ready.0,
                 statuses: status.0.0,
                 priorities: priority.0.0,
                 assignees: assignee.0.0,
                 tags: tag.0.0,
+                ..FacetFilter::default()
             },
             text,
             sort: sort.0,
@@ -158,7 +184,7 @@ impl TaskApi {
             limit: limit.0 as usize,
         };
         let link_query = query.clone();
-        let TaskPage { tasks, next, cursor } = service.tasks(query).await?;
+        let Stamped { value: TaskPage { tasks, next }, cursor } = service.tasks(query, min_cursor.0).await?;
         let link = next.as_ref().map(|key| next_link(&link_query, key));
         let next_page = next.map(|key| key.to_string());
         // Everything in the list follows from the log up to its cursor, so the cursor identifies
@@ -174,7 +200,7 @@ impl TaskApi {
     /// With an `Idempotency-Key` a repetition of the same request within 24 hours answers what the first one answered and
     /// creates nothing; another request with that key is refused (422). Without a key, a repetition creates another task.
     ///
-    /// A task with a `script` needs the scope `exec`.
+    /// A task with a `script` or `auto_start` needs the scope `exec`.
     #[oai(path = "/api/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
@@ -188,15 +214,15 @@ impl TaskApi {
         )]
         _key: Header<Option<String>>,
         body: JsonBody<TaskDraft>,
-    ) -> Result<TaskCreatedReply, Problems<{ BODY | UNPROCESSABLE }>> {
-        if body.0.script.is_some() {
+    ) -> Result<TaskCreatedReply, Problems<{ BODY | CONFLICT | UNPROCESSABLE }>> {
+        if body.0.script.is_some() || body.0.auto_start {
             permission::require(&principal, Scope::Exec)?;
         }
         let key = super::request_headers::idempotency_key(request)?;
-        let created = service.create_task(body.0, key).await?;
+        let Stamped { value: created, cursor } = service.create_task(body.0, key).await?;
         let location = format!("/api/tasks/{}", created.task.id);
         let etag = etag(&created.task);
-        Ok(TaskCreatedReply::Created(JsonBody(created.task), location, etag, created.repeated))
+        Ok(TaskCreatedReply::Created(JsonBody(created.task), location, etag, created.repeated, cursor))
     }
 
     /// Get a task
@@ -209,8 +235,10 @@ impl TaskApi {
         service: Data<&Service>,
         /// The id of the task.
         task_id: Path<TaskId>,
-    ) -> Result<TaskReply, Problems<NOT_FOUND>> {
-        Ok(reply(service.task(task_id.0).await?))
+        /// Answers nothing older than this event, the `Taskhub-Cursor` of an earlier answer.
+        min_cursor: Query<Option<EventId>>,
+    ) -> Result<TaskReply, Problems<{ NOT_FOUND | GONE }>> {
+        Ok(reply(service.task(task_id.0, min_cursor.0).await?))
     }
 
     /// Change a task
@@ -222,8 +250,9 @@ impl TaskApi {
     /// no `version` and emits nothing. With `If-Match` it is made only to the version that you have seen (412 otherwise):
     /// get the task again and repeat your change on it.
     ///
-    /// A patch with `script`, be it null, needs the scope `exec`.
+    /// A patch with `script` (be it null) or `auto_start` needs the scope `exec`.
     #[oai(path = "/api/tasks/:task_id", method = "patch", operation_id = "updateTask")]
+    #[expect(clippy::too_many_arguments, reason = "each argument is one documented parameter")]
     async fn update(
         &self,
         service: Data<&Service>,
@@ -234,13 +263,16 @@ impl TaskApi {
         /// The `ETag` that the change is meant for; with another version nothing is changed (412).
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
+        /// The lease that the caller holds the task by; with one that is not in force nothing is changed (409).
+        #[oai(name = "Taskhub-Lease")]
+        _lease: Header<Option<LeaseId>>,
         body: JsonBody<TaskPatch>,
-    ) -> Result<TaskReply, Problems<{ NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
-        if !body.0.script.is_undefined() {
+    ) -> Result<TaskReply, Problems<{ NOT_FOUND | CONFLICT | PRECONDITION_FAILED | BODY }>> {
+        if !body.0.script.is_undefined() || !body.0.auto_start.is_undefined() {
             permission::require(&principal, Scope::Exec)?;
         }
-        let expected = conditional::of(request);
-        Ok(reply(service.update_task(task_id.0, body.0, expected).await?))
+        let (expected, lease) = (conditional::of(request), super::request_headers::lease(request)?);
+        Ok(reply(service.update_task(task_id.0, body.0, expected, lease).await?))
     }
 
     /// Delete a task
@@ -260,11 +292,14 @@ impl TaskApi {
         /// The `ETag` of the version to delete; with another version nothing is deleted (412).
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
+        /// The lease that the caller holds the task by; with one that is not in force nothing is deleted (409).
+        #[oai(name = "Taskhub-Lease")]
+        _lease: Header<Option<LeaseId>>,
     ) -> Result<TaskDeletedReply, Problems<{ NOT_FOUND | CONFLICT | PRECONDITION_FAILED }>> {
-        let expected = conditional::of(request);
+        let (expected, lease) = (conditional::of(request), super::request_headers::lease(request)?);
         let may_delete_scripts = principal.scope >= Scope::Exec;
-        service.delete_task(task_id.0, expected, may_delete_scripts).await?;
-        Ok(TaskDeletedReply::Deleted)
+        let deleted = service.delete_task(task_id.0, expected, lease, may_delete_scripts).await?;
+        Ok(TaskDeletedReply::Deleted(deleted.cursor))
     }
 
     /// Report a task's status
@@ -284,10 +319,13 @@ impl TaskApi {
         /// The `ETag` that the report is meant for; with another version nothing is changed (412).
         #[oai(name = "If-Match")]
         _if_match: Header<Option<String>>,
+        /// The lease that the caller holds the task by; with one that is not in force nothing is changed (409).
+        #[oai(name = "Taskhub-Lease")]
+        _lease: Header<Option<LeaseId>>,
         body: JsonBody<StatusUpdate>,
-    ) -> Result<TaskReply, Problems<{ NOT_FOUND | PRECONDITION_FAILED | BODY }>> {
-        let expected = conditional::of(request);
-        Ok(reply(service.update_task_status(task_id.0, body.0, expected).await?))
+    ) -> Result<TaskReply, Problems<{ NOT_FOUND | CONFLICT | PRECONDITION_FAILED | BODY }>> {
+        let (expected, lease) = (conditional::of(request), super::request_headers::lease(request)?);
+        Ok(reply(service.update_task_status(task_id.0, body.0, expected, lease).await?))
     }
 }
 
@@ -303,9 +341,9 @@ fn default_limit() -> u32 {
     100
 }
 
-fn reply(task: Task) -> TaskReply {
+fn reply(Stamped { value: task, cursor }: Stamped<Task>) -> TaskReply {
     let etag = etag(&task);
-    TaskReply::Ok(JsonBody(task), etag)
+    TaskReply::Ok(JsonBody(task), etag, cursor)
 }
 
 fn etag(task: &Task) -> String {
@@ -326,6 +364,9 @@ fn page_key(text: &str, sort: TaskSort, order: SortOrder) -> Result<PageKey, Pro
 fn next_link(query: &TaskQuery, key: &PageKey) -> String {
     let filter = &query.filter;
     let pairs = [
+        ("project", super::comma_list::comma_list(&filter.projects)),
+        ("key", super::comma_list::comma_list(&filter.keys)),
+        ("ready", filter.ready.map(|ready| ready.to_string()).unwrap_or_default()),
         ("status", super::comma_list::comma_list(&filter.statuses)),
         ("priority", super::comma_list::comma_list(&filter.priorities)),
         ("assignee", super::comma_list::comma_list(&filter.assignees)),

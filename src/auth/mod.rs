@@ -31,6 +31,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::allowed_projects::AllowedProjects;
 use crate::domain::clock::Timestamp;
 use crate::domain::token::{Scope, Token, TokenDigest};
 use crate::store::{Reader, Store, StoreError};
@@ -120,7 +121,8 @@ impl Auth {
     pub fn identify(&self, secret: Option<&str>) -> Result<Principal, Refusal> {
         let state = self.state();
         if !state.asks {
-            return Ok(Principal { name: None, scope: Scope::Exec, gone: state.nobody.clone() });
+            let (projects, gone) = (AllowedProjects::default(), state.nobody.clone());
+            return Ok(Principal { name: None, scope: Scope::Exec, projects, gone });
         }
         let digest = digest(secret.ok_or(Refusal::Missing)?);
         let now = Timestamp::now();
@@ -135,6 +137,7 @@ impl Auth {
         Ok(Principal {
             name: Some(holder.token.name.clone()),
             scope: holder.token.scope,
+            projects: holder.token.projects.clone(),
             gone: holder.gone.clone(),
         })
     }
@@ -229,6 +232,8 @@ impl Auth {
             };
             if let Err(error) = &looked
                 && !has_failed
+                // The hub ends before it has begun.
+                && !matches!(error, StoreError::Closed)
             {
                 tracing::error!(
                     error = error as &dyn std::error::Error,
@@ -313,6 +318,7 @@ mod tests {
             name: name.parse().expect("a name"),
             digest: secret.digest,
             scope,
+            projects: AllowedProjects::default(),
             created_at: Timestamp::from_ms(0),
             expires_at: None,
             revoked_at: None,

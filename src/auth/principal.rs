@@ -3,6 +3,7 @@
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::allowed_projects::AllowedProjects;
 use crate::domain::text::TokenName;
 use crate::domain::token::Scope;
 
@@ -23,6 +24,7 @@ pub struct Principal {
     /// The token's name. `None` when the hub asks for no token.
     pub name: Option<TokenName>,
     pub scope: Scope,
+    pub projects: AllowedProjects,
     /// Cancelled when the hub no longer accepts this caller.
     pub gone: CancellationToken,
 }

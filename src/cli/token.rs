@@ -12,7 +12,9 @@ use clap::{Args, Subcommand};
 
 use crate::auth::Secret;
 use crate::client;
+use crate::domain::allowed_projects::AllowedProjects;
 use crate::domain::clock::Timestamp;
+use crate::domain::project::ProjectName;
 use crate::domain::text::{TokenName, must_be_one_line};
 use crate::domain::token::{Scope, Token};
 use crate::store::TokenBook;
@@ -54,6 +56,10 @@ struct CreateArgs {
     /// What it allows: `read`, `write`, `exec`; each includes those before it
     #[arg(long, value_delimiter = ',', required = true, value_name = "SCOPE")]
     scope: Vec<Scope>,
+    /// Bind it to a project, which need not exist yet; repeat it for more. It then sees and changes only these (default:
+    /// all projects)
+    #[arg(long = "project", value_name = "PROJECT")]
+    projects: Vec<ProjectName>,
     /// How long it is good, as in 90d, 12h, 30m, 45s (default: until it is revoked)
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     expires: Option<i64>,
@@ -93,6 +99,10 @@ fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
         name: args.name,
         digest: secret.digest,
         scope: args.scope.into_iter().max().unwrap_or(Scope::Read),
+        projects: match args.projects.is_empty() {
+            true => AllowedProjects::default(),
+            false => AllowedProjects::only(args.projects),
+        },
         created_at: now,
         expires_at: args.expires.map(|seconds| Timestamp::from_ms(now.ms() + seconds * 1000)),
         revoked_at: None,
@@ -100,9 +110,10 @@ fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
     let mut book = TokenBook::open(&args.place.data_dir, true)?;
     book.insert(&token)?;
     say(&format_args!(
-        "{} may {}; keep it, it is not shown again. A running hub knows it within a second",
+        "{} may {} in {}; keep it, it is not shown again. A running hub knows it within a second",
         token.name,
-        token.scope.words()
+        token.scope.words(),
+        token.projects
     ));
     if let Err(error) = writeln!(std::io::stdout(), "{}", secret.text) {
         // The user has not seen the secret, so no one may use it.
@@ -115,7 +126,7 @@ fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
 fn list(place: &Place) -> anyhow::Result<ExitCode> {
     let tokens = TokenBook::open(&place.data_dir, false)?.list()?;
     let now = Timestamp::now();
-    let mut rows = vec![["NAME", "SCOPES", "CREATED", "EXPIRES", "STATE"].map(str::to_owned)];
+    let mut rows = vec![["NAME", "SCOPES", "CREATED", "EXPIRES", "STATE", "PROJECTS"].map(str::to_owned)];
     for token in tokens {
         let state = match token.revoked_at {
             Some(at) if Some(at) == token.expires_at => "expired",
@@ -125,10 +136,11 @@ fn list(place: &Place) -> anyhow::Result<ExitCode> {
         };
         let expires = token.expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
         let (name, created) = (token.name.to_string(), token.created_at.to_string());
-        rows.push([name, token.scope.words(), created, expires, state.to_owned()]);
+        let projects = token.projects.to_string();
+        rows.push([name, token.scope.words(), created, expires, state.to_owned(), projects]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; 5] = std::array::from_fn(width);
+    let widths: [usize; 6] = std::array::from_fn(width);
     let mut table = String::new();
     for row in &rows {
         let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();

@@ -185,8 +185,8 @@ impl Follower {
 
 /// Decides which errors to wait out: an unreachable or failing hub, but not a refusal.
 fn waited_for(error: HubError) -> Result<Step, ClientError> {
-    match error {
-        HubError::Unreachable { .. } | HubError::Unavailable(_) => Ok(Step::Lost(error)),
-        HubError::Refused(_) | HubError::Distrusted { .. } | HubError::Foreign { .. } => Err(error.into()),
+    match error.may_pass() {
+        true => Ok(Step::Lost(error)),
+        false => Err(error.into()),
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -28,6 +28,7 @@ use tokio_rustls::rustls::{self, ClientConfig};
 
 use super::trust::{self, Roots};
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// How long a hub may take to accept a connection and begin its answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// After this much silence a connection counts as dead: a hub's streams send something every 30
@@ -58,6 +59,16 @@ pub enum HubError {
     /// The other side is not a hub, or an incompatible version.
     #[error("what answers at {url} does not speak as a TaskHub does: {reason}")]
     Foreign { url: String, reason: String },
+}
+
+impl HubError {
+    /// Whether a later attempt may succeed: the hub cannot be reached or is failing, and has not refused.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Unavailable(_) => true,
+            Self::Refused(_) | Self::Distrusted { .. } | Self::Foreign { .. } => false,
+        }
+    }
 }
 
 /// A token as a header value. `Debug` never shows it.
@@ -190,7 +201,25 @@ impl Hub {
         path: &str,
         body: &serde_json::Value,
     ) -> Result<T, HubError> {
-        let answer = self.send(Method::POST, path, "application/json", body.to_string().into()).await?;
+        let request = self.request(Method::POST, path, "application/json", body.to_string().into())?;
+        let answer = self.send(request).await?;
+        self.parsed(answer).await
+    }
+
+    /// The same with an `Idempotency-Key`: sent again, it has no second effect.
+    ///
+    /// # Errors
+    /// [`HubError`]
+    pub async fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        key: &str,
+    ) -> Result<T, HubError> {
+        let mut request = self.request(Method::POST, path, "application/json", body.to_string().into())?;
+        let key = HeaderValue::from_str(key).map_err(|error| self.foreign(error))?;
+        request.headers_mut().insert(IDEMPOTENCY_KEY, key);
+        let answer = self.send(request).await?;
         self.parsed(answer).await
     }
 
@@ -199,7 +228,7 @@ impl Hub {
     /// # Errors
     /// [`HubError`]
     pub async fn open(&self, path: &str, accept: &str) -> Result<Answer, HubError> {
-        self.send(Method::GET, path, accept, Bytes::new()).await
+        self.send(self.request(Method::GET, path, accept, Bytes::new())?).await
     }
 
     /// The error for an answer that a hub would not give.
@@ -215,7 +244,13 @@ impl Hub {
         serde_json::from_slice(&answer.whole().await?).map_err(|error| self.foreign(error))
     }
 
-    async fn send(&self, method: Method, path: &str, accept: &str, body: Bytes) -> Result<Answer, HubError> {
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, HubError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.prefix))
@@ -227,6 +262,10 @@ impl Hub {
         if let Some(Bearer(token)) = &self.token {
             request.headers_mut().insert(AUTHORIZATION, token.clone());
         }
+        Ok(request)
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, HubError> {
         let response = match timeout(ANSWER_TIME_MAX, self.exchange(request)).await {
             Ok(response) => response?,
             Err(_) => return Err(self.unreachable(&"it does not answer")),
@@ -284,7 +323,8 @@ impl Hub {
         }
         let body = answer.whole().await.unwrap_or_default();
         let detail = serde_json::from_slice(&body).map(|problem: Problem| problem.detail);
-        match (status.is_server_error(), detail) {
+        let may_pass = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        match (may_pass, detail) {
             (true, detail) => HubError::Unavailable(detail.unwrap_or_else(|_| status.to_string())),
             (false, Ok(detail)) => HubError::Refused(detail),
             (false, Err(_)) => self.foreign(status),

@@ -1,14 +1,16 @@
-//! The commands that talk to a running hub: `taskhub exec` and `taskhub logs`.
+//! The commands that talk to a running hub: `taskhub exec`, `taskhub logs` and `taskhub ask`.
 //!
 //! They use only the hub's HTTP API, like any other client. Standard output gets what scripts
 //! wrote, unchanged; all messages go to standard error.
 
+mod ask;
 mod error;
 mod follow;
 mod hub;
 mod outcome;
 mod trust;
 
+pub use ask::{AskArgs, ask};
 pub use error::ClientError;
 pub use hub::{Bearer, Hub, HubError};
 pub use trust::Roots;

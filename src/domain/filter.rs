@@ -3,13 +3,18 @@
 //! A value of a list is enough to match that list (OR). An event must match all lists (AND). A
 //! filter on a task's fields matches when the task matched before *or* after the change, so that a
 //! client sees a task leave its view. An event without a task matches no filter on tasks.
+//!
+//! A filter also holds what its client may see. An event of another project never passes, whatever
+//! the client asks for. An announcement is for everybody.
 
-use super::event::{EventKind, EventMeta, Facets, TaskMeta};
+use super::allowed_projects::AllowedProjects;
+use super::event::{EventKind, EventMeta, Facets, Subject, TaskMeta};
 use super::id::TaskId;
-use super::task::{PriorityFilter, Status};
+use super::project::ProjectName;
+use super::task::{PriorityFilter, Status, TaskKey};
 use super::text::{Assignee, Tag};
 
-/// What a client asks for. An empty list matches everything.
+/// What a client asks for and may see. An empty list matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
     pub events: Vec<EventKind>,
@@ -20,14 +25,21 @@ pub struct EventFilter {
 /// The filters on a task's fields. The lists of tasks use them too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FacetFilter {
+    pub projects: Vec<ProjectName>,
+    pub keys: Vec<TaskKey>,
+    pub ready: Option<bool>,
     pub statuses: Vec<Status>,
     pub priorities: Vec<PriorityFilter>,
     /// The name [`NOBODY`](super::text::NOBODY) matches tasks without an assignee.
     pub assignees: Vec<Assignee>,
     pub tags: Vec<Tag>,
+    /// What the client may see, which it did not ask for. Part of equality, so that streams with and without a binding
+    /// share nothing.
+    pub allowed: AllowedProjects,
 }
 
 impl EventFilter {
+    /// Whether everything passes.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.task_ids.is_empty() && self.facets.is_empty()
     }
@@ -41,9 +53,10 @@ impl EventFilter {
 
     pub fn matches(&self, meta: &EventMeta) -> bool {
         (self.events.is_empty() || self.events.contains(&meta.kind))
-            && match &meta.task {
-                Some(task) => self.matches_task(task),
-                None => self.task_ids.is_empty() && self.facets.is_empty(),
+            && match &meta.subject {
+                Subject::Task(task) => self.matches_task(task),
+                Subject::Project(project) => self.task_ids.is_empty() && self.facets.match_project(project),
+                Subject::Hub => self.task_ids.is_empty() && self.facets.ask_for_nothing(),
             }
     }
 
@@ -58,15 +71,37 @@ impl EventFilter {
 }
 
 impl FacetFilter {
+    /// Whether every task matches.
     pub fn is_empty(&self) -> bool {
-        self.statuses.is_empty()
+        self.ask_for_nothing() && !self.allowed.is_bound()
+    }
+
+    fn ask_for_nothing(&self) -> bool {
+        self.projects.is_empty() && self.asks_for_no_task()
+    }
+
+    /// Whether nothing is asked for that only tasks have.
+    fn asks_for_no_task(&self) -> bool {
+        self.keys.is_empty()
+            && self.ready.is_none()
+            && self.statuses.is_empty()
             && self.priorities.is_empty()
             && self.assignees.is_empty()
             && self.tags.is_empty()
     }
 
+    fn match_project(&self, project: &ProjectName) -> bool {
+        self.allowed.allow(project)
+            && self.asks_for_no_task()
+            && (self.projects.is_empty() || self.projects.contains(project))
+    }
+
     pub fn matches(&self, facets: &Facets) -> bool {
-        (self.statuses.is_empty() || self.statuses.contains(&facets.status))
+        self.allowed.allow(&facets.project)
+            && (self.projects.is_empty() || self.projects.contains(&facets.project))
+            && (self.keys.is_empty() || self.keys.iter().any(|key| facets.has_key(key)))
+            && self.ready.is_none_or(|ready| ready == facets.ready)
+            && (self.statuses.is_empty() || self.statuses.contains(&facets.status))
             && (self.priorities.is_empty() || self.priorities.contains(&facets.priority.into()))
             && (self.assignees.is_empty()
                 || self.assignees.iter().any(|it| it.as_str() == facets.assignee_word()))
@@ -82,6 +117,9 @@ mod tests {
 
     fn facets(status: Status, assignee: &str) -> Facets {
         Facets {
+            project: ProjectName::default(),
+            number: 1,
+            ready: false,
             status,
             priority: Some(Priority::High),
             assignee: Some(assignee.parse().expect("a name")),
@@ -92,7 +130,7 @@ mod tests {
     fn update(before: Facets, after: Facets) -> EventMeta {
         EventMeta {
             kind: EventKind::TaskUpdated,
-            task: Some(TaskMeta { id: TaskId::generate(), before: Some(before), after: Some(after) }),
+            subject: TaskMeta { id: TaskId::generate(), before: Some(before), after: Some(after) }.into(),
         }
     }
 
@@ -140,6 +178,59 @@ mod tests {
     }
 
     #[test]
+    fn a_project_matches_its_tasks_and_itself() {
+        let web: ProjectName = "web".parse().expect("a name");
+        let filter = |projects: &[&ProjectName], keys: &[&str]| EventFilter {
+            facets: FacetFilter {
+                projects: projects.iter().map(|it| (*it).clone()).collect(),
+                keys: keys.iter().map(|key| key.parse().expect("a key")).collect(),
+                ..FacetFilter::default()
+            },
+            ..EventFilter::default()
+        };
+        let facets = Facets { project: web.clone(), number: 17, ..facets(Status::Todo, "ada") };
+        let of_task = update(facets.clone(), facets);
+        let of_project =
+            EventMeta { kind: EventKind::ProjectUpdated, subject: Subject::Project(web.clone()) };
+        let other = ProjectName::default();
+        assert!(filter(&[&web], &[]).matches(&of_task) && filter(&[&web], &[]).matches(&of_project));
+        assert!(!filter(&[&other], &[]).matches(&of_task) && !filter(&[&other], &[]).matches(&of_project));
+        assert!(filter(&[], &["web-17"]).matches(&of_task) && !filter(&[], &["web-17"]).matches(&of_project));
+        assert!(!filter(&[], &["web-18", "default-17"]).matches(&of_task));
+        assert!(!todo_of_ada().matches(&of_project) && EventFilter::default().matches(&of_project));
+    }
+
+    #[test]
+    fn who_is_bound_sees_its_projects_and_announcements_alone() {
+        let (web, api): (ProjectName, ProjectName) =
+            ("web".parse().expect("a name"), "api".parse().expect("a name"));
+        let of = |project: &ProjectName| {
+            let facets = Facets { project: project.clone(), ..facets(Status::Todo, "ada") };
+            let subject = Subject::Project(project.clone());
+            [update(facets.clone(), facets), EventMeta { kind: EventKind::ProjectUpdated, subject }]
+        };
+        let announcement = EventMeta { kind: EventKind::Announcement, subject: Subject::Hub };
+        let bound = |filter: EventFilter| EventFilter {
+            facets: FacetFilter { allowed: AllowedProjects::only(vec![web.clone()]), ..filter.facets },
+            ..filter
+        };
+        let plain = bound(EventFilter::default());
+        assert!(!plain.is_empty() && plain.matches(&announcement));
+        assert!(of(&web).iter().all(|event| plain.matches(event)));
+        assert!(!of(&api).iter().any(|event| plain.matches(event)));
+        let [task, project] = of(&web);
+        assert!(bound(todo_of_ada()).matches(&task) && !bound(todo_of_ada()).matches(&of(&api)[0]));
+        assert!(!bound(todo_of_ada()).matches(&project) && !bound(todo_of_ada()).matches(&announcement));
+        let facets = FacetFilter { projects: vec![api.clone()], ..FacetFilter::default() };
+        let asking = bound(EventFilter { facets, ..EventFilter::default() });
+        assert!(!of(&web).iter().chain(&of(&api)).any(|event| asking.matches(event)));
+        // An execution whose task is gone: nobody can tell its project.
+        let subject = TaskMeta { id: TaskId::generate(), before: None, after: None }.into();
+        let orphan = EventMeta { kind: EventKind::ExecutionEvent, subject };
+        assert!(!plain.matches(&orphan) && EventFilter::default().matches(&orphan));
+    }
+
+    #[test]
     fn before_and_after_do_not_match_half_and_half() {
         let half = update(facets(Status::Todo, "bob"), facets(Status::Done, "ada"));
         assert!(!todo_of_ada().matches(&half));
@@ -147,7 +238,7 @@ mod tests {
 
     #[test]
     fn an_announcement_passes_unless_tasks_are_asked_for() {
-        let announcement = EventMeta { kind: EventKind::Announcement, task: None };
+        let announcement = EventMeta { kind: EventKind::Announcement, subject: Subject::Hub };
         assert!(EventFilter::default().matches(&announcement));
         assert!(!todo_of_ada().matches(&announcement));
     }

@@ -72,6 +72,24 @@ uuid_newtype!(
     "execution_id"
 );
 
+uuid_newtype!(
+    /// Identifies a lease (UUIDv7).
+    LeaseId,
+    "lease_id"
+);
+
+uuid_newtype!(
+    /// Identifies a question (UUIDv7).
+    QuestionId,
+    "question_id"
+);
+
+uuid_newtype!(
+    /// Identifies a comment (UUIDv7).
+    CommentId,
+    "comment_id"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

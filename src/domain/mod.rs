@@ -5,14 +5,20 @@
 //! its wire form (serde) and its schema (poem-openapi's `Type`) in one place. A second list of
 //! fields for the specification would drift from the first.
 
+pub mod allowed_projects;
+pub mod batch;
 pub mod clock;
+pub mod comment;
 pub mod error;
 pub mod event;
 pub mod execution;
 pub mod filter;
 pub mod id;
+pub mod lease;
 pub mod log;
 pub mod page;
+pub mod project;
+pub mod question;
 pub(crate) mod schema;
 pub mod task;
 pub mod text;

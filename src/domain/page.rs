@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::filter::FacetFilter;
 use super::id::TaskId;
 use super::schema::word_enum;
-use super::task::Task;
+use super::task::{Priority, Task};
 
 word_enum! {
     /// What a list of tasks is sorted by. Ties are broken by id, which is the order of creation.
@@ -64,7 +64,7 @@ impl PageKey {
         let key = match sort {
             TaskSort::CreatedAt => task.created_at.ms(),
             TaskSort::UpdatedAt => task.updated_at.ms(),
-            TaskSort::Priority => task.priority.map_or(0, |it| it as i64 + 1),
+            TaskSort::Priority => task.priority.map_or(0, Priority::rank),
             TaskSort::Status => task.status as i64,
         };
         Self { sort, order, key, id: task.id }

@@ -5,13 +5,7 @@
 //! (assignee, tag) is one printable line without commas, because filters separate names by commas.
 //! A *text* (title, description, script) may hold anything that JSON can carry.
 
-use std::borrow::Borrow;
-use std::fmt;
-use std::str::FromStr;
-
 use poem_openapi::registry::MetaSchema;
-
-use super::schema::text_type;
 
 /// The word in a filter that matches tasks without an assignee.
 pub const NOBODY: &str = "none";
@@ -26,6 +20,7 @@ pub const DESCRIPTION_CHARS_MAX: usize = 1 << 20;
 /// Longest script, in characters.
 pub const SCRIPT_CHARS_MAX: usize = 256 << 10;
 
+/// Makes a newtype over a string. `$check` refuses what breaks its rule, and `$meta` is its schema.
 macro_rules! text_newtype {
     ($(#[$attribute:meta])+ $name:ident, $wire:literal, $check:expr, $meta:expr) => {
         $(#[$attribute])+
@@ -37,24 +32,24 @@ macro_rules! text_newtype {
                 &self.0
             }
 
-            fn meta() -> MetaSchema {
+            fn meta() -> ::poem_openapi::registry::MetaSchema {
                 $meta
             }
         }
 
-        impl Borrow<str> for $name {
+        impl ::std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        impl FromStr for $name {
+        impl ::std::str::FromStr for $name {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, String> {
@@ -64,9 +59,11 @@ macro_rules! text_newtype {
             }
         }
 
-        text_type!($name, $wire);
+        $crate::domain::schema::text_type!($name, $wire);
     };
 }
+
+pub(super) use text_newtype;
 
 text_newtype!(
     /// What a task is called: 1–500 characters, not blank.
@@ -110,6 +107,26 @@ text_newtype!(
     name,
     name_meta("ci")
 );
+
+text_newtype!(
+    /// Who wrote a comment, or asked or answered a question: one printable line without commas, 1–200 characters.
+    Author,
+    "author",
+    name,
+    name_meta("alice")
+);
+
+impl From<&Assignee> for Author {
+    fn from(name: &Assignee) -> Self {
+        Self(name.0.clone())
+    }
+}
+
+impl From<&TokenName> for Author {
+    fn from(name: &TokenName) -> Self {
+        Self(name.0.clone())
+    }
+}
 
 text_newtype!(
     /// The path of something a task produced, 1–4,096 characters. TaskHub stores it, and never opens it.
@@ -242,6 +259,26 @@ fn name(text: &str) -> Result<(), String> {
         return Err("must not contain commas, line breaks or other control characters".into());
     }
     at_most_chars(text, NAME_CHARS_MAX)
+}
+
+/// Refuses a text without a visible character, and one that is too long.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn seen_and_at_most_chars(text: &str, max: usize) -> Result<(), String> {
+    must_be_seen(text)?;
+    at_most_chars(text, max)
+}
+
+/// The schema of a text with this rule.
+pub(super) fn seen_meta(chars_max: usize, example: &str) -> MetaSchema {
+    MetaSchema {
+        example: Some(example.into()),
+        min_length: Some(1),
+        max_length: Some(chars_max),
+        pattern: Some(SEEN_PATTERN.into()),
+        ..MetaSchema::new("string")
+    }
 }
 
 fn at_most_chars(text: &str, max: usize) -> Result<(), String> {

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::allowed_projects::AllowedProjects;
 use super::clock::Timestamp;
 use super::schema::word_enum;
 use super::text::TokenName;
@@ -37,6 +38,8 @@ pub struct Token {
     pub name: TokenName,
     pub digest: TokenDigest,
     pub scope: Scope,
+    /// What it is bound to.
+    pub projects: AllowedProjects,
     pub created_at: Timestamp,
     /// The hub refuses the token from this time on.
     pub expires_at: Option<Timestamp>,
@@ -57,6 +60,9 @@ pub struct Actor {
     pub token: Option<TokenName>,
     /// Where the request came from.
     pub address: Option<IpAddr>,
+    /// What its token is bound to. An actor that is only known by name is not bound: the hub works for it in the
+    /// background.
+    pub projects: AllowedProjects,
 }
 
 /// The client that the limits for each client count.
@@ -103,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_network_is_one_caller() {
-        let caller = |address: &str| Actor { token: None, address: address.parse().ok() }.caller();
+        let caller = |address: &str| Actor { address: address.parse().ok(), ..Actor::default() }.caller();
         assert_eq!(caller("2001:db8::1"), caller("2001:db8::ffff:2"));
         assert_ne!(caller("2001:db8::1"), caller("2001:db8:0:1::1"));
         assert_eq!(caller("::ffff:192.0.2.1"), caller("192.0.2.1"));

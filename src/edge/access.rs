@@ -52,7 +52,7 @@ impl Access {
         }
         let address = self.proxies.client_of(request);
         let Some(needed) = needed_scope(request, operation) else {
-            let caller = Actor { token: None, address }.caller();
+            let caller = Actor { address, ..Actor::default() }.caller();
             // Operations that are open to everybody, such as health checks, have no rate limit.
             if let (Some(rate_limit), None) = (&self.rate_limit, operation) {
                 rate_limit.check(&caller)?;
@@ -63,8 +63,10 @@ impl Access {
         };
         let identified = self.identify(request, operation).map_err(challenge);
         // A request that is refused counts against the rate limit, too.
-        let token = identified.as_ref().ok().and_then(|principal| principal.name.clone());
-        let actor = Actor { token, address };
+        let known = identified.as_ref().ok();
+        let token = known.and_then(|principal| principal.name.clone());
+        let projects = known.map(|principal| principal.projects.clone()).unwrap_or_default();
+        let actor = Actor { token, address, projects };
         let caller = actor.caller();
         if let Some(rate_limit) = &self.rate_limit {
             rate_limit.check(&caller)?;

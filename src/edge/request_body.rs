@@ -10,7 +10,7 @@ use poem::http::header;
 use crate::domain::token::Caller;
 
 use super::byte_budget::{Budget, Held};
-use crate::api::json_body::is_json;
+use crate::api::json_body::{is_json, is_ndjson};
 use crate::api::problem::{Code, Problem};
 
 /// The hub reads on up to this many times the limit before it closes the connection, so that the
@@ -50,7 +50,9 @@ pub async fn read_body(request: &mut Request, caller: Caller, limits: &BodyLimit
     let body = request.take_body();
     let reading = tokio::time::timeout(limits.time_max, collect(body, limits.bodies.of(caller), limits));
     let bytes = reading.await.map_err(|_| late())??;
-    if !bytes.is_empty() && !request.content_type().is_some_and(is_json) {
+    // Whether lines of JSON are taken is the operation's matter. No page of another site can send either without asking.
+    let is_taken = |kind: &str| is_json(kind) || is_ndjson(kind);
+    if !bytes.is_empty() && !request.content_type().is_some_and(is_taken) {
         return Err(not_json());
     }
     request.set_body(bytes);

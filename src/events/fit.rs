@@ -2,22 +2,31 @@
 //! names them.
 //!
 //! An event is always shortened in the same way, as [`Position`](super::batch::Position) requires.
-//! Only the lists of an event, and the texts of a task in a snapshot, can be long. All other fields
-//! fit in 16 KiB, the least that a client may ask for: an announcement has 2,000 characters of at
-//! most six bytes each.
+//! Only the lists of an event, the texts of comments and questions, and the texts of a task in a
+//! snapshot, can be long. All other fields fit in 16 KiB, the least that a client may ask for: an
+//! announcement has 2,000 characters of at most six bytes each.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::domain::event::encode;
+use crate::domain::event::{LongField, encode};
 use crate::domain::task::{Task, TaskField};
 use crate::domain::text::Description;
 
 /// What precedes the data in a line of server-sent events.
 const FIELD_BYTES: usize = "data: ".len();
-/// The fields of an event that can be long: lists.
-const LISTS: [TaskField; 2] = [TaskField::Artifacts, TaskField::Tags];
+/// The fields of an event that can be long: lists and texts.
+const LONG: [&str; 5] = [
+    TaskField::Artifacts.word(),
+    TaskField::Tags.word(),
+    LongField::Text.word(),
+    LongField::Options.word(),
+    LongField::Answer.word(),
+];
+
+/// Stands for a text that was left out: a text of these fields is never empty.
+const LEFT_OUT: &str = "…";
 
 /// Shortens `body`, an encoded envelope, to a line of at most `line_bytes_max`.
 pub fn event(body: &[u8], line_bytes_max: Option<usize>) -> Cow<'_, [u8]> {
@@ -34,8 +43,9 @@ pub fn event(body: &[u8], line_bytes_max: Option<usize>) -> Cow<'_, [u8]> {
     let mut omitted = Vec::new();
     let mut encoded = Vec::new();
     for field in longest_first(&envelope["data"]) {
-        envelope["data"][field.word()] = Value::Array(Vec::new());
-        omitted.push(Value::from(field.word()));
+        let value = &mut envelope["data"][field];
+        *value = if value.is_array() { Value::Array(Vec::new()) } else { Value::from(LEFT_OUT) };
+        omitted.push(Value::from(field));
         envelope["data"]["omitted"] = omitted.clone().into();
         encoded = encode(&envelope).into();
         if encoded.len() <= max {
@@ -45,10 +55,12 @@ pub fn event(body: &[u8], line_bytes_max: Option<usize>) -> Cow<'_, [u8]> {
     if encoded.is_empty() { body.into() } else { encoded.into() }
 }
 
-fn longest_first(data: &Value) -> Vec<TaskField> {
-    let mut lists: Vec<_> = LISTS.into_iter().filter(|field| data[field.word()].is_array()).collect();
-    lists.sort_by_key(|field| std::cmp::Reverse(encode(&data[field.word()]).len()));
-    lists
+/// The fields that an event has of [`LONG`].
+fn longest_first(data: &Value) -> Vec<&'static str> {
+    let is_there = |field: &&str| data[field].is_array() || data[field].is_string();
+    let mut fields: Vec<_> = LONG.into_iter().filter(is_there).collect();
+    fields.sort_by_key(|field| std::cmp::Reverse(encode(&data[field]).len()));
+    fields
 }
 
 /// Leaves out fields of a task, the longest first, until it has at most `bytes_max`. Returns those
@@ -98,7 +110,7 @@ mod tests {
             "artifacts": (0..16).map(|n| format!("{n}{}", "\u{0}".repeat(4000))).collect::<Vec<_>>(),
         }));
         let now = Timestamp::from_ms(0);
-        Task::create(TaskId::generate(), draft.expect("a draft"), now).expect("a task")
+        Task::create(TaskId::generate(), 1, draft.expect("a draft"), now).expect("a task")
     }
 
     #[test]

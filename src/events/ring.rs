@@ -238,7 +238,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::domain::clock::Timestamp;
-    use crate::domain::event::{EventKind, EventMeta};
+    use crate::domain::event::{EventKind, EventMeta, Subject};
     use crate::domain::filter::EventFilter;
     use crate::events::frame::Format;
 
@@ -248,7 +248,7 @@ mod tests {
             seq,
             at: Timestamp::from_ms(seq as i64),
             bytes_before: 0,
-            meta: EventMeta { kind, task: None },
+            meta: EventMeta { kind, subject: Subject::Hub },
             body: format!("<{seq}{}>", ".".repeat(bytes)).into(),
         }
     }

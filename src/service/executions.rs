@@ -14,20 +14,22 @@ use crate::domain::clock::Timestamp;
 use crate::domain::error::Invalid;
 use crate::domain::event::NewEvent;
 use crate::domain::execution::{End, Execution, ExecutionPhase, ExecutionRequest, ExecutionStatus, Outcome};
-use crate::domain::id::{ExecutionId, TaskId};
+use crate::domain::id::{ExecutionId, LeaseId, TaskId};
 use crate::domain::task::{Status, Task, TaskPatch};
 use crate::domain::text::Script;
 use crate::domain::token::AuditAction;
 use crate::exec_root;
-use crate::store::{ExecutionPage, ExecutionQuery, Tx};
+use crate::store::{ExecutionPage, ExecutionQuery};
 
 use poem_openapi::types::MaybeUndefined;
 
+use super::change::update;
 use super::idempotency::{IdempotencyKey, fingerprint, once};
+use super::leases::require_any;
 use super::lookup::{by_id, latest, load, refuse_if_live};
-use super::settlement::{has_gone, record, settle, settle_of_departed};
-use super::tasks::update;
-use super::{Service, ServiceError};
+use super::queue::{about, audit, insert};
+use super::settlement::{has_gone, record, settle_of_departed, settle_unstarted};
+use super::{Service, ServiceError, Stamped};
 
 /// How many waiting attempts the executor looks at. Usually far fewer wait.
 const WAITING_MAX: usize = 1000;
@@ -64,16 +66,17 @@ impl Service {
         task_id: TaskId,
         request: ExecutionRequest,
         key: Option<IdempotencyKey>,
-    ) -> Result<Execution, ServiceError> {
+        lease: Option<LeaseId>,
+    ) -> Result<Stamped<Execution>, ServiceError> {
         let config = self.executions.clone();
         let mut request = request.validated()?;
         refuse_beyond(&config, &request)?;
         self.refuse_outside(&request).await?;
-        let (execution, repeated) = self
-            .store
+        let Stamped { value: (execution, repeated), cursor } = self
             .write(move |tx| {
                 let fingerprint = fingerprint(&format!("start {task_id}"), &request);
                 let started = once(tx, key, &fingerprint, |tx| {
+                    require_any(tx, lease, task_id)?;
                     let task = load(tx, task_id)?;
                     refuse_if_live(tx, task_id)?;
                     // The script is fixed here. A later change of the task does not change what
@@ -89,13 +92,7 @@ impl Service {
                         ..TaskPatch::default()
                     };
                     let task = update(tx, task, patch)?;
-                    let number = tx.next_execution_number()?;
-                    let execution = Execution {
-                        attempts_max: request.retries.cast_signed() + 1,
-                        ..Execution::queued(ExecutionId::generate(), number, task_id, tx.now())
-                    };
-                    tx.insert_execution(&execution, &request)?;
-                    audit(tx, AuditAction::ExecutionRequested, &execution)?;
+                    let execution = insert(tx, task.id, &request)?;
                     if must_wait {
                         let queued = ExecutionPhase::Queued;
                         tx.append(&NewEvent::execution(&execution, queued, Some(&task)))?;
@@ -107,11 +104,11 @@ impl Service {
             })
             .await?;
         if repeated {
-            return Ok(execution);
+            return Ok(Stamped { value: execution, cursor });
         }
         self.log_audit(AuditAction::ExecutionRequested, &execution.session_name, &about(&execution));
-        self.work.notify_one();
-        Ok(execution)
+        self.signals.work().notify_one();
+        Ok(Stamped { value: execution, cursor })
     }
 
     /// Asks the latest execution of a task to stop. A queued one ends at once. A running one ends
@@ -120,9 +117,8 @@ impl Service {
     /// # Errors
     /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Ended`],
     /// [`ServiceError::Store`]
-    pub async fn stop_execution(&self, task_id: TaskId) -> Result<Execution, ServiceError> {
-        let (execution, is_new) = self
-            .store
+    pub async fn stop_execution(&self, task_id: TaskId) -> Result<Stamped<Execution>, ServiceError> {
+        let Stamped { value: (execution, is_new), cursor } = self
             .write(move |tx| {
                 let execution = latest(tx, task_id)?;
                 let stopping = execution.clone().stop_requested()?;
@@ -136,7 +132,7 @@ impl Service {
                         reason: Some("stopped before it started".into()),
                         ..Outcome::of(End::Stopped)
                     };
-                    return Ok((settle(tx, execution, outcome)?, is_new));
+                    return Ok((settle_unstarted(tx, execution, outcome)?, is_new));
                 }
                 tx.update_execution(&stopping)?;
                 Ok::<_, ServiceError>((stopping, is_new))
@@ -146,9 +142,9 @@ impl Service {
             let action = AuditAction::ExecutionStopRequested;
             self.log_audit(action, &execution.session_name, &about(&execution));
         }
-        self.work.notify_one();
+        self.signals.work().notify_one();
         self.stepped();
-        Ok(execution)
+        Ok(Stamped { value: execution, cursor })
     }
 
     /// The latest execution of a task.
@@ -172,11 +168,12 @@ impl Service {
         let Some(id) = id else {
             return self.latest_execution(task).await;
         };
-        let found =
-            self.store.read(move |view| -> Result<_, ServiceError> { Ok(view.execution(id)?) }).await?;
-        found
-            .filter(|execution| execution.task_id == task)
-            .ok_or(ServiceError::NoExecution { task, execution: id })
+        self.store
+            .read(move |view| match view.execution(id)? {
+                Some(execution) if execution.task_id == task && view.shows_execution(id)? => Ok(execution),
+                _ => Err(ServiceError::NoExecution { task, execution: id }),
+            })
+            .await
     }
 
     /// The execution of a task with this number, or the latest one when there is none. A log's
@@ -202,6 +199,8 @@ impl Service {
             .await
     }
 
+    /// The executions that the caller may see.
+    ///
     /// # Errors
     /// [`ServiceError::Store`]
     pub async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, ServiceError> {
@@ -305,12 +304,4 @@ fn refuse_beyond(config: &ExecutorConfig, request: &ExecutionRequest) -> Result<
         }
     }
     Ok(())
-}
-
-fn audit(tx: &mut Tx<'_>, action: AuditAction, execution: &Execution) -> Result<(), ServiceError> {
-    Ok(tx.audit(action, &execution.session_name, &about(execution))?)
-}
-
-fn about(execution: &Execution) -> String {
-    format!("execution {} of task {}", execution.id, execution.task_id)
 }

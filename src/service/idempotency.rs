@@ -22,10 +22,12 @@ pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
     /// The key as stored. Each token has its own keys. Without tokens all callers share their keys,
-    /// from every address.
+    /// from every address. A token that is bound to projects shares none with an earlier token of its name, which may have
+    /// seen more.
     fn of(self, actor: &Actor) -> String {
+        // No part can hold a line break, so the parts cannot mix.
         match &actor.token {
-            // A key cannot hold a line break, so the two parts cannot mix.
+            Some(token) if actor.projects.is_bound() => format!("{token}\n{}\n{}", actor.projects, self.0),
             Some(token) => format!("{token}\n{}", self.0),
             None => self.0,
         }

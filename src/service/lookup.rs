@@ -1,4 +1,7 @@
 //! Finds what a use case works on: a task, its latest execution, an execution by its id.
+//!
+//! [`load`] and [`latest`] are for ids that a client has sent. They answer what is in a project that the client may not
+//! see exactly as if it did not exist. The others are for the hub's own steps and show everything.
 
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, TaskId};
@@ -18,12 +21,14 @@ pub(super) fn refuse_if_live(view: &View<'_>, task_id: TaskId) -> Result<(), Ser
     }
 }
 
+/// The latest execution of a task, for the caller.
+///
 /// # Errors
 /// [`ServiceError::NoTask`], [`ServiceError::NeverExecuted`], [`ServiceError::Store`]
 pub(super) fn latest(view: &View<'_>, task_id: TaskId) -> Result<Execution, ServiceError> {
     match view.latest_execution(task_id)? {
-        Some(execution) => Ok(execution),
-        None => {
+        Some(execution) if view.shows_execution(execution.id)? => Ok(execution),
+        _ => {
             load(view, task_id)?;
             Err(ServiceError::NeverExecuted(task_id))
         }
@@ -36,6 +41,11 @@ pub(super) fn by_id(view: &View<'_>, id: ExecutionId) -> Result<Execution, Servi
     view.execution(id)?.ok_or_else(|| StoreError::Corrupt(format!("no execution {id}")).into())
 }
 
+/// A task, for the caller.
+///
+/// # Errors
+/// [`ServiceError::NoTask`], [`ServiceError::Store`]
 pub(super) fn load(view: &View<'_>, id: TaskId) -> Result<Task, ServiceError> {
-    view.task(id)?.ok_or(ServiceError::NoTask(id))
+    let task = view.task(id)?.filter(|task| view.allowed().allow(&task.project));
+    task.ok_or(ServiceError::NoTask(id))
 }

@@ -4,28 +4,65 @@
 //! event and commits. Nothing here publishes events. The store hands committed events to the
 //! streams.
 
+mod batch;
+mod change;
+mod claim_request;
+mod claims;
+mod comments;
+mod conversation;
+mod deadlines;
+mod dependencies;
 mod error;
 mod executions;
 mod idempotency;
+mod lease_end;
+mod lease_timer;
+mod leases;
 mod lookup;
+mod precondition;
+mod projects;
+mod questions;
+mod queue;
 mod retention;
 mod settlement;
+mod signals;
+mod stamped;
 mod tasks;
+mod why;
 
+pub use batch::{BatchRefused, Done};
+pub use claim_request::{ClaimRequest, Claimant};
+pub use claims::ClaimDispatcher;
 pub use error::ServiceError;
 pub use executions::{Claimed, Todo};
 pub use idempotency::IdempotencyKey;
+pub use lease_timer::LeaseTimer;
+pub use precondition::{Precondition, Versions};
+pub use questions::Asked;
 pub use retention::EndedExecution;
-pub use tasks::{Created, Precondition, TaskPage, Versions};
+pub use signals::Signals;
+pub use stamped::Stamped;
+pub use tasks::{Created, TaskPage};
+pub use why::Why;
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::ExecutorConfig;
 use crate::domain::event::{AnnouncementData, EventId, NewEvent};
 use crate::domain::token::{Actor, AuditAction};
 use crate::store::{Store, StoreError};
+
+use claim_request::BATCH_MAX;
+use lease_end::LeaseEnd;
+
+/// What the work beside the use cases waits for.
+#[derive(Debug)]
+pub struct Background {
+    pub claims: mpsc::Receiver<Claimant>,
+    pub lease_ends: mpsc::UnboundedReceiver<LeaseEnd>,
+}
 
 /// The use cases over one store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,15 +70,21 @@ pub struct Service {
     store: Store,
     /// What executions may ask for, and how many may run at once.
     executions: Arc<ExecutorConfig>,
-    work: Arc<Notify>,
+    signals: Signals,
+    claims: mpsc::Sender<Claimant>,
+    lease_ends: mpsc::UnboundedSender<LeaseEnd>,
     /// Grows by one whenever executions have started or ended.
     steps: watch::Sender<u64>,
 }
 
 impl Service {
-    pub fn new(store: Store, executions: &ExecutorConfig) -> Self {
+    /// With the background work that it needs to be run.
+    pub fn new(store: Store, executions: &ExecutorConfig, signals: Signals) -> (Self, Background) {
         let executions = Arc::new(executions.clone());
-        Self { store, executions, work: Arc::new(Notify::new()), steps: watch::Sender::new(0) }
+        let (claims, arriving) = mpsc::channel(BATCH_MAX);
+        let (lease_ends, ends) = mpsc::unbounded_channel();
+        let service = Self { store, executions, signals, claims, lease_ends, steps: watch::Sender::new(0) };
+        (service, Background { claims: arriving, lease_ends: ends })
     }
 
     /// The same use cases in the name of `actor`.
@@ -54,9 +97,20 @@ impl Service {
         self.store.actor()
     }
 
+    /// Refuses a caller that is bound to projects, for what concerns the whole hub.
+    ///
+    /// # Errors
+    /// [`ServiceError::BeyondProjects`]
+    pub fn refuse_bound(&self) -> Result<(), ServiceError> {
+        match self.actor().projects.is_bound() {
+            true => Err(ServiceError::BeyondProjects),
+            false => Ok(()),
+        }
+    }
+
     /// Writes an entry of the audit log to the program's log too, after its commit.
     fn log_audit(&self, action: AuditAction, subject: &str, detail: &str) {
-        let Actor { token, address } = self.actor();
+        let Actor { token, address, .. } = self.actor();
         tracing::info!(
             target: "taskhub::audit",
             actor = token.as_ref().map(tracing::field::display),
@@ -70,7 +124,7 @@ impl Service {
     /// Notifies when an execution was queued or asked to stop. It supports one listener. A
     /// notification that comes before it listens is kept.
     pub fn work(&self) -> &Notify {
-        &self.work
+        self.signals.work()
     }
 
     /// Changes after any execution has started or ended. It supports any number of listeners. They
@@ -91,15 +145,16 @@ impl Service {
         Ok(self.store.ping().await?)
     }
 
-    /// Announces something to all streams.
+    /// Announces something to all streams. A caller that is bound to projects may not: everybody reads it.
     ///
     /// # Errors
-    /// [`ServiceError::Store`]
+    /// [`ServiceError::BeyondProjects`], [`ServiceError::Store`]
     pub async fn announce(
         &self,
         data: AnnouncementData,
         key: Option<IdempotencyKey>,
     ) -> Result<EventId, ServiceError> {
+        self.refuse_bound()?;
         self.store
             .write(move |tx| {
                 let fingerprint = idempotency::fingerprint("announce", &data);

@@ -11,8 +11,8 @@ use crate::domain::task::{Status, Task, TaskPatch};
 use crate::domain::token::Actor;
 use crate::store::{Tx, View};
 
+use super::change::{auto_start, update};
 use super::lookup::by_id;
-use super::tasks::update;
 use super::{Service, ServiceError};
 
 impl Service {
@@ -65,12 +65,14 @@ impl Service {
                     status: status.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value),
                     ..TaskPatch::default()
                 };
-                update(tx, task, patch)?;
+                let task = update(tx, task, patch)?;
+                // One that became ready while this execution was going on has waited for its end.
+                auto_start(tx, task)?;
                 Ok(execution)
             })
             .await?;
         // The end leaves a slot free.
-        self.work.notify_one();
+        self.signals.work().notify_one();
         self.stepped();
         Ok(execution)
     }
@@ -89,7 +91,20 @@ pub(super) fn has_gone(view: &View<'_>, actor: &Actor) -> Result<bool, ServiceEr
 pub(super) fn settle_of_departed(tx: &mut Tx<'_>, execution: Execution) -> Result<Execution, ServiceError> {
     let reason = "the token that had asked for it was revoked or has expired".to_owned();
     let outcome = Outcome { reason: Some(reason), ..Outcome::of(End::Stopped) };
-    settle(tx, execution, outcome)
+    settle_unstarted(tx, execution, outcome)
+}
+
+/// Ends an execution that has not started. A task that became ready meanwhile has waited for that.
+pub(super) fn settle_unstarted(
+    tx: &mut Tx<'_>,
+    execution: Execution,
+    outcome: Outcome,
+) -> Result<Execution, ServiceError> {
+    let ended = settle(tx, execution, outcome)?;
+    if let Some(task) = tx.task(ended.task_id)? {
+        auto_start(tx, task)?;
+    }
+    Ok(ended)
 }
 
 /// The next status of the task. When somebody or the script itself has changed the status

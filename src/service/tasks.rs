@@ -1,54 +1,24 @@
 //! Creates, reads, changes and deletes tasks.
 
-use crate::domain::event::{EventId, NewEvent};
-use crate::domain::id::TaskId;
+use crate::domain::comment::{CommentDraft, CommentText};
+use crate::domain::error::Invalid;
+use crate::domain::event::{EventId, LeasePhase, NewEvent};
+use crate::domain::id::{LeaseId, TaskId};
 use crate::domain::page::{PageKey, TaskQuery};
-use crate::domain::task::{StatusUpdate, Task, TaskDraft, TaskPatch};
+use crate::domain::task::{Status, StatusUpdate, Task, TaskDraft, TaskPatch};
+use crate::domain::text::Author;
 use crate::store::Tx;
 
+use super::change::{auto_start, save_ending, update_dependents};
+use super::comments;
+use super::conversation::delete_conversation;
+use super::dependencies;
 use super::idempotency::{IdempotencyKey, fingerprint, once};
+use super::leases::{report_once, require_any};
 use super::lookup::{load, refuse_if_live};
-use super::{Service, ServiceError};
-
-/// The conditions of a change: `If-Match` and `If-None-Match` (RFC 9110, sections 13.1.1 and
-/// 13.1.2).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Precondition {
-    /// The task must be at one of these versions.
-    pub if_match: Option<Versions>,
-    /// The task must be at none of these versions.
-    pub if_none_match: Option<Versions>,
-}
-
-/// The versions that a condition names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Versions {
-    /// `*`: any version.
-    Any,
-    /// Empty when the header named only tags that are no versions.
-    OneOf(Vec<i64>),
-}
-
-impl Versions {
-    fn name(&self, version: i64) -> bool {
-        match self {
-            Self::Any => true,
-            Self::OneOf(versions) => versions.contains(&version),
-        }
-    }
-}
-
-impl Precondition {
-    fn check(&self, task: &Task) -> Result<(), ServiceError> {
-        let version = task.version;
-        let is_wanted = self.if_match.as_ref().is_none_or(|versions| versions.name(version));
-        let is_unwanted = self.if_none_match.as_ref().is_some_and(|versions| versions.name(version));
-        match is_wanted && !is_unwanted {
-            true => Ok(()),
-            false => Err(ServiceError::VersionMismatch { current: version }),
-        }
-    }
-}
+use super::precondition::Precondition;
+use super::projects::next_number;
+use super::{Service, ServiceError, Stamped};
 
 /// The answer to a create.
 #[derive(Debug, Clone)]
@@ -64,9 +34,6 @@ pub struct TaskPage {
     pub tasks: Vec<Task>,
     /// Where the next page starts, if there is one.
     pub next: Option<PageKey>,
-    /// The last event that this page includes. A stream that starts here misses nothing and repeats
-    /// nothing.
-    pub cursor: EventId,
 }
 
 impl Service {
@@ -76,31 +43,34 @@ impl Service {
         &self,
         new: TaskDraft,
         key: Option<IdempotencyKey>,
-    ) -> Result<Created, ServiceError> {
-        self.store
-            .write(move |tx| {
-                let fingerprint = fingerprint("create", &new);
-                let (task, repeated) = once(tx, key, &fingerprint, |tx| create(tx, new))?;
-                Ok(Created { task, repeated })
-            })
-            .await
+    ) -> Result<Stamped<Created>, ServiceError> {
+        let has_default = self.executions.exec_default.is_some();
+        self.write(move |tx| {
+            let fingerprint = fingerprint("create", &new);
+            let (task, repeated) = once(tx, key, &fingerprint, |tx| create(tx, new, has_default))?;
+            Ok(Created { task, repeated })
+        })
+        .await
     }
 
     /// # Errors
     /// [`ServiceError::NoTask`], [`ServiceError::Store`]
-    pub async fn task(&self, id: TaskId) -> Result<Task, ServiceError> {
-        self.store.read(move |view| load(view, id)).await
+    pub async fn task(&self, id: TaskId, min_cursor: Option<EventId>) -> Result<Stamped<Task>, ServiceError> {
+        self.read(min_cursor, move |view| load(view, id)).await
     }
 
     /// # Errors
-    /// [`ServiceError::Store`]
-    pub async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, ServiceError> {
-        self.store
-            .read(move |view| {
-                let (tasks, next) = view.tasks(&query)?;
-                Ok(TaskPage { tasks, next, cursor: view.head()? })
-            })
-            .await
+    /// [`ServiceError::NotThere`], [`ServiceError::Store`]
+    pub async fn tasks(
+        &self,
+        query: TaskQuery,
+        min_cursor: Option<EventId>,
+    ) -> Result<Stamped<TaskPage>, ServiceError> {
+        self.read(min_cursor, move |view| {
+            let (tasks, next) = view.tasks(&query)?;
+            Ok(TaskPage { tasks, next })
+        })
+        .await
     }
 
     /// Applies a patch. When it changes nothing, answers the task as it is.
@@ -113,15 +83,11 @@ impl Service {
         id: TaskId,
         patch: TaskPatch,
         expected: Precondition,
-    ) -> Result<Task, ServiceError> {
+        lease: Option<LeaseId>,
+    ) -> Result<Stamped<Task>, ServiceError> {
         let patch = patch.checked()?;
-        self.store
-            .write(move |tx| {
-                let task = load(tx, id)?;
-                expected.check(&task)?;
-                update(tx, task, patch)
-            })
-            .await
+        let has_default = self.executions.exec_default.is_some();
+        self.write(move |tx| change(tx, id, patch, None, &expected, lease, has_default)).await
     }
 
     /// Applies a report about a task's progress.
@@ -131,10 +97,13 @@ impl Service {
     pub async fn update_task_status(
         &self,
         id: TaskId,
-        report: StatusUpdate,
+        mut report: StatusUpdate,
         expected: Precondition,
-    ) -> Result<Task, ServiceError> {
-        self.update_task(id, report.into(), expected).await
+        lease: Option<LeaseId>,
+    ) -> Result<Stamped<Task>, ServiceError> {
+        let (comment, has_default) = (report.comment.take(), self.executions.exec_default.is_some());
+        let patch = report.into();
+        self.write(move |tx| change(tx, id, patch, comment, &expected, lease, has_default)).await
     }
 
     /// # Errors
@@ -145,37 +114,107 @@ impl Service {
         &self,
         id: TaskId,
         expected: Precondition,
+        lease: Option<LeaseId>,
         may_delete_scripts: bool,
-    ) -> Result<(), ServiceError> {
-        self.store
-            .write(move |tx| {
-                let task = load(tx, id)?;
-                expected.check(&task)?;
-                if task.script.is_some() && !may_delete_scripts {
-                    return Err(ServiceError::HasScript);
-                }
-                refuse_if_live(tx, id)?;
-                tx.delete_task(id)?;
-                tx.append(&NewEvent::task_deleted(&task))?;
-                Ok(())
-            })
-            .await
+    ) -> Result<Stamped<()>, ServiceError> {
+        self.write(move |tx| remove(tx, id, &expected, lease, may_delete_scripts)).await
     }
 }
 
-/// Writes the next version and its event. Writes neither when nothing would change.
-pub(super) fn update(tx: &mut Tx<'_>, task: Task, patch: TaskPatch) -> Result<Task, ServiceError> {
-    let Some((next, changed)) = task.patched(patch, tx.now())? else {
-        return Ok(task);
-    };
-    tx.update_task(&next)?;
-    tx.append(&NewEvent::task_updated(&task, &next, changed))?;
-    Ok(next)
+/// Applies a patch and adds a comment, under a lease or not.
+pub(super) fn change(
+    tx: &mut Tx<'_>,
+    id: TaskId,
+    patch: TaskPatch,
+    comment: Option<CommentText>,
+    expected: &Precondition,
+    lease: Option<LeaseId>,
+    has_default: bool,
+) -> Result<Task, ServiceError> {
+    let report = (patch, comment);
+    match lease {
+        Some(lease) => report_once(tx, lease, id, &report.clone(), |tx| {
+            apply(tx, id, report, expected, true, has_default)
+        }),
+        None => apply(tx, id, report, expected, false, has_default),
+    }
 }
 
-fn create(tx: &mut Tx<'_>, new: TaskDraft) -> Result<Task, ServiceError> {
-    let task = Task::create(TaskId::generate(), new, tx.now())?;
+fn apply(
+    tx: &mut Tx<'_>,
+    id: TaskId,
+    (patch, comment): (TaskPatch, Option<CommentText>),
+    expected: &Precondition,
+    by_holder: bool,
+    has_default: bool,
+) -> Result<Task, ServiceError> {
+    let task = load(tx, id)?;
+    expected.check(task.version)?;
+    let next = task.edited(patch)?;
+    if (next.auto_start, &next.script) != (task.auto_start, &task.script) {
+        refuse_empty_start(&next, has_default)?;
+    }
+    if let Some(text) = comment {
+        let holder = task.lease.as_ref().filter(|_| by_holder).map(|lease| Author::from(&lease.worker));
+        comments::add(tx, id, CommentDraft { text, author: holder })?;
+    }
+    let ending = match (by_holder, next.status) {
+        (false, _) => Some(LeasePhase::TakenAway),
+        (true, Status::Todo) => Some(LeasePhase::Returned),
+        (true, _) => None,
+    };
+    save_ending(tx, task, next, None, ending)
+}
+
+/// Deletes a task, under a lease or not.
+pub(super) fn remove(
+    tx: &mut Tx<'_>,
+    id: TaskId,
+    expected: &Precondition,
+    lease: Option<LeaseId>,
+    may_delete_scripts: bool,
+) -> Result<(), ServiceError> {
+    require_any(tx, lease, id)?;
+    let task = load(tx, id)?;
+    expected.check(task.version)?;
+    if task.script.is_some() && !may_delete_scripts {
+        return Err(ServiceError::HasScript);
+    }
+    refuse_if_live(tx, id)?;
+    delete(tx, &task)
+}
+
+pub(super) fn create(tx: &mut Tx<'_>, new: TaskDraft, has_default: bool) -> Result<Task, ServiceError> {
+    let number = next_number(tx, &new.project)?;
+    let mut task = Task::create(TaskId::generate(), number, new, tx.now())?;
+    refuse_empty_start(&task, has_default)?;
+    dependencies::check(tx, &task, &[])?;
+    task.ready = dependencies::is_ready(tx, &task)?;
     tx.insert_task(&task)?;
+    tx.replace_blockers(task.id, &[], &task.blocked_by)?;
     tx.append(&NewEvent::task_created(&task))?;
-    Ok(task)
+    auto_start(tx, task)
+}
+
+/// Refuses a task that is to start by itself and has nothing to run.
+fn refuse_empty_start(task: &Task, has_default: bool) -> Result<(), Invalid> {
+    match task.auto_start && task.script.is_none() && !has_default {
+        true => Err(Invalid::new("auto_start", "needs a `script`; set one as well")),
+        false => Ok(()),
+    }
+}
+
+fn delete(tx: &mut Tx<'_>, task: &Task) -> Result<(), ServiceError> {
+    if let Some(lease) = &task.lease {
+        tx.delete_lease(lease.id)?;
+        tx.append(&NewEvent::lease(task, lease, LeasePhase::TakenAway))?;
+    }
+    delete_conversation(tx, task)?;
+    tx.replace_blockers(task.id, &task.blocked_by, &[])?;
+    tx.delete_task(task.id)?;
+    tx.append(&NewEvent::task_deleted(task))?;
+    if !task.is_done() {
+        update_dependents(tx, task.id)?;
+    }
+    Ok(tx.delete_dependents(task.id)?)
 }

@@ -8,7 +8,7 @@ use crate::domain::text::TokenName;
 use crate::domain::token::{Actor, AuditAction};
 
 use super::StoreError;
-use super::writer::Tx;
+use super::tx::Tx;
 
 impl Tx<'_> {
     /// Records that the actor performs this action on `subject`.

@@ -1,15 +1,18 @@
 //! The event log: the writer appends an event in the transaction of its change, and readers read it
 //! in pages.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{EventId, EventMark, EventMeta, Facets, LogEnd, NewEvent, StoredEvent, TaskMeta};
+use crate::domain::event::{
+    EventId, EventMark, EventMeta, Facets, LogEnd, NewEvent, StoredEvent, Subject, TaskMeta,
+};
 use crate::domain::id::TaskId;
 
 use super::reader::View;
-use super::tasks::{from_json, parsed};
-use super::writer::Tx;
+use super::tasks::{from_json, json, parsed};
+use super::tx::Tx;
 use super::{StoreError, checksum};
 
 /// Which events are too old to keep.
@@ -33,10 +36,11 @@ impl Tx<'_> {
         let id = EventId::new(self.epoch, self.end.head + 1);
         let at = self.now();
         let body = event.encode(id, at);
-        let facets =
-            event.meta.task.as_ref().map(|task| {
-                serde_json::to_string(&(&task.before, &task.after)).expect("facets are always JSON")
-            });
+        let (task_id, facets) = match &event.meta.subject {
+            Subject::Task(task) => (Some(task.id.uuid()), Some(json(&(&task.before, &task.after)))),
+            Subject::Project(project) => (None, Some(json(project))),
+            Subject::Hub => (None, None),
+        };
         self.conn
             .prepare_cached(
                 "INSERT INTO events (seq, at, kind, task_id, facets, body, bytes_before, sum)
@@ -46,7 +50,7 @@ impl Tx<'_> {
                 id.seq as i64,
                 at.ms(),
                 event.meta.kind.word(),
-                event.meta.task.as_ref().map(|task| task.id.uuid()),
+                task_id,
                 facets,
                 body.as_ref(),
                 self.end.bytes as i64,
@@ -211,17 +215,18 @@ impl View<'_> {
 
 fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
     checksum::checked::<7>(row, "events")?;
-    let task = match row.get::<_, Option<uuid::Uuid>>(3)? {
-        None => None,
-        Some(id) => {
+    let subject = match (row.get::<_, Option<uuid::Uuid>>(3)?, row.get_ref(4)?) {
+        (Some(id), _) => {
             let (before, after): (Option<Facets>, Option<Facets>) = from_json(row, 4)?;
-            Some(TaskMeta { id: TaskId::from_uuid(id), before, after })
+            TaskMeta { id: TaskId::from_uuid(id), before, after }.into()
         }
+        (None, ValueRef::Null) => Subject::Hub,
+        (None, _) => Subject::Project(from_json(row, 4)?),
     };
     Ok(StoredEvent {
         seq: row.get::<_, i64>(0)?.unsigned_abs(),
         at: Timestamp::from_ms(row.get(1)?),
-        meta: EventMeta { kind: parsed(row, 2)?, task },
+        meta: EventMeta { kind: parsed(row, 2)?, subject },
         body: row.get::<_, Vec<u8>>(5)?.into(),
         bytes_before: row.get::<_, i64>(6)?.unsigned_abs(),
     })

@@ -12,7 +12,7 @@ use crate::domain::token::Actor;
 use super::StoreError;
 use super::reader::View;
 use super::tasks::parsed;
-use super::writer::Tx;
+use super::tx::Tx;
 
 const COLUMNS: &str = "id, number, task_id, status, exit_code, reason, attempt, stop_requested, \
                        created_at, started_at, ended_at, attempts_max, not_before, log_bytes_left_out";
@@ -52,6 +52,24 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([task.uuid()], execution).optional()?)
     }
 
+    /// Whether the caller may see this execution. An execution of a project that nobody knows any more is for callers
+    /// that are not bound.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn shows_execution(&self, id: ExecutionId) -> Result<bool, StoreError> {
+        if !self.allowed.is_bound() {
+            return Ok(true);
+        }
+        let project: Option<Option<String>> = self
+            .conn
+            .prepare_cached("SELECT project FROM executions WHERE id = ?1")?
+            .query_row([id.uuid()], |row| row.get(0))
+            .optional()?;
+        let project = project.flatten().and_then(|name| name.parse().ok());
+        Ok(project.is_some_and(|project| self.allowed.allow(&project)))
+    }
+
     /// How many executions run, or could run at once if there were a free slot.
     ///
     /// # Errors
@@ -82,6 +100,28 @@ impl View<'_> {
             format!("SELECT {COLUMNS} FROM executions WHERE {LIVE} AND status = 'queued' ORDER BY number");
         let mut statement = self.conn.prepare_cached(&sql)?;
         Ok(statement.query_map((), execution)?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many executions that the caller may see, and that may start now, are before this one in the queue.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn executions_ahead_of(&self, execution: &Execution) -> Result<i64, StoreError> {
+        let rank = "ifnull((SELECT priority_rank FROM tasks WHERE tasks.id = task_id), -1)";
+        let mut sql = format!(
+            "SELECT count(*) FROM executions,
+                (SELECT number AS own, {rank} AS own_rank FROM executions WHERE id = ?)
+             WHERE {LIVE} AND status = 'queued' AND ifnull(not_before, 0) <= ?
+                AND ({rank} > own_rank OR ({rank} = own_rank AND number < own))"
+        );
+        let id = Value::Blob(execution.id.uuid().as_bytes().to_vec());
+        let mut values = vec![id, Value::Integer(Timestamp::now().ms())];
+        if let Some(names) = self.allowed.names() {
+            let marks = vec!["?"; names.len()].join(", ");
+            sql.push_str(&format!(" AND project IN ({marks})"));
+            values.extend(names.iter().map(|name| Value::Text(name.to_string())));
+        }
+        Ok(self.conn.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?)
     }
 
     /// The head of the queue: executions that may start now. They are in the order of their task's
@@ -116,6 +156,8 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// A page of executions that the caller may see.
+    ///
     /// # Errors
     /// [`StoreError`]
     pub fn executions(&self, query: &ExecutionQuery) -> Result<ExecutionPage, StoreError> {
@@ -130,6 +172,11 @@ impl View<'_> {
             conditions.push(format!("status IN ({marks})"));
             let words = query.statuses.iter().map(|it| Value::Text(it.to_string()));
             values.extend(words);
+        }
+        if let Some(names) = self.allowed.names() {
+            let marks = vec!["?"; names.len()].join(", ");
+            conditions.push(format!("project IN ({marks})"));
+            values.extend(names.iter().map(|name| Value::Text(name.to_string())));
         }
         values.push(Value::Integer(query.limit as i64 + 1));
         let conditions = conditions.join(" AND ");
@@ -179,7 +226,7 @@ impl View<'_> {
             .map(|name| name.parse())
             .transpose()
             .map_err(|error| StoreError::Corrupt(format!("actor of execution {id}: {error}")))?;
-        Ok(Actor { token, address: None })
+        Ok(Actor { token, ..Actor::default() })
     }
 
     /// The request of a live execution. `None` once the execution has ended.
@@ -221,9 +268,12 @@ impl Tx<'_> {
         let request = serde_json::to_string(request).expect("a request is always JSON");
         self.conn
             .prepare_cached(
+                // A task of which only executions are left was in the project of its last execution.
                 "INSERT INTO executions (id, number, task_id, status, attempt, stop_requested, request, created_at,
-                    attempts_max, not_before, actor)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                    attempts_max, not_before, actor, project)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, coalesce(
+                    (SELECT project FROM tasks WHERE id = ?3),
+                    (SELECT project FROM executions WHERE task_id = ?3 ORDER BY number DESC LIMIT 1)))",
             )?
             .execute(params![
                 execution.id.uuid(),

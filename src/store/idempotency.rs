@@ -8,7 +8,7 @@ use crate::domain::clock::Timestamp;
 
 use super::StoreError;
 use super::reader::View;
-use super::writer::Tx;
+use super::tx::Tx;
 
 /// An earlier request with the same key.
 #[derive(Debug, Clone)]

@@ -39,32 +39,44 @@
 mod audit;
 mod checksum;
 mod columns;
+mod comments;
 mod damage;
+mod dependencies;
 mod events;
 mod executions;
 mod files;
 mod idempotency;
 mod identity;
 mod integrity;
+mod leases;
 mod lock;
 mod open;
 mod open_error;
+#[cfg(test)]
+mod plans;
 mod private;
+mod projects;
+mod questions;
 mod reader;
 mod reserve;
 mod search;
 mod tasks;
 mod tokens;
+mod tx;
 mod writer;
 
+pub use comments::{CommentPage, CommentQuery};
 pub use events::Age;
 pub use executions::{ExecutionPage, ExecutionQuery};
 pub use idempotency::Repetition;
+pub use leases::{ClaimFilter, HeldLease};
 pub use open::Opened;
 pub use open_error::OpenError;
+pub use questions::{QuestionPage, QuestionQuery};
 pub use reader::{Reader, View};
 pub use tokens::{TokenBook, TokenError};
-pub use writer::{Tx, WriterThread};
+pub use tx::Tx;
+pub use writer::WriterThread;
 
 use thiserror::Error;
 
@@ -231,7 +243,7 @@ impl Store {
         self.writer.write(signed).await
     }
 
-    /// Runs `query` over one committed state.
+    /// Runs `query` over one committed state, for the actor.
     ///
     /// # Errors
     /// The error of `query`, or a [`StoreError`].
@@ -241,7 +253,8 @@ impl Store {
         E: OfStore + Send + 'static,
         F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.reader.read(query).await
+        let allowed = self.actor.projects.clone();
+        self.reader.read(move |view| query(&View { allowed, ..*view })).await
     }
 
     /// Lets the writer finish the queued operations and end. The store refuses later writes.

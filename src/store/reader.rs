@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::data_dir::DataDir;
+use crate::domain::allowed_projects::AllowedProjects;
 use crate::domain::event::{Epoch, EventId};
 
 use super::damage::Damage;
@@ -52,6 +53,8 @@ pub(super) struct Shared {
 pub struct View<'a> {
     pub(super) conn: &'a Connection,
     pub(super) epoch: Epoch,
+    /// What the caller may see. Lists hold nothing else. A query for a row by its id shows every row: its caller decides.
+    pub(super) allowed: AllowedProjects,
 }
 
 impl Shared {
@@ -173,7 +176,12 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 impl<'a> View<'a> {
     pub(super) fn new(conn: &'a Connection, epoch: Epoch) -> Self {
-        Self { conn, epoch }
+        Self { conn, epoch, allowed: AllowedProjects::default() }
+    }
+
+    /// The projects that the caller of this query may see.
+    pub fn allowed(&self) -> &AllowedProjects {
+        &self.allowed
     }
 
     /// The id of the last event in this state. Its seq is 0 when there is no event.

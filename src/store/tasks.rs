@@ -4,17 +4,19 @@ use rusqlite::types::{FromSql, FromSqlError, Type as SqlType, Value, ValueRef};
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 
+use crate::domain::allowed_projects::AllowedProjects;
 use crate::domain::clock::Timestamp;
 use crate::domain::filter::FacetFilter;
 use crate::domain::id::TaskId;
 use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
-use crate::domain::task::{Priority, PriorityFilter, Task};
+use crate::domain::project::ProjectName;
+use crate::domain::task::{Priority, PriorityFilter, Task, TaskKey};
 use crate::domain::text::NOBODY;
 
 use super::columns::TASKS;
 use super::reader::View;
 use super::search::{self, CONTAINS};
-use super::writer::Tx;
+use super::tx::Tx;
 use super::{StoreError, checksum};
 
 /// A page is full when its tasks hold this many bytes. Many lists must fit into memory at once.
@@ -28,13 +30,13 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], task).optional()?)
     }
 
-    /// A page of tasks, and the key of the next page if there is one. A page of large tasks has
-    /// fewer than `limit` tasks.
+    /// A page of tasks that the caller may see, and the key of the next page if there is one. A page
+    /// of large tasks has fewer than `limit` tasks.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn tasks(&self, query: &TaskQuery) -> Result<(Vec<Task>, Option<PageKey>), StoreError> {
-        let (sql, values) = select(query);
+        let (sql, values) = select(query, &self.allowed);
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let (mut tasks, mut bytes, mut more) = (Vec::new(), 0, false);
@@ -83,9 +85,12 @@ impl Tx<'_> {
     pub fn insert_task(&mut self, task: &Task) -> Result<(), StoreError> {
         self.write_task(
             "INSERT INTO tasks (id, title, description, status, status_rank, priority, priority_rank,
-                assignee, tags, artifacts, script, version, created_at, updated_at, sum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-                row_sum(?1, ?2, ?3, ?4, ?6, ?8, ?9, ?10, ?11, ?12, ?13, ?14))",
+                assignee, tags, artifacts, script, version, created_at, updated_at, project, number, blocked_by,
+                ready, auto_start, lease, attempts, attempts_max, waiting_for, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+                ?22, ?23,
+                row_sum(?1, ?2, ?3, ?4, ?6, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+                    ?23))",
             task,
         )
     }
@@ -96,8 +101,10 @@ impl Tx<'_> {
         self.write_task(
             "UPDATE tasks SET title = ?2, description = ?3, status = ?4, status_rank = ?5, priority = ?6,
                 priority_rank = ?7, assignee = ?8, tags = ?9, artifacts = ?10, script = ?11, version = ?12,
-                created_at = ?13, updated_at = ?14,
-                sum = row_sum(?1, ?2, ?3, ?4, ?6, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                created_at = ?13, updated_at = ?14, project = ?15, number = ?16, blocked_by = ?17,
+                ready = ?18, auto_start = ?19, lease = ?20, attempts = ?21, attempts_max = ?22, waiting_for = ?23,
+                sum = row_sum(?1, ?2, ?3, ?4, ?6, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+                    ?22, ?23)
              WHERE id = ?1",
             task,
         )
@@ -120,6 +127,15 @@ impl Tx<'_> {
             task.version,
             task.created_at.ms(),
             task.updated_at.ms(),
+            task.project.as_str(),
+            task.key.number,
+            json(&task.blocked_by),
+            task.ready,
+            task.auto_start,
+            task.lease.as_ref().map(json),
+            task.attempts,
+            task.attempts_max,
+            json(&task.waiting_for),
         ])?;
         Ok(())
     }
@@ -142,6 +158,20 @@ struct Conditions {
 impl Conditions {
     fn of(filter: &FacetFilter) -> Self {
         let mut conditions = Self::default();
+        conditions.one_of("project", texts(&filter.projects));
+        conditions.only(&filter.allowed);
+        if !filter.keys.is_empty() {
+            let pairs = vec!["(?, ?)"; filter.keys.len()].join(", ");
+            let values = filter
+                .keys
+                .iter()
+                .flat_map(|key| [Value::Text(key.project.to_string()), Value::Integer(key.number)]);
+            conditions.add(&format!("(project, number) IN (VALUES {pairs})"), values);
+        }
+        if let Some(ready) = filter.ready {
+            // The word for word condition of the indices.
+            conditions.add(if ready { "ready = 1" } else { "ready = 0" }, []);
+        }
         conditions.one_of("status", texts(&filter.statuses));
         conditions
             .one_of(&format!("coalesce(priority, '{}')", PriorityFilter::None), texts(&filter.priorities));
@@ -167,6 +197,14 @@ impl Conditions {
         }
     }
 
+    fn only(&mut self, allowed: &AllowedProjects) {
+        if let Some(names) = allowed.names() {
+            let names = texts(names);
+            // Also an empty list is a condition: nothing is allowed.
+            self.add(&format!("project IN ({})", marks(&names)), names);
+        }
+    }
+
     fn clause(&self) -> String {
         match self.all.is_empty() {
             true => String::new(),
@@ -181,13 +219,19 @@ fn marks(values: &[Value]) -> String {
 
 /// The statement for a page. It asks for one row more than the page has, to learn whether another
 /// page follows.
-fn select(query: &TaskQuery) -> (String, Vec<Value>) {
+pub(super) fn select(query: &TaskQuery, allowed: &AllowedProjects) -> (String, Vec<Value>) {
     let mut conditions = Conditions::of(&query.filter);
+    conditions.only(allowed);
     if let Some(text) = &query.text {
         // LIKE does not fit: it ends at a NUL and has wildcards.
-        let found = format!("({CONTAINS}(title, ?) OR {CONTAINS}(description, ?))");
-        let text = search::folded(text);
-        conditions.add(&found, [Value::Text(text.clone()), Value::Text(text)]);
+        let folded = search::folded(text);
+        let mut found = format!("{CONTAINS}(title, ?) OR {CONTAINS}(description, ?)");
+        let mut values = vec![Value::Text(folded.clone()), Value::Text(folded)];
+        if let Ok(TaskKey { project, number }) = text.trim().to_lowercase().parse() {
+            found.push_str(" OR (project = ? AND number = ?)");
+            values.extend([Value::Text(project.to_string()), Value::Integer(number)]);
+        }
+        conditions.add(&format!("({found})"), values);
     }
     let column = match query.sort {
         TaskSort::CreatedAt => "created_at",
@@ -219,13 +263,16 @@ fn rank(task: &Task, sort: TaskSort) -> i64 {
     PageKey::of(task, sort, SortOrder::Ascending).key
 }
 
-fn json<T: serde::Serialize>(values: &[T]) -> String {
-    serde_json::to_string(values).expect("a list of strings is always JSON")
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("what is stored is always JSON")
 }
 
-fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
-    let columns = checksum::checked::<12>(row, "tasks")?;
+pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
+    let columns = checksum::checked::<21>(row, "tasks")?;
+    let project: ProjectName = parsed_text(columns[12], 12)?;
     Ok(Task {
+        key: TaskKey { project: project.clone(), number: columns[13].as_i64()? },
+        project,
         id: TaskId::from_uuid(Uuid::column_result(columns[0])?),
         title: parsed_text(columns[1], 1)?,
         description: parsed_text(columns[2], 2)?,
@@ -238,6 +285,16 @@ fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         version: columns[9].as_i64()?,
         created_at: Timestamp::from_ms(columns[10].as_i64()?),
         updated_at: Timestamp::from_ms(columns[11].as_i64()?),
+        blocked_by: json_list(columns[14], 14)?,
+        ready: columns[15].as_i64()? != 0,
+        auto_start: columns[16].as_i64()? != 0,
+        lease: match columns[17] {
+            ValueRef::Null => None,
+            lease => Some(json_list(lease, 17)?),
+        },
+        attempts: columns[18].as_i64()?,
+        attempts_max: columns[19].as_i64()?,
+        waiting_for: json_list(columns[20], 20)?,
     })
 }
 
@@ -247,6 +304,14 @@ where
     T: std::str::FromStr<Err = String>,
 {
     parsed_text(row.get_ref(column)?, column)
+}
+
+/// The same for a column that may be null.
+pub(super) fn parsed_option<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+where
+    T: std::str::FromStr<Err = String>,
+{
+    parsed_text_option(row.get_ref(column)?, column)
 }
 
 fn parsed_text<T: std::str::FromStr<Err = String>>(

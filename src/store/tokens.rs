@@ -13,20 +13,22 @@
 
 use std::path::Path;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use thiserror::Error;
 
+use crate::domain::allowed_projects::AllowedProjects;
 use crate::domain::clock::Timestamp;
 use crate::domain::text::TokenName;
 use crate::domain::token::{Actor, AuditAction, Token, TokenDigest};
 
 use super::lock::Locks;
 use super::reader::View;
-use super::tasks::parsed;
-use super::writer::Tx;
+use super::tasks::{from_json, json, parsed};
+use super::tx::Tx;
 use super::{OpenError, StoreError, audit, open};
 
-const COLUMNS: &str = "name, sha256, scope, created_at, expires_at, revoked_at";
+const COLUMNS: &str = "name, sha256, scope, created_at, expires_at, revoked_at, projects";
 
 impl View<'_> {
     /// The tokens that nobody has revoked, and whether there has ever been a token.
@@ -125,11 +127,19 @@ impl TokenBook {
             return Err(TokenError::NameTaken(name.to_owned()));
         }
         tx.execute(
-            "INSERT INTO tokens (name, sha256, scope, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![name, token.digest, token.scope.word(), now, token.expires_at.map(Timestamp::ms)],
+            "INSERT INTO tokens (name, sha256, scope, created_at, expires_at, projects)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                name,
+                token.digest,
+                token.scope.word(),
+                now,
+                token.expires_at.map(Timestamp::ms),
+                token.projects.names().map(|names| json(&names)),
+            ],
         )?;
         let until = token.expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {end}"));
-        let detail = format!("{} {until}", token.scope.words());
+        let detail = format!("{} in {} {until}", token.scope.words(), token.projects);
         note(&tx, token.created_at, AuditAction::TokenCreated, name, &detail)?;
         Ok(tx.commit()?)
     }
@@ -181,5 +191,9 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
         created_at: Timestamp::from_ms(row.get(3)?),
         expires_at: time(4)?,
         revoked_at: time(5)?,
+        projects: match row.get_ref(6)? {
+            ValueRef::Null => AllowedProjects::default(),
+            _ => AllowedProjects::only(from_json(row, 6)?),
+        },
     })
 }

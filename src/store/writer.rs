@@ -13,8 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::StoreConfig;
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::event::{EventId, LogEnd, StoredEvent};
-use crate::domain::token::Actor;
+use crate::domain::event::{LogEnd, StoredEvent};
 
 use super::damage::Damage;
 use super::identity::{HighWaterMark, Presence};
@@ -22,6 +21,7 @@ use super::integrity::Check;
 use super::lock::Locks;
 use super::reader::{Shared, View};
 use super::reserve::{self, Reserve};
+use super::tx::Tx;
 use super::{OfStore, StoreError};
 
 /// The writer empties the write-ahead log when it is larger than this. SQLite restarts the log
@@ -309,34 +309,12 @@ impl WriterThread {
                     (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
                 Ok((LogEnd { head, bytes }, row.get::<_, i64>(2)?))
             })?;
-        let mut tx = Tx {
-            view: View::new(conn, self.shared.epoch),
-            damage: &self.files.damage,
-            end,
-            last_at: Timestamp::from_ms(last_at),
-            now: Timestamp::from_ms(last_at),
-            actor: Actor::default(),
-            events: Vec::new(),
-            oldest: None,
-        };
+        let last_at = Timestamp::from_ms(last_at);
+        let mut tx = Tx::new(View::new(conn, self.shared.epoch), &self.files.damage, end, last_at);
         for operation in batch {
-            tx.now = self.clock.now().following(tx.last_at);
-            tx.actor = Actor::default();
-            let (end, last_at, events, oldest) = (tx.end, tx.last_at, tx.events.len(), tx.oldest);
-            conn.prepare_cached("SAVEPOINT operation")?.execute(())?;
-            let accepted = catch_unwind(AssertUnwindSafe(|| operation.run(&mut tx))).unwrap_or(false);
-            // SQLite ends the transaction by itself when the disk is full or fails. Then nothing of
-            // the batch is left.
-            if conn.is_autocommit() {
-                return Err(StoreError::Full);
-            }
-            if !accepted {
-                conn.prepare_cached("ROLLBACK TO operation")?.execute(())?;
-                (tx.end, tx.last_at) = (end, last_at);
-                tx.events.truncate(events);
-                tx.oldest = oldest;
-            }
-            conn.prepare_cached("RELEASE operation")?.execute(())?;
+            tx.begin(&self.clock);
+            let run = |tx: &mut Tx<'_>| catch_unwind(AssertUnwindSafe(|| operation.run(tx))).unwrap_or(false);
+            tx.step(run)?;
         }
         let Tx { end, last_at, events, oldest, .. } = tx;
         if !events.is_empty() {
@@ -356,53 +334,4 @@ struct Committed {
     events: Vec<StoredEvent>,
     /// The oldest event that is left, if the batch removed some.
     oldest: Option<u64>,
-}
-
-/// The transaction as one operation sees it.
-///
-/// Reads go through [`View`] and see what the transaction has done so far.
-#[derive(Debug)]
-pub struct Tx<'a> {
-    view: View<'a>,
-    damage: &'a Damage,
-    /// The end of the log, including what this transaction has appended.
-    pub(super) end: LogEnd,
-    /// The time of the last event so far.
-    pub(super) last_at: Timestamp,
-    now: Timestamp,
-    actor: Actor,
-    pub(super) events: Vec<StoredEvent>,
-    /// The oldest event that is left, if this transaction removed some.
-    pub(super) oldest: Option<u64>,
-}
-
-impl<'a> std::ops::Deref for Tx<'a> {
-    type Target = View<'a>;
-
-    fn deref(&self) -> &View<'a> {
-        &self.view
-    }
-}
-
-impl Tx<'_> {
-    /// The time of this operation. It is the clock's time, or the time of the event before while
-    /// the clock is a little behind that.
-    pub fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    /// In whose name this operation makes its changes.
-    pub fn actor(&self) -> &Actor {
-        &self.actor
-    }
-
-    /// Sets the actor of the operation from here on.
-    pub fn act_as(&mut self, actor: Actor) {
-        self.actor = actor;
-    }
-
-    /// The id of the last event so far.
-    pub fn head(&self) -> EventId {
-        EventId::new(self.view.epoch, self.end.head)
-    }
 }

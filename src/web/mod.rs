@@ -44,6 +44,7 @@ assets! {
         "move.svg": SVG,
         "task-dialog.js": SCRIPT,
         "task-drawer.js": SCRIPT,
+        "task-history.js": SCRIPT,
         "terminal-text.js": SCRIPT,
     }
     "docs" {

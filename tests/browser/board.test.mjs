@@ -150,6 +150,39 @@ describe("board", () => {
     expectClean();
   });
 
+  it("shows comments and questions, and answers a question once", async (test) => {
+    const task = await createTask({ title: uniqueTitle("asked") });
+    await api("POST", `/api/tasks/${task.id}/comments`, { text: "<b>look</b>", author: "Ada" });
+    const choice = await api("POST", `/api/tasks/${task.id}/questions`, { text: "Deploy?", options: ["yes", "no"] });
+    const { page, expectClean } = await openPage(test, "/");
+    await live(page);
+    assert.match(await card(page, task.id).locator(".question-count").textContent(), /^1 /);
+    await card(page, task.id).locator(".card-title").click();
+    const entries = page.locator("#history .entry");
+    await entries.nth(1).waitFor();
+    assert.equal(await entries.nth(0).locator(".prose").textContent(), "<b>look</b>");
+    const free = await api("POST", `/api/tasks/${task.id}/questions`, { text: "Why?" });
+    const field = entries.nth(2).locator("input");
+    await field.fill("because <i>so</i>"); // half-written, while the other question ends
+    await screenshot(page, "drawer-questions");
+    await entries.nth(1).locator("button", { hasText: "yes" }).click();
+    await page.locator('#history .entry[data-status="answered"]', { hasText: "yes" }).waitFor();
+    await card(page, task.id).locator(".question-count", { hasText: /^1 / }).waitFor();
+    await field.press("Enter");
+    await card(page, task.id).locator(".question-count").waitFor({ state: "detached" });
+    assert.equal(await page.locator("#history .entry input, #history .entry button, #history b, #history i").count(), 0);
+    const answers = await Promise.all([choice, free].map(({ id }) => api("GET", `/api/questions/${id}`)));
+    assert.deepEqual(answers.map(({ answer }) => answer), ["yes", "because <i>so</i>"]);
+
+    await page.fill("#comment-form textarea", "thank you");
+    await page.click("#comment-form button");
+    await entries.nth(3).waitFor();
+    const comments = await api("GET", `/api/tasks/${task.id}/comments`);
+    assert.deepEqual(comments.map(({ text }) => text), ["<b>look</b>", "thank you"]);
+    assert.equal(await entries.count(), 4, "what the answer and the stream both tell is there once");
+    expectClean();
+  });
+
   it("loads the list anew after a reset", async (test) => {
     let lists = 0;
     const beforeLoad = async (page) => {

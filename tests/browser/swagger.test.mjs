@@ -25,7 +25,36 @@ const PREPARED = {
   stopExecution: { task: () => running("sleep 60") },
   // The sessions of this hub are plain processes.
   attachExecution: { task: () => running("true"), status: 409 },
+  claimTask: { task: () => ready() },
+  createProject: { task: () => withoutProject() },
 };
+
+const EXAMPLE_PROJECT = "web";
+
+/** A task that the example of a claim gets. */
+async function ready() {
+  const projects = await api("GET", "/api/projects");
+  if (!projects.some((it) => it.project === EXAMPLE_PROJECT)) await api("POST", "/api/projects", { project: EXAMPLE_PROJECT });
+  return createTask({ title: "Try to claim", project: EXAMPLE_PROJECT });
+}
+
+/** Removes the project that the example of a new one would make again. */
+async function withoutProject() {
+  for (const task of await api("GET", `/api/tasks?project=${EXAMPLE_PROJECT}`)) await api("DELETE", `/api/tasks/${task.id}`);
+  const projects = await api("GET", "/api/projects");
+  if (projects.some((it) => it.project === EXAMPLE_PROJECT)) await api("DELETE", `/api/projects/${EXAMPLE_PROJECT}`);
+  return createTask({ title: "Try it" });
+}
+
+/** The lease of a task that nobody else claims. */
+async function leased() {
+  const tag = crypto.randomUUID();
+  await createTask({ title: "Try the lease", tags: [tag] });
+  return (await api("POST", "/api/tasks/claim", { worker: tag, tag })).lease;
+}
+
+/** A project that nobody else uses. */
+const unused = () => api("POST", "/api/projects", { project: `try-${crypto.randomUUID().slice(0, 8)}` });
 
 /** A task whose execution has begun, and so has a log. */
 async function running(script) {
@@ -42,6 +71,16 @@ async function execute(page, operation, task) {
   await block.locator(".try-out__btn").click();
   if (operation.path.includes("{task_id}")) {
     await block.locator("tr[data-param-name=task_id] input").fill(task.id);
+  }
+  if (operation.path.includes("{question_id}")) {
+    const question = await api("POST", `/api/tasks/${task.id}/questions`, { text: "Deploy?", options: ["yes", "no"] });
+    await block.locator("tr[data-param-name=question_id] input").fill(question.id);
+  }
+  if (operation.path.includes("{lease_id}")) {
+    await block.locator("tr[data-param-name=lease_id] input").fill((await leased()).id);
+  }
+  if (operation.path.includes("{project}")) {
+    await block.locator("tr[data-param-name=project] input").fill((await unused()).project);
   }
   await block.locator(".btn.execute").click();
   const status = block.locator(".live-responses-table tbody .response-col_status").first();

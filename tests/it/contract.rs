@@ -207,6 +207,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ETAG, HeaderValue::from_static("\"2\""));
+        headers.insert("taskhub-cursor", HeaderValue::from_static("7c1e9a42-1042"));
         headers
     }
 

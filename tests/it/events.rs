@@ -25,8 +25,9 @@ async fn every_client_gets_one_task_updated_with_exactly_the_fields() {
         let event = stream.next().await;
         assert_eq!(event["event"], "task_updated");
         let expected = json!({
-            "task_id": id, "title": "t", "status": "inprogress", "priority": "high", "assignee": "ada",
-            "tags": ["x"], "artifacts": ["a.txt"], "version": 2,
+            "task_id": id, "project": "default", "key": "default-1", "title": "t", "status": "inprogress", "priority": "high", "assignee": "ada",
+            "tags": ["x"], "artifacts": ["a.txt"], "blocked_by": [], "ready": false, "auto_start": false,
+            "lease": null, "attempts": 0, "attempts_max": 3, "waiting_for": [], "reason": null, "version": 2,
             "created_at": created.body["created_at"], "changed": ["status", "priority"],
             "actor": null,
         });

@@ -3,8 +3,8 @@
 //! Writers log what was acknowledged and observers what arrived, while the hub is stopped, crashed and started
 //! again under them, its ring wraps and retention takes the log away; observers stall, cut their connections at
 //! any byte and come back by header and by query. Then `verdict.rs` looks at the logs alone, one property at a
-//! time: ordered, unique, complete, resumable, agreeing, state = fold, committed. Each is a part of the stream's
-//! promise, and a violation names it, the observer and the events around.
+//! time: ordered, unique, complete, resumable, agreeing, state = fold, committed, one owner, ready = fold. Each is a
+//! part of the stream's promise, and a violation names it, the observer and the events around.
 //!
 //! A schedule is drawn from its seed, other ones in every run; a failing seed is printed with the command that
 //! runs it alone. What the kernel makes of it differs, so try a seed some times. Ten thousand schedules:
@@ -19,7 +19,8 @@
 //!
 //! That it bites was tried by breaking the hub: publishing before the commit, acknowledging before it, going on
 //! with the ring where the store was due, resuming one too late or too early, filtering by the task after a
-//! change alone, a snapshot's cursor one too high or too low. Each fails many schedules.
+//! change alone, a snapshot's cursor one too high or too low; waking nobody after the last blocker, giving the number of
+//! a lease again, taking reports under any lease. Each fails many schedules.
 
 // What a schedule is.
 mod random;
@@ -48,6 +49,10 @@ mod restores;
 mod totals;
 mod truth;
 mod verdict;
+
+pub use campaign::{any_seed, from_environment};
+pub use random::Random;
+pub use world::image;
 
 use campaign::Campaign;
 use schedule::Place;

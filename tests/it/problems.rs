@@ -133,7 +133,12 @@ async fn a_wrong_body_is_refused_and_the_field_is_named() {
         ("POST", "/api/events/announcements", json!({ "level": "info" }), "message"),
         ("POST", "/api/tasks", json!({ "title": "t", "status": "doing" }), "todo, inprogress, review, done"),
         ("POST", "/api/tasks", json!({ "title": "t", "priority": "x" }), "low, medium, high"),
-        ("POST", "/api/tasks", json!({ "titel": "t" }), "`titel`, expected one of `title`, `description`"),
+        (
+            "POST",
+            "/api/tasks",
+            json!({ "titel": "t" }),
+            "`titel`, expected one of `project`, `title`, `description`",
+        ),
         ("PATCH", "/api/tasks/{id}", json!({ "version": 3 }), "`version`, expected one of `title`"),
         ("PATCH", "/api/tasks/{id}", json!({ "id": NOBODY }), "`id`, expected one of `title`"),
         ("PUT", "/api/tasks/status/{id}", json!({ "new_status": "done", "tags": [] }), "`tags`, expected"),
@@ -385,10 +390,13 @@ async fn what_is_not_there_is_said_not_to_be_there() {
             let body = match (method.as_str(), path.starts_with("/api/exec")) {
                 ("PUT", _) => Some(r#"{"new_status":"done"}"#),
                 ("PATCH", _) => Some(r#"{"title":"u"}"#),
+                ("POST", false) => Some(r#"{"text":"t"}"#),
                 _ => None,
             };
+            // What it has to be asked.
+            let query = if path.ends_with("/wait") { "?until=ready" } else { "" };
             let ask = |id: &str| {
-                let request = bench.request(&method, &path.replace("{task_id}", id));
+                let request = bench.request(&method, &(path.replace("{task_id}", id) + query));
                 match body {
                     Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
                     None => request,

@@ -11,8 +11,25 @@ use crate::slow::Stalled;
 use crate::sse::{Stream, seq};
 
 /// What an event carries of a task.
-const FIELDS: [&str; 8] =
-    ["title", "status", "priority", "assignee", "tags", "artifacts", "version", "created_at"];
+const FIELDS: [&str; 17] = [
+    "project",
+    "key",
+    "title",
+    "status",
+    "priority",
+    "assignee",
+    "tags",
+    "artifacts",
+    "blocked_by",
+    "ready",
+    "auto_start",
+    "lease",
+    "attempts",
+    "attempts_max",
+    "waiting_for",
+    "version",
+    "created_at",
+];
 
 /// The tasks of a snapshot up to its `connected`, and that.
 async fn read(stream: &mut Stream) -> (Vec<Value>, Value) {

@@ -13,7 +13,7 @@ use crate::sse::Stream;
 const NOBODY: &str = "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e";
 
 /// `taskhub token …` on a data directory.
-fn command(directory: &Path, arguments: &[&str]) -> Output {
+pub fn command(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(BINARY);
     command.arg("token").args(arguments).arg("--data-dir").arg(directory);
     command.output().expect("the binary runs")
@@ -106,7 +106,7 @@ async fn flags_ask_before_there_is_a_token_and_never() {
 }
 
 /// What each role may do, said once more by hand: the specification must not grow more generous unseen.
-const NEEDED: [(&str, &str); 22] = [
+const NEEDED: &[(&str, &str)] = &[
     ("health", ""),
     ("readiness", ""),
     ("metrics", "read"),
@@ -116,6 +116,12 @@ const NEEDED: [(&str, &str); 22] = [
     ("updateTask", "write"),
     ("updateTaskStatus", "write"),
     ("deleteTask", "write"),
+    ("addComment", "write"),
+    ("listComments", "read"),
+    ("askQuestion", "write"),
+    ("listQuestions", "read"),
+    ("getQuestion", "read"),
+    ("answerQuestion", "write"),
     ("startExecution", "exec"),
     ("stopExecution", "exec"),
     ("attachExecution", "exec"),
@@ -129,6 +135,18 @@ const NEEDED: [(&str, &str); 22] = [
     ("getEventStatus", "read"),
     ("announce", "write"),
     ("createEventTicket", "read"),
+    ("listProjects", "read"),
+    ("createProject", "write"),
+    ("getProject", "read"),
+    ("updateProject", "write"),
+    ("deleteProject", "write"),
+    ("explainTask", "read"),
+    ("claimTask", "write"),
+    ("changeTasks", "write"),
+    ("waitForTask", "read"),
+    ("getLease", "read"),
+    ("renewLease", "write"),
+    ("returnLease", "write"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +173,11 @@ async fn each_role_may_do_exactly_what_the_specification_says() {
                 "{id}"
             );
             seen += 1;
-            let path = path.replace("{task_id}", NOBODY);
+            let path = path
+                .replace("{task_id}", NOBODY)
+                .replace("{lease_id}", NOBODY)
+                .replace("{question_id}", NOBODY)
+                .replace("{project}", "nobodys");
             let methods = if method == "get" { vec!["GET", "HEAD"] } else { vec![method.as_str()] };
             for (method, (scope, client)) in
                 methods.iter().flat_map(|it| clients.iter().map(move |c| (it, c)))

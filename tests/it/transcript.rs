@@ -290,21 +290,23 @@ fn event(entry: &Entry) -> (NewEvent, Value) {
     let fields = Fields::of(&entry.texts);
     let told = |changed: &[&str]| {
         json!({
-            "task_id": TASK, "title": fields.title, "status": "review", "priority": "high",
-            "assignee": fields.assignee, "tags": fields.tags, "artifacts": fields.artifacts, "version": 7,
-            "created_at": Timestamp::from_ms(0),
-            "changed": changed, "actor": null,
+            "task_id": TASK, "project": "default", "key": "default-1", "title": fields.title, "status": "review", "priority": "high",
+            "assignee": fields.assignee, "tags": fields.tags, "artifacts": fields.artifacts,
+            "blocked_by": [], "ready": false, "auto_start": false, "lease": null, "attempts": 0, "attempts_max": 3,
+            "waiting_for": [], "version": 7, "created_at": Timestamp::from_ms(0),
+            "changed": changed, "reason": null, "actor": null,
         })
     };
     let task = task(&fields);
     match entry.kind {
         Kind::Updated => {
             let changed = vec![TaskField::Title, TaskField::Assignee];
-            (NewEvent::task_updated(&task, &task, changed), told(&["title", "assignee"]))
+            (NewEvent::task_updated(&task, &task, changed, None), told(&["title", "assignee"]))
         }
-        Kind::Deleted => {
-            (NewEvent::task_deleted(&task), json!({ "task_id": TASK, "title": fields.title, "actor": null }))
-        }
+        Kind::Deleted => (
+            NewEvent::task_deleted(&task),
+            json!({ "task_id": TASK, "project": "default", "key": "default-1", "title": fields.title, "actor": null }),
+        ),
         Kind::Execution => execution(entry, &task),
         Kind::Announcement => {
             let message = not_blank(entry.text(0), MESSAGE_CHARS_MAX);
@@ -319,6 +321,8 @@ fn event(entry: &Entry) -> (NewEvent, Value) {
 fn task(fields: &Fields) -> Task {
     Task {
         id: TASK.parse().expect("an id"),
+        project: Default::default(),
+        key: "default-1".parse().expect("a key"),
         title: fields.title.parse().expect("a title"),
         description: Default::default(),
         status: Status::Review,
@@ -327,6 +331,13 @@ fn task(fields: &Fields) -> Task {
         tags: fields.tags.iter().map(|it| it.parse().expect("a tag")).collect(),
         artifacts: fields.artifacts.iter().map(|it| it.parse().expect("a path")).collect(),
         script: None,
+        blocked_by: vec![],
+        ready: false,
+        auto_start: false,
+        lease: None,
+        attempts: 0,
+        attempts_max: 3,
+        waiting_for: vec![],
         version: 7,
         created_at: Timestamp::from_ms(0),
         updated_at: Timestamp::from_ms(0),

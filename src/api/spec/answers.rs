@@ -23,7 +23,7 @@ const PROBLEMS: [(&str, &str, &str); 16] = [
     ("400", "BadRequest", "The request is wrong; `detail` says where, and `field` names what."),
     ("401", "Unauthorized", "A token is needed, and none that is good was sent."),
     ("403", "Forbidden", "The token does not allow this, or a page of another site asks."),
-    ("404", "NotFound", "There is no such task or execution."),
+    ("404", "NotFound", "There is no such task, project, question or execution."),
     ("408", "RequestTimeout", "The body did not arrive in time; nothing was changed."),
     ("409", "Conflict", "The present state forbids it; `detail` says what to do."),
     ("410", "Gone", "The cursor is not, or no longer, a place in the log."),
@@ -37,6 +37,14 @@ const PROBLEMS: [(&str, &str, &str); 16] = [
     ("4XX", "ClientError", "The request cannot be served as it is; `detail` says what to do."),
     ("5XX", "ServerError", "The hub cannot serve the request now; nothing was changed."),
 ];
+
+/// Describes the answer to a claim as a component. Go's ogen gives equal answers one type and names
+/// it after the first operation that has it, and clients know this type by the name of another.
+pub fn name_claimed_task(document: &mut Value) {
+    let Some(answer) = document.pointer_mut("/paths/~1api~1tasks~1claim/post/responses/200") else { return };
+    let answer = std::mem::replace(answer, json!({ "$ref": "#/components/responses/ClaimedTask" }));
+    document["components"]["responses"]["ClaimedTask"] = answer;
+}
 
 /// Adds the answers of the layers, and replaces equal answers by a reference to one component.
 pub fn complete(document: &mut Value) {

@@ -24,24 +24,58 @@ use poem_openapi::{ContactObject, LicenseObject, OpenApiService, ServerObject};
 use serde_json::Value;
 
 use super::announcements::AnnouncementApi;
+use super::batch::BatchApi;
+use super::comments::CommentApi;
 use super::events::EventApi;
 use super::executions::ExecutionApi;
+use super::leases::LeaseApi;
 use super::logs::LogApi;
+use super::projects::ProjectApi;
+use super::questions::QuestionApi;
 use super::system::SystemApi;
 use super::tasks::TaskApi;
 use super::tickets::TicketApi;
+use super::waiting::WaitApi;
 
 pub use answers::REQUIRED_SCOPE;
 
 /// All operations.
-pub type Api = (TaskApi, ExecutionApi, LogApi, EventApi, TicketApi, AnnouncementApi, SystemApi);
+pub type Api = (
+    TaskApi,
+    BatchApi,
+    WaitApi,
+    LeaseApi,
+    CommentApi,
+    QuestionApi,
+    ProjectApi,
+    ExecutionApi,
+    LogApi,
+    EventApi,
+    TicketApi,
+    AnnouncementApi,
+    SystemApi,
+);
 
 /// What a new user needs to know before the first operation.
 const OVERVIEW: &str = include_str!("overview.md");
 
 pub fn service() -> OpenApiService<Api, ()> {
     OpenApiService::new(
-        (TaskApi, ExecutionApi, LogApi, EventApi, TicketApi, AnnouncementApi, SystemApi),
+        (
+            TaskApi,
+            BatchApi,
+            WaitApi,
+            LeaseApi,
+            CommentApi,
+            QuestionApi,
+            ProjectApi,
+            ExecutionApi,
+            LogApi,
+            EventApi,
+            TicketApi,
+            AnnouncementApi,
+            SystemApi,
+        ),
         "TaskHub",
         env!("CARGO_PKG_VERSION"),
     )
@@ -57,6 +91,7 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     polish::polish(&mut document);
     answers::complete(&mut document);
     examples::add(&mut document);
+    answers::name_claimed_task(&mut document);
     document
 });
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 const SCHEMA_PREFIX: &str = "#/components/schemas/";
 
 /// The order of the groups, as a new user wants to read them.
-const TAGS: [&str; 4] = ["Tasks", "Executions", "Events", "System"];
+const TAGS: [&str; 7] = ["Tasks", "Leases", "Projects", "Questions", "Executions", "Events", "System"];
 
 pub fn polish(document: &mut Value) {
     // poem-openapi writes 3.0.0. progenitor and other generators read no version after 3.0.
@@ -18,8 +18,9 @@ pub fn polish(document: &mut Value) {
     let requested = requested_schemas(document);
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         for (name, schema) in schemas.iter_mut() {
-            close_or_complete(schema, requested.contains(name));
+            close_or_complete(name, schema, requested.contains(name));
             name_event_word(name, schema);
+            name_shared_words(name, schema);
         }
     }
     if let Some(tags) = document["tags"].as_array_mut() {
@@ -87,6 +88,21 @@ fn tidy(object: &mut Map<String, Value>) {
             object.insert(bound.to_owned(), json!(number as i64));
         }
     }
+    // A body that may have another form as well is described as JSON; its operation says in words
+    // which other form it takes. progenitor makes no client at all when a body has two forms, and
+    // openapi-python-client leaves the operation out.
+    if let Some(body) = object.get_mut("requestBody").and_then(|body| body["content"].as_object_mut())
+        && body.contains_key("application/json")
+    {
+        body.retain(|kind, _| kind == "application/json");
+    }
+    // Swagger UI sends the example of a parameter that nobody has asked for.
+    if object.get("in").is_some_and(Value::is_string)
+        && object.get("required") != Some(&json!(true))
+        && let Some(schema) = object.get_mut("schema").and_then(Value::as_object_mut)
+    {
+        schema.remove("example");
+    }
     // Commas separate the lists in a query.
     if object.get("in") == Some(&json!("query"))
         && object.get("schema").and_then(|it| it.get("type")) == Some(&json!("array"))
@@ -98,8 +114,8 @@ fn tidy(object: &mut Map<String, Value>) {
 
 /// `nullable` has an effect only beside a `type` (OpenAPI 3.0.3). So a nullable reference repeats
 /// the type of its target. Strictly, null would also have to be among the words of an enum, but
-/// generators make a second or wrong type of that. All of them understand this form, and so do
-/// validators that know OpenAPI.
+/// generators make a second or wrong type of that. All of them understand this form for enums and
+/// objects alike, and so do validators that know OpenAPI.
 fn name_nullable_types(document: &mut Value) {
     let types: BTreeMap<String, Value> = document["components"]["schemas"]
         .as_object()
@@ -127,6 +143,29 @@ fn name_event_word(name: &str, schema: &mut Value) {
     }
 }
 
+/// Enums that share a word with an older enum.
+const WITH_NAMED_WORDS: [&str; 2] = ["LeasePhase", "QuestionStatus"];
+
+/// Go's oapi-codegen names a constant after its word alone, and puts the name of the enum before it
+/// only when two enums share a word. So a new enum would rename constants of an older one that
+/// clients use. These names keep the new constants apart. Other generators ignore them.
+fn name_shared_words(name: &str, schema: &mut Value) {
+    if WITH_NAMED_WORDS.contains(&name)
+        && let Some(words) = schema["enum"].as_array()
+    {
+        let names = words.iter().filter_map(Value::as_str).map(|word| format!("{name}{}", pascal_case(word)));
+        schema["x-enumNames"] = names.collect();
+    }
+}
+
+fn pascal_case(word: &str) -> String {
+    let parts = word.split('_').map(|part| {
+        let (first, rest) = part.split_at(part.len().min(1));
+        first.to_uppercase() + rest
+    });
+    parts.collect()
+}
+
 /// poem-openapi writes header names in upper case. People and some generators prefer the usual
 /// form.
 fn header_name(name: &str) -> String {
@@ -143,12 +182,16 @@ fn header_name(name: &str) -> String {
     }
 }
 
-/// The field that exists only for clients that ask for shorter events (`max_bytes`).
-const OPTIONAL: &str = "omitted";
+/// Fields that are not in every answer: `omitted` is for clients that ask for shorter events
+/// (`max_bytes`). The result of an operation has a task or a problem; an example with null would be
+/// refused by linters.
+fn is_optional(schema: &str, field: &str) -> bool {
+    field == "omitted" || (schema == "BatchResult" && matches!(field, "task" | "problem"))
+}
 
 /// A schema in a request allows no other fields. A schema in an answer requires all its fields,
-/// except [`OPTIONAL`].
-fn close_or_complete(schema: &mut Value, requested: bool) {
+/// except those that are [optional](is_optional).
+fn close_or_complete(name: &str, schema: &mut Value, requested: bool) {
     let Some(object) = schema.as_object_mut() else {
         return;
     };
@@ -158,7 +201,7 @@ fn close_or_complete(schema: &mut Value, requested: bool) {
     if requested {
         object.insert("additionalProperties".to_owned(), json!(false));
     } else {
-        let all: Vec<_> = properties.keys().filter(|name| *name != OPTIONAL).cloned().collect();
+        let all: Vec<_> = properties.keys().filter(|field| !is_optional(name, field)).cloned().collect();
         object.insert("required".to_owned(), json!(all));
     }
 }

@@ -5,11 +5,16 @@ use serde::Serialize;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::execution::{Execution, ExecutionPhase};
-use crate::domain::id::{ExecutionId, TaskId};
-use crate::domain::task::{Priority, Status, Task, TaskField};
+use crate::domain::id::{ExecutionId, QuestionId, TaskId};
+use crate::domain::lease::Lease;
+use crate::domain::project::{Project, ProjectName};
+use crate::domain::schema::word_enum;
+use crate::domain::task::{Priority, Status, Task, TaskField, TaskKey};
 use crate::domain::text::{Artifact, Assignee, Tag, Title, TokenName};
 
 use super::announcement::AnnouncementEventData;
+use super::conversation::{CommentEventData, QuestionEventData};
+use super::lease::LeaseEventData;
 
 /// The `data` of an event. Every kind has an `actor`, which is null until the event is
 /// [signed](super::NewEvent::signed).
@@ -18,8 +23,24 @@ use super::announcement::AnnouncementEventData;
 pub enum EventData {
     Task(TaskEventData),
     TaskDeleted(TaskDeletedData),
+    Project(ProjectEventData),
+    Lease(LeaseEventData),
     Execution(ExecutionEventData),
+    Comment(CommentEventData),
+    Question(QuestionEventData),
     Announcement(AnnouncementEventData),
+}
+
+word_enum! {
+    /// Why the hub has changed a task by itself.
+    ChangeReason {
+        /// its lease has ended without a renewal or a report
+        LeaseExpired = "lease_expired",
+        /// its leases have expired as often as `attempts_max` allows
+        AttemptsExhausted = "attempts_exhausted",
+        /// it became ready, and `auto_start` was set
+        AutoStarted = "auto_started",
+    }
 }
 
 /// The state of a task after a change. Copy these fields over your own copy to follow the task.
@@ -27,6 +48,10 @@ pub enum EventData {
 pub struct TaskEventData {
     /// The task.
     pub task_id: TaskId,
+    /// The project that it belongs to.
+    pub project: ProjectName,
+    /// What people call it by.
+    pub key: TaskKey,
     /// Its title now.
     pub title: Title,
     /// Its status now.
@@ -41,6 +66,23 @@ pub struct TaskEventData {
     pub tags: Vec<Tag>,
     /// Its artifacts now.
     pub artifacts: Vec<Artifact>,
+    /// The tasks that have to be `done` before it is ready.
+    pub blocked_by: Vec<TaskId>,
+    /// Whether somebody may begin now.
+    pub ready: bool,
+    /// Whether the hub starts an execution as soon as it is ready.
+    pub auto_start: bool,
+    /// The lease of the worker that has it; null when nobody has claimed it.
+    #[oai(nullable)]
+    pub lease: Option<Lease>,
+    /// How many of its leases have expired.
+    #[oai(validator(minimum(value = "0")))]
+    pub attempts: i64,
+    /// After so many expired leases it goes to `review`.
+    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
+    pub attempts_max: i64,
+    /// Its open questions.
+    pub waiting_for: Vec<QuestionId>,
     /// Its version now.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
@@ -48,6 +90,9 @@ pub struct TaskEventData {
     pub created_at: Timestamp,
     /// The fields that differ from the version before; empty for a new task.
     pub changed: Vec<TaskField>,
+    /// Why the hub has changed it by itself; null when somebody has asked for the change.
+    #[oai(nullable)]
+    pub reason: Option<ChangeReason>,
     /// The name of the token that caused it; null when it was nobody's.
     #[oai(nullable)]
     pub actor: Option<TokenName>,
@@ -62,15 +107,25 @@ impl TaskEventData {
     pub fn of(task: &Task, changed: Vec<TaskField>) -> Self {
         Self {
             task_id: task.id,
+            project: task.project.clone(),
+            key: task.key.clone(),
             title: task.title.clone(),
             status: task.status,
             priority: task.priority,
             assignee: task.assignee.clone(),
             tags: task.tags.clone(),
             artifacts: task.artifacts.clone(),
+            blocked_by: task.blocked_by.clone(),
+            ready: task.ready,
+            auto_start: task.auto_start,
+            lease: task.lease.clone(),
+            attempts: task.attempts,
+            attempts_max: task.attempts_max,
+            waiting_for: task.waiting_for.clone(),
             version: task.version,
             created_at: task.created_at,
             changed,
+            reason: None,
             actor: None,
             omitted: None,
         }
@@ -82,11 +137,44 @@ impl TaskEventData {
 pub struct TaskDeletedData {
     /// The task that was deleted.
     pub task_id: TaskId,
+    /// The project that it belonged to.
+    pub project: ProjectName,
+    /// What people called it by.
+    pub key: TaskKey,
     /// Its last title.
     pub title: Title,
     /// The name of the token that caused it; null when it was nobody's.
     #[oai(nullable)]
     pub actor: Option<TokenName>,
+}
+
+/// The state of a project after a change, or its last one when it is no more.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct ProjectEventData {
+    /// The project.
+    pub project: ProjectName,
+    /// Its title.
+    pub title: Title,
+    /// Whether it is closed for new tasks.
+    pub archived: bool,
+    /// Its version.
+    #[oai(validator(minimum(value = "1")))]
+    pub version: i64,
+    /// The name of the token that caused it; null when it was nobody's.
+    #[oai(nullable)]
+    pub actor: Option<TokenName>,
+}
+
+impl ProjectEventData {
+    pub fn of(project: &Project) -> Self {
+        Self {
+            project: project.project.clone(),
+            title: project.title.clone(),
+            archived: project.archived,
+            version: project.version,
+            actor: None,
+        }
+    }
 }
 
 /// A step in the life of an execution.

@@ -6,23 +6,33 @@
 //! current task.
 
 mod announcement;
+mod conversation;
 mod data;
 mod envelope;
 mod id;
+mod lease;
 mod meta;
 
 pub use announcement::{
     AnnouncementData, AnnouncementEventData, AnnouncementLevel, MESSAGE_CHARS_MAX, Message,
 };
-pub use data::{EventData, ExecutionEventData, TaskDeletedData, TaskEventData};
+pub use conversation::{CommentEventData, LongField, QuestionEventData};
+pub use data::{
+    ChangeReason, EventData, ExecutionEventData, ProjectEventData, TaskDeletedData, TaskEventData,
+};
 pub use envelope::{Envelope, encode};
 pub use id::{Epoch, EventId};
-pub use meta::{EventMeta, Facets, TaskMeta};
+pub use lease::{LeaseEventData, LeasePhase};
+pub use meta::{EventMeta, Facets, Subject, TaskMeta};
 
 use bytes::Bytes;
 
 use super::clock::Timestamp;
+use super::comment::Comment;
 use super::execution::{Execution, ExecutionPhase};
+use super::lease::Lease;
+use super::project::Project;
+use super::question::{Question, QuestionStatus};
 use super::schema::word_enum;
 use super::task::{Task, TaskField};
 use super::text::TokenName;
@@ -40,6 +50,25 @@ word_enum! {
         ExecutionEvent = "execution_event",
         /// after `announce`
         Announcement = "announcement",
+        /// after `createProject`
+        ProjectCreated = "project_created",
+        /// after `updateProject`, unless that closes the project
+        ProjectUpdated = "project_updated",
+        /// after `updateProject` when that closes the project for new tasks
+        ProjectArchived = "project_archived",
+        /// after `deleteProject`
+        ProjectDeleted = "project_deleted",
+        /// after `claimTask`, `returnLease` and `renewLease` if asked for, and when a lease ends without
+        /// its worker's report that the task goes on to `review` or `done`
+        LeaseEvent = "lease_event",
+        /// after `addComment`
+        CommentAdded = "comment_added",
+        /// after `askQuestion`
+        QuestionAsked = "question_asked",
+        /// after `answerQuestion`
+        QuestionAnswered = "question_answered",
+        /// when nobody has answered a question until its deadline, and when its task is deleted
+        QuestionExpired = "question_expired",
     }
 }
 
@@ -55,23 +84,29 @@ impl NewEvent {
         Self {
             meta: EventMeta {
                 kind: EventKind::TaskCreated,
-                task: Some(TaskMeta { id: task.id, before: None, after: Some(Facets::of(task)) }),
+                subject: TaskMeta { id: task.id, before: None, after: Some(Facets::of(task)) }.into(),
             },
             data: EventData::Task(TaskEventData::of(task, Vec::new())),
         }
     }
 
-    pub fn task_updated(before: &Task, after: &Task, changed: Vec<TaskField>) -> Self {
+    pub fn task_updated(
+        before: &Task,
+        after: &Task,
+        changed: Vec<TaskField>,
+        reason: Option<ChangeReason>,
+    ) -> Self {
         Self {
             meta: EventMeta {
                 kind: EventKind::TaskUpdated,
-                task: Some(TaskMeta {
+                subject: TaskMeta {
                     id: after.id,
                     before: Some(Facets::of(before)),
                     after: Some(Facets::of(after)),
-                }),
+                }
+                .into(),
             },
-            data: EventData::Task(TaskEventData::of(after, changed)),
+            data: EventData::Task(TaskEventData { reason, ..TaskEventData::of(after, changed) }),
         }
     }
 
@@ -79,10 +114,12 @@ impl NewEvent {
         Self {
             meta: EventMeta {
                 kind: EventKind::TaskDeleted,
-                task: Some(TaskMeta { id: task.id, before: Some(Facets::of(task)), after: None }),
+                subject: TaskMeta { id: task.id, before: Some(Facets::of(task)), after: None }.into(),
             },
             data: EventData::TaskDeleted(TaskDeletedData {
                 task_id: task.id,
+                project: task.project.clone(),
+                key: task.key.clone(),
                 title: task.title.clone(),
                 actor: None,
             }),
@@ -95,17 +132,58 @@ impl NewEvent {
         Self {
             meta: EventMeta {
                 kind: EventKind::ExecutionEvent,
-                task: Some(TaskMeta { id: execution.task_id, before: facets.clone(), after: facets }),
+                subject: TaskMeta { id: execution.task_id, before: facets.clone(), after: facets }.into(),
             },
             data: EventData::Execution(ExecutionEventData::of(execution, phase)),
+        }
+    }
+
+    /// `task` is the one that the comment is about.
+    pub fn comment(comment: &Comment, task: &Task) -> Self {
+        Self {
+            meta: EventMeta { kind: EventKind::CommentAdded, subject: TaskMeta::unchanged(task).into() },
+            data: EventData::Comment(CommentEventData::of(comment)),
+        }
+    }
+
+    /// What has just happened to a question. `task` is the one that it is about.
+    pub fn question(question: &Question, task: &Task) -> Self {
+        let kind = match question.status {
+            QuestionStatus::Open => EventKind::QuestionAsked,
+            QuestionStatus::Answered => EventKind::QuestionAnswered,
+            QuestionStatus::Expired => EventKind::QuestionExpired,
+        };
+        Self {
+            meta: EventMeta { kind, subject: TaskMeta::unchanged(task).into() },
+            data: EventData::Question(QuestionEventData::of(question)),
         }
     }
 
     pub fn announcement(data: AnnouncementData) -> Self {
         let AnnouncementData { level, message } = data;
         Self {
-            meta: EventMeta { kind: EventKind::Announcement, task: None },
+            meta: EventMeta { kind: EventKind::Announcement, subject: Subject::Hub },
             data: EventData::Announcement(AnnouncementEventData { level, message, actor: None }),
+        }
+    }
+
+    /// `task` is the task as the step leaves it.
+    pub fn lease(task: &Task, lease: &Lease, phase: LeasePhase) -> Self {
+        let facets = Some(Facets::of(task));
+        Self {
+            meta: EventMeta {
+                kind: EventKind::LeaseEvent,
+                subject: TaskMeta { id: task.id, before: facets.clone(), after: facets }.into(),
+            },
+            data: EventData::Lease(LeaseEventData::of(task.id, lease, phase)),
+        }
+    }
+
+    /// `kind` is one of those of projects.
+    pub fn project(kind: EventKind, project: &Project) -> Self {
+        Self {
+            meta: EventMeta { kind, subject: Subject::Project(project.project.clone()) },
+            data: EventData::Project(ProjectEventData::of(project)),
         }
     }
 
@@ -114,7 +192,11 @@ impl NewEvent {
         let actor = match &mut self.data {
             EventData::Task(data) => &mut data.actor,
             EventData::TaskDeleted(data) => &mut data.actor,
+            EventData::Project(data) => &mut data.actor,
+            EventData::Lease(data) => &mut data.actor,
             EventData::Execution(data) => &mut data.actor,
+            EventData::Comment(data) => &mut data.actor,
+            EventData::Question(data) => &mut data.actor,
             EventData::Announcement(data) => &mut data.actor,
         };
         *actor = Some(name);

@@ -64,6 +64,13 @@ word_enum! {
     }
 }
 
+impl ExecutionPhase {
+    /// Whether the execution has ended by it.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Started)
+    }
+}
+
 impl ExecutionStatus {
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)

@@ -4,7 +4,9 @@ use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::comment::CommentText;
 use crate::domain::error::Invalid;
+use crate::domain::id::TaskId;
 use crate::domain::text::{Artifact, Assignee, Description, Script, Tag, Title};
 
 use super::{Priority, Status};
@@ -44,6 +46,17 @@ pub struct TaskPatch {
     #[oai(nullable)]
     #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
     pub script: MaybeUndefined<Script>,
+    /// The new list of tasks that have to be `done` first, as a whole; null empties it.
+    #[oai(nullable, validator(max_items = 100))]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub blocked_by: MaybeUndefined<Vec<TaskId>>,
+    /// `true` starts an execution as soon as the task is ready, once. Changes what the hub will run.
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub auto_start: MaybeUndefined<bool>,
+    /// After so many expired leases the task goes to `review`.
+    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub attempts_max: MaybeUndefined<i64>,
 }
 
 /// A report on a task's progress: its new status, and what else the reporter knows.
@@ -66,6 +79,10 @@ pub struct StatusUpdate {
     #[oai(nullable, validator(max_items = 1000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Vec<Artifact>>,
+    /// What to tell people about it: a comment on the task, Markdown of 1–16,384 characters.
+    #[oai(nullable)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<CommentText>,
 }
 
 impl From<StatusUpdate> for TaskPatch {
@@ -86,7 +103,13 @@ impl TaskPatch {
     /// # Errors
     /// [`Invalid`]
     pub fn checked(self) -> Result<Self, Invalid> {
-        for (field, cleared) in [("title", self.title.is_null()), ("status", self.status.is_null())] {
+        let needed = [
+            ("title", self.title.is_null()),
+            ("status", self.status.is_null()),
+            ("auto_start", self.auto_start.is_null()),
+            ("attempts_max", self.attempts_max.is_null()),
+        ];
+        for (field, cleared) in needed {
             if cleared {
                 return Err(Invalid::new(field, "cannot be cleared; send a value or leave it out"));
             }

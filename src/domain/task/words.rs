@@ -25,6 +25,13 @@ word_enum! {
     }
 }
 
+impl Priority {
+    /// Its place among priorities, from 1; a task without one has 0.
+    pub fn rank(self) -> i64 {
+        self as i64 + 1
+    }
+}
+
 word_enum! {
     /// A priority to filter by.
     PriorityFilter {
@@ -61,5 +68,12 @@ word_enum! {
         Tags = "tags",
         Artifacts = "artifacts",
         Script = "script",
+        BlockedBy = "blocked_by",
+        Ready = "ready",
+        AutoStart = "auto_start",
+        Lease = "lease",
+        Attempts = "attempts",
+        AttemptsMax = "attempts_max",
+        WaitingFor = "waiting_for",
     }
 }

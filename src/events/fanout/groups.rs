@@ -1,7 +1,7 @@
 //! Groups clients with the same options, and finds the groups that an event concerns.
 //!
 //! Events are encoded once for a group. A group costs nothing while no event concerns it: groups
-//! whose filter names tasks, assignees or tags are indexed by these. So a thousand clients that
+//! whose filter names tasks, assignees, tags or projects are indexed by these. So a thousand clients that
 //! each follow something different do not cost a thousand comparisons for each event. The filters
 //! of all other groups choose among a few words. These groups are few, and every event checks them
 //! all.
@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::domain::event::EventMeta;
+use crate::domain::event::{EventMeta, Subject};
 use crate::domain::filter::EventFilter;
 use crate::domain::id::TaskId;
+use crate::domain::project::ProjectName;
 use crate::domain::text::{Assignee, Tag};
 use crate::events::options::StreamOptions;
 
@@ -37,6 +38,10 @@ pub struct Groups {
     by_task: HashMap<TaskId, Vec<GroupId>>,
     by_assignee: HashMap<Assignee, Vec<GroupId>>,
     by_tag: HashMap<Tag, Vec<GroupId>>,
+    /// By the projects that the filter names, or else by those that its clients may see.
+    by_project: HashMap<ProjectName, Vec<GroupId>>,
+    /// Groups that are indexed only by what their clients may see: announcements concern them too.
+    bound: Vec<GroupId>,
     others: Vec<GroupId>,
 }
 
@@ -94,8 +99,12 @@ impl Groups {
             }
         };
         look(&self.others);
-        let Some(task) = &meta.task else {
-            return;
+        let task = match &meta.subject {
+            Subject::Task(task) => task,
+            Subject::Project(project) => {
+                return self.by_project.get(project).into_iter().for_each(|ids| look(ids));
+            }
+            Subject::Hub => return look(&self.bound),
         };
         if let Some(ids) = self.by_task.get(&task.id) {
             look(ids);
@@ -105,6 +114,7 @@ impl Groups {
                 look(ids);
             }
             facets.tags.iter().filter_map(|tag| self.by_tag.get(tag)).for_each(|ids| look(ids));
+            self.by_project.get(&facets.project).into_iter().for_each(|ids| look(ids));
         }
     }
 
@@ -143,6 +153,11 @@ impl Groups {
             lists(&mut self.by_assignee, &facets.assignees, &mut each);
         } else if !facets.tags.is_empty() {
             lists(&mut self.by_tag, &facets.tags, &mut each);
+        } else if !facets.projects.is_empty() {
+            lists(&mut self.by_project, &facets.projects, &mut each);
+        } else if let Some(allowed) = facets.allowed.names() {
+            lists(&mut self.by_project, allowed, &mut each);
+            each(&mut self.bound);
         } else {
             each(&mut self.others);
         }
@@ -152,6 +167,7 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::allowed_projects::AllowedProjects;
     use crate::domain::event::{EventKind, Facets, TaskMeta};
     use crate::domain::filter::FacetFilter;
     use crate::domain::task::Status;
@@ -166,8 +182,19 @@ mod tests {
         EventFilter { facets: FacetFilter { assignees, ..FacetFilter::default() }, ..EventFilter::default() }
     }
 
+    fn bound(projects: &[&str], filter: EventFilter) -> EventFilter {
+        let names = projects.iter().map(|name| name.parse().expect("a name")).collect();
+        EventFilter {
+            facets: FacetFilter { allowed: AllowedProjects::only(names), ..filter.facets },
+            ..filter
+        }
+    }
+
     fn facets(assignee: &str, tags: &[&str]) -> Facets {
         Facets {
+            project: ProjectName::default(),
+            number: 1,
+            ready: false,
             status: Status::Todo,
             priority: None,
             assignee: Some(assignee.parse().expect("a name")),
@@ -176,8 +203,8 @@ mod tests {
     }
 
     fn update(id: TaskId, before: Facets, after: Facets) -> EventMeta {
-        let task = Some(TaskMeta { id, before: Some(before), after: Some(after) });
-        EventMeta { kind: EventKind::TaskUpdated, task }
+        let subject = TaskMeta { id, before: Some(before), after: Some(after) }.into();
+        EventMeta { kind: EventKind::TaskUpdated, subject }
     }
 
     fn concerned(groups: &mut Groups, seq: u64, meta: &EventMeta) -> Vec<GroupId> {
@@ -206,15 +233,39 @@ mod tests {
                 ..EventFilter::default()
             },
             EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() },
+            EventFilter {
+                facets: FacetFilter { projects: vec![ProjectName::default()], ..FacetFilter::default() },
+                ..EventFilter::default()
+            },
+            EventFilter {
+                facets: FacetFilter {
+                    keys: vec!["default-1".parse().expect("a key")],
+                    ..FacetFilter::default()
+                },
+                ..EventFilter::default()
+            },
+            bound(&["default"], EventFilter::default()),
+            bound(&["web", "default"], EventFilter::default()),
+            bound(&["web"], of_assignees(&["eve"])),
+            bound(&["web"], EventFilter { task_ids: vec![task], ..EventFilter::default() }),
+            bound(&["web"], EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() }),
+            bound(&[], EventFilter::default()),
         ];
         let mut groups = Groups::default();
         let ids: Vec<_> = filters.iter().map(|filter| groups.enter(&options(filter.clone())).0).collect();
+        let of_web = Facets { project: "web".parse().expect("a name"), ..facets("eve", &[]) };
         let metas = [
             update(task, facets("ada", &["web", "api"]), facets("bob", &["web"])),
             update(TaskId::generate(), facets("eve", &[]), facets("eve", &["web"])),
             update(task, facets("eve", &[]), facets("eve", &[])),
+            update(task, of_web.clone(), of_web),
             update(task, facets("eve", &[]), Facets { assignee: None, ..facets("eve", &[]) }),
-            EventMeta { kind: EventKind::Announcement, task: None },
+            EventMeta { kind: EventKind::Announcement, subject: Subject::Hub },
+            EventMeta { kind: EventKind::ProjectUpdated, subject: Subject::Project(ProjectName::default()) },
+            EventMeta {
+                kind: EventKind::ProjectUpdated,
+                subject: Subject::Project("web".parse().expect("a name")),
+            },
         ];
         for (seq, meta) in (1..).zip(&metas) {
             let expected = filters.iter().zip(&ids).filter(|(filter, _)| filter.matches(meta));
@@ -237,7 +288,10 @@ mod tests {
         groups.leave(first);
         assert_eq!(concerned(&mut groups, 2, &of_ada), []);
         assert_eq!(groups.live_client(first, 0), None, "nobody finds it any more");
+        let (of_web, _) = groups.enter(&options(bound(&["web"], EventFilter::default())));
+        groups.leave(of_web);
         assert!(groups.by_options.is_empty() && groups.by_assignee.is_empty());
+        assert!(groups.by_project.is_empty() && groups.bound.is_empty());
         let (again, _) = groups.enter(&options(EventFilter::default()));
         assert_eq!(again, first, "its number is free again");
     }

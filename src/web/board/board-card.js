@@ -50,6 +50,7 @@ export function refreshCard(card, task, execution) {
   const facts = [];
   if (task.assignee) facts.push(assigneeBadge(task.assignee));
   if (task.artifacts.length > 0) facts.push(artifactCount(task.artifacts.length));
+  if (task.waiting_for.length > 0) facts.push(questionCount(task.waiting_for.length));
   if (execution) facts.push(executionPill(execution));
   parts.facts.replaceChildren(...facts);
   // Tags have a line of their own only when somebody else needs the last one.
@@ -123,4 +124,10 @@ function artifactCount(count) {
   const title = count === 1 ? "1 artifact" : `${count} artifacts`;
   return el("span", { class: "artifact-count", title }, icon("clip"), String(count),
     el("span", { class: "visually-hidden", text: " artifacts" }));
+}
+
+function questionCount(count) {
+  const words = count === 1 ? "open question" : "open questions";
+  return el("span", { class: "question-count", title: `${count} ${words}` }, icon("question"), String(count),
+    el("span", { class: "visually-hidden", text: ` ${words}` }));
 }

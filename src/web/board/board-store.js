@@ -120,6 +120,7 @@ function normalise(task) {
     assignee: task.assignee ?? null,
     tags: task.tags ?? [],
     artifacts: task.artifacts ?? [],
+    waiting_for: task.waiting_for ?? [],
   };
 }
 

@@ -125,9 +125,15 @@ const feed = new EventFeed({
   address: (cursor) => `/api/events/stream${cursor ? `?since=${encodeURIComponent(cursor)}` : ""}`,
   onState: showConnection,
   onMessage(message) {
-    if (message.event === "reset") load();
-    else if (message.event === "announcement") announce(message.data);
-    else store.apply(message);
+    if (message.event === "reset") {
+      load();
+      drawer.history.reload();
+    } else if (message.event === "announcement") {
+      announce(message.data);
+    } else {
+      store.apply(message);
+      drawer.history.apply(message);
+    }
   },
 });
 

@@ -5,6 +5,7 @@ import { assigneeBadge, executionPill, runButton, statusSelect, tagChip } from "
 import { isLive } from "/assets/board-store.js";
 import { LogTail } from "/assets/log-tail.js";
 import { marked } from "/assets/marks.js";
+import { TaskHistory } from "/assets/task-history.js";
 
 const SURE_MS = 4000;
 
@@ -19,6 +20,7 @@ export class TaskDrawer {
     this.actions = actions;
     this.panel = byId("drawer");
     this.tail = new LogTail(byId("drawer-log"));
+    this.history = new TaskHistory();
     this.status = statusSelect((status) => actions.move(this.#id, status));
     this.status.id = "drawer-status";
     byId("drawer-status-slot").append(this.status);
@@ -45,6 +47,7 @@ export class TaskDrawer {
     this.panel.hidden = false;
     document.body.classList.add("drawer-open");
     this.refresh();
+    this.history.show(id);
     byId("drawer-title").focus();
   }
 
@@ -53,6 +56,7 @@ export class TaskDrawer {
     const id = this.#id;
     this.#id = null;
     this.tail.stop();
+    this.history.hide();
     this.panel.hidden = true;
     document.body.classList.remove("drawer-open");
     const opener = this.#opener?.isConnected

@@ -104,6 +104,7 @@ function noteRow({ note, kind }) {
 function badgeKind(event) {
   if (event.startsWith("task_")) return event;
   if (event === "execution_event" || event === "announcement") return event;
+  if (event === "comment_added" || event.startsWith("question_")) return "announcement";
   return event === "reset" || event === "goodbye" ? "warning" : "control";
 }
 
@@ -115,6 +116,10 @@ function summary({ event, data = {} }) {
     task_deleted: () => [data.title],
     execution_event: () => [data.session_name, data.execution_event, exit(data), data.reason],
     announcement: () => [data.level, data.message],
+    comment_added: () => [data.author, data.text],
+    question_asked: () => [data.text, data.options?.join(", ")],
+    question_answered: () => [data.text, data.answer],
+    question_expired: () => [data.text, data.answer ?? "without an answer"],
     connected: () => [data.resumed ? "resumed" : "from now on"],
     snapshot: () => [Array.isArray(data.tasks) ? `${data.tasks.length} tasks` : null],
     reset: () => [data.reason, "events before this are gone, reload your state"],

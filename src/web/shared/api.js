@@ -57,6 +57,22 @@ export const listExecutions = (query) => json("GET", `/api/executions?${new URLS
 export const createTicket = () => json("POST", "/api/events/tickets");
 export const readLog = (id, query) => json("GET", `/api/exec/${at(id)}/logs?${new URLSearchParams(query)}`);
 
+export const addComment = (id, text) => json("POST", `/api/tasks/${at(id)}/comments`, { text });
+export const listComments = (id, max) => pages(`/api/tasks/${at(id)}/comments?limit=500`, max);
+export const listQuestions = (id, max) => pages(`/api/questions?task_id=${at(id)}&limit=500`, max);
+export const answerQuestion = (id, answer) => json("PUT", `/api/questions/${at(id)}/answer`, { answer });
+
+/** The items of all pages, at most `max` of them. */
+async function pages(first, max) {
+  const items = [];
+  for (let next = first; next && items.length < max;) {
+    const response = await send("GET", next);
+    items.push(...(await response.json()));
+    next = nextPage(response.headers.get("Link"));
+  }
+  return items;
+}
+
 /**
  * All tasks, page by page, at most `max` of them.
  *

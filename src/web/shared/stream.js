@@ -17,6 +17,7 @@ const RETRY_MAX_MS = 30_000;
 
 export const MESSAGE_KINDS = [
   "task_created", "task_updated", "task_deleted", "execution_event", "announcement",
+  "comment_added", "question_asked", "question_answered", "question_expired",
   "connected", "snapshot", "checkpoint", "reset", "goodbye",
 ];
 

@@ -3,10 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use taskhub::domain::event::{EventKind, EventMeta, Facets, TaskMeta};
+use taskhub::domain::allowed_projects::AllowedProjects;
+use taskhub::domain::event::{EventKind, EventMeta, Facets, Subject, TaskMeta};
 use taskhub::domain::filter::{EventFilter, FacetFilter};
 use taskhub::domain::id::TaskId;
-use taskhub::domain::task::{Priority, PriorityFilter, Status};
+use taskhub::domain::project::ProjectName;
+use taskhub::domain::task::{Priority, PriorityFilter, Status, TaskKey};
 
 /// Takes choices from bytes; nothing when there are no more.
 struct Choices<'a>(std::slice::Iter<'a, u8>);
@@ -26,14 +28,29 @@ impl Choices<'_> {
         self.some(&["a", "b", "c"]).into_iter().map(|name| name.parse().expect("a name")).collect()
     }
 
+    fn project(&mut self) -> ProjectName {
+        project(self.next())
+    }
+
     fn facets(&mut self) -> Option<Facets> {
         (!self.next().is_multiple_of(4)).then(|| Facets {
+            project: self.project(),
+            number: 1 + (self.next() % 2) as i64,
+            ready: self.next().is_multiple_of(2),
             status: Status::ALL[self.next() % Status::ALL.len()],
             priority: Priority::ALL.get(self.next() % 4).copied(),
             assignee: self.named().pop(),
             tags: self.named(),
         })
     }
+}
+
+fn project(choice: usize) -> ProjectName {
+    ["default", "web"][choice % 2].parse().expect("a name")
+}
+
+fn key((choice, number): (usize, i64)) -> TaskKey {
+    TaskKey { project: project(choice), number }
 }
 
 fn wants<T: PartialEq>(list: &[T], value: Option<&T>) -> bool {
@@ -48,36 +65,56 @@ fuzz_target!(|bytes: &[u8]| {
         events: choices.some(EventKind::ALL),
         task_ids: choices.some(&ids),
         facets: FacetFilter {
+            projects: choices.some(&[0, 1]).into_iter().map(project).collect(),
+            keys: choices.some(&[(0, 1), (0, 2), (1, 1)]).into_iter().map(key).collect(),
+            ready: [None, Some(true), Some(false)][choices.next() % 3],
             statuses: choices.some(Status::ALL),
             priorities: choices.some(PriorityFilter::ALL),
             assignees: choices.named(),
             tags: choices.named(),
+            allowed: match choices.next() % 2 {
+                0 => AllowedProjects::default(),
+                _ => AllowedProjects::only(choices.some(&[0, 1]).into_iter().map(project).collect()),
+            },
         },
     };
     let kind = EventKind::ALL[choices.next() % EventKind::ALL.len()];
-    let task = (!choices.next().is_multiple_of(4)).then(|| TaskMeta {
-        id: ids[choices.next() % 2],
-        before: choices.facets(),
-        after: choices.facets(),
-    });
+    let subject = match choices.next() % 4 {
+        0 => Subject::Hub,
+        1 => Subject::Project(choices.project()),
+        _ => {
+            TaskMeta { id: ids[choices.next() % 2], before: choices.facets(), after: choices.facets() }.into()
+        }
+    };
 
-    let FacetFilter { statuses, priorities, assignees, tags } = &filter.facets;
+    let FacetFilter { projects, keys, statuses, priorities, assignees, tags, ready, allowed } =
+        &filter.facets;
+    let sees = |project: &ProjectName| allowed.names().is_none_or(|names| names.contains(project));
     let fits = |it: &Facets| {
-        wants(statuses, Some(&it.status))
+        sees(&it.project)
+            && wants(projects, Some(&it.project))
+            && ready.is_none_or(|ready| ready == it.ready)
+            && wants(keys, Some(&TaskKey { project: it.project.clone(), number: it.number }))
+            && wants(statuses, Some(&it.status))
             && wants(priorities, Some(&PriorityFilter::from(it.priority)))
             && wants(assignees, it.assignee.as_ref())
             && (tags.is_empty() || it.tags.iter().any(|tag| tags.contains(tag)))
     };
-    let asks_nothing = statuses.len() + priorities.len() + assignees.len() + tags.len() == 0;
-    let about = match &task {
-        None => filter.task_ids.is_empty() && asks_nothing,
-        Some(task) => {
+    let asks_no_task =
+        keys.len() + statuses.len() + priorities.len() + assignees.len() + tags.len() == 0 && ready.is_none();
+    let asks_nothing = asks_no_task && projects.is_empty();
+    let about = match &subject {
+        Subject::Hub => filter.task_ids.is_empty() && asks_nothing,
+        Subject::Project(project) => {
+            filter.task_ids.is_empty() && asks_no_task && sees(project) && wants(projects, Some(project))
+        }
+        Subject::Task(task) => {
             let states = [task.before.as_ref(), task.after.as_ref()];
             wants(&filter.task_ids, Some(&task.id))
-                && (asks_nothing || states.into_iter().flatten().any(fits))
+                && (asks_nothing && allowed.names().is_none() || states.into_iter().flatten().any(fits))
         }
     };
     let expected = wants(&filter.events, Some(&kind)) && about;
-    assert_eq!(filter.matches(&EventMeta { kind, task }), expected, "{filter:?}");
+    assert_eq!(filter.matches(&EventMeta { kind, subject }), expected, "{filter:?}");
     assert!(!filter.is_empty() || expected, "no filter lets everything pass");
 });

@@ -13,7 +13,7 @@ use taskhub::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::TaskDraft;
 use taskhub::executor::{Executor, ExecutorSettings, Retention};
-use taskhub::service::Service;
+use taskhub::service::{Service, Signals};
 use taskhub::store::{ExecutionQuery, Store};
 use taskhub::vitals::Vitals;
 use tempfile::TempDir;
@@ -103,7 +103,7 @@ impl Hub {
         // A hub that was just cut off may hold its lock for a moment more.
         let opened = wait_for("the store", || Store::open(data_dir, &store).ok());
         opened.writer.start(|_, _| {}).expect("a thread");
-        let service = Service::new(opened.store, config);
+        let (service, _background) = Service::new(opened.store, config, Signals::default());
         let mut settings = ExecutorSettings {
             data_dir: taskhub::data_dir::DataDir::open(data_dir).expect("it is there"),
             shim_program: env!("CARGO_BIN_EXE_taskhub").into(),
@@ -146,8 +146,8 @@ impl Hub {
         let new: TaskDraft = serde_json::from_str(&new.to_string()).expect("a task");
         let request: ExecutionRequest = serde_json::from_str(request).expect("a request");
         self.runtime.block_on(async {
-            let task = self.service.create_task(new, None).await.expect("created").task;
-            self.service.start_execution(task.id, request, None).await.expect("queued");
+            let task = self.service.create_task(new, None).await.expect("created").value.task;
+            self.service.start_execution(task.id, request, None, None).await.expect("queued");
             task.id
         })
     }

@@ -24,6 +24,12 @@ const EXERCISED: &[&str] = &[
     "refused",
     "unknown",
     "probes",
+    "claimed",
+    "given back",
+    "reported under a lease",
+    "refused under a lease",
+    "became ready",
+    "ended leases",
 ];
 /// From this many schedules on, that is certain enough.
 const MANY: u64 = 40;

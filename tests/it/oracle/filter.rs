@@ -108,6 +108,16 @@ impl Filter {
         if !self.tasks.is_empty() && !self.tasks.iter().any(|it| it == id) {
             return Some(false);
         }
+        if ["lease_event", "comment_added"].contains(&event.kind.as_str())
+            && !self.query_on_tasks().is_empty()
+        {
+            // They tell nothing of the task and change nothing of it.
+            return match before {
+                Before::Unknown => None,
+                Before::Nothing => Some(false),
+                Before::Task(task) => Some(self.holds(id, task)),
+            };
+        }
         let is_after = event.kind != "task_deleted" && self.holds(id, &event.data);
         match before {
             _ if is_after => Some(true),

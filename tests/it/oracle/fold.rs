@@ -8,7 +8,24 @@ use super::filter::Filter;
 use super::message::Message;
 
 /// What every event of a task tells of it.
-const TOLD: &[&str] = &["title", "status", "priority", "assignee", "tags", "artifacts", "version"];
+const TOLD: &[&str] = &[
+    "project",
+    "key",
+    "title",
+    "status",
+    "priority",
+    "assignee",
+    "tags",
+    "artifacts",
+    "blocked_by",
+    "ready",
+    "auto_start",
+    "lease",
+    "attempts",
+    "attempts_max",
+    "waiting_for",
+    "version",
+];
 /// What no event tells.
 const UNTOLD: &[&str] = &["description", "script"];
 

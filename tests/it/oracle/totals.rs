@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::json;
+
 use super::history::History;
 use super::observer::{Ended, Log, Record};
 use super::truth::Truth;
@@ -33,6 +35,12 @@ const COUNTED: &[&str] = &[
     "events",
     "observed messages",
     "probes",
+    "claimed",
+    "given back",
+    "reported under a lease",
+    "refused under a lease",
+    "became ready",
+    "ended leases",
 ];
 
 #[derive(Debug, Clone, Default)]
@@ -59,6 +67,22 @@ impl Totals {
                 Outcome::Unknown | Outcome::Refused => "refused",
             };
             totals.count(name, 1);
+            let of_work = match (&wish.kind, outcome) {
+                (WishKind::Claim { .. }, Outcome::Acknowledged(_)) => "claimed",
+                (WishKind::GiveBack { .. }, Outcome::Acknowledged(_)) => "given back",
+                (WishKind::Update { lease: Some(_), .. }, Outcome::Acknowledged(_)) => {
+                    "reported under a lease"
+                }
+                (WishKind::Update { lease: Some(_), .. }, Outcome::Refused) => "refused under a lease",
+                _ => continue,
+            };
+            totals.count(of_work, 1);
+        }
+        for told in truth.events.values() {
+            let data = &told.message.data;
+            totals
+                .count("became ready", (data["changed"] == json!(["ready"]) && data["ready"] == true).into());
+            totals.count("ended leases", (data["lease_event"] == "taken_away").into());
         }
         let probes = history.writers.iter().map(|writer| writer.probes.len());
         totals.count("probes", probes.sum());
@@ -129,12 +153,15 @@ impl fmt::Display for Totals {
         let divergent = of(Property::Agreeing) + of(Property::StateIsFold);
         write!(
             f,
-            "missing {}, duplicate {}, out of order {}, divergent {divergent}, not resumable {}, uncommitted {}",
+            "missing {}, duplicate {}, out of order {}, divergent {divergent}, not resumable {}, uncommitted {}, \
+             with two owners {}, ready for no reason or not told {}",
             of(Property::Complete),
             of(Property::Unique),
             of(Property::Ordered),
             of(Property::Resumable),
             of(Property::Committed),
+            of(Property::OneOwner),
+            of(Property::ReadyIsFold),
         )
     }
 }

@@ -81,13 +81,14 @@ fn told(seen: BTreeMap<u64, Arc<Message>>) -> BTreeMap<u64, Told> {
         }
         last = seq;
         let task = message.text("task_id").to_owned();
-        let after = match message.kind.as_str() {
-            "task_created" | "task_updated" => Known::Task(message.clone()),
-            _ => Known::Nothing,
-        };
         let before = match message.kind.as_str() {
             "task_created" | "announcement" => Known::Nothing,
             _ => tasks.get(&task).unwrap_or(&absent).clone(),
+        };
+        let after = match message.kind.as_str() {
+            "task_created" | "task_updated" => Known::Task(message.clone()),
+            "lease_event" | "comment_added" => before.clone(),
+            _ => Known::Nothing,
         };
         if !task.is_empty() {
             tasks.insert(task, after);

@@ -7,6 +7,7 @@ mod explained;
 mod fold;
 mod ordered;
 mod resumable;
+mod work;
 
 pub use explained::unanswered;
 
@@ -31,6 +32,11 @@ pub enum Property {
     StateIsFold,
     /// What was seen or acknowledged is in the store.
     Committed,
+    /// At any cursor a task has one owner at most, each with a higher number than the one before, and only the owner
+    /// reports under a lease.
+    OneOwner,
+    /// A task is ready when the tasks at this cursor make it so, and what makes it so is the event before.
+    ReadyIsFold,
 }
 
 impl fmt::Display for Property {
@@ -43,6 +49,8 @@ impl fmt::Display for Property {
             Self::Agreeing => "agreeing",
             Self::StateIsFold => "state = fold",
             Self::Committed => "committed",
+            Self::OneOwner => "one owner",
+            Self::ReadyIsFold => "ready = fold",
         })
     }
 }
@@ -95,5 +103,7 @@ pub fn judge(history: &History, truth: &Truth) -> Vec<Violation> {
     court(Property::Agreeing, agreeing::agreeing);
     court(Property::StateIsFold, fold::state_is_fold);
     court(Property::Committed, committed::committed);
+    court(Property::OneOwner, work::one_owner);
+    court(Property::ReadyIsFold, work::ready_is_fold);
     violations
 }

@@ -6,10 +6,14 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Map, Value, json};
 
+use crate::claims::LEASE;
 use crate::harness::Client;
 
 use super::random::Random;
 use super::words;
+
+/// The id of nothing.
+const NOBODYS: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 #[derive(Debug, Clone)]
 pub struct Wish {
@@ -25,12 +29,27 @@ pub enum WishKind {
         fields: Map<String, Value>,
         if_match: Option<i64>,
         as_report: bool,
+        /// Under this lease, which may have been lost.
+        lease: Option<String>,
     },
     Delete {
         task: String,
         if_match: Option<i64>,
     },
     Announce(Map<String, Value>),
+    Comment {
+        task: String,
+        fields: Map<String, Value>,
+    },
+    /// A task for this worker.
+    Claim {
+        worker: String,
+        another: bool,
+    },
+    GiveBack {
+        task: String,
+        lease: String,
+    },
     /// Never to be granted.
     Impossible(Impossible),
 }
@@ -40,13 +59,21 @@ pub enum Impossible {
     /// A version that no task reaches here.
     StaleVersion(String),
     NoSuchTask,
+    NoSuchLease(String),
+    WaitsForItself(String),
     BlankTitle,
     UnknownStatus(String),
     UnknownLevel,
 }
 
-/// What a writer knows when it makes a wish: a task and its version, if there are any.
-pub type Known = Option<(String, i64)>;
+/// What a writer knows of a task when it makes a wish.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub task: String,
+    pub version: i64,
+    /// The last lease that it was seen under.
+    pub lease: Option<String>,
+}
 
 /// Makes wishes.
 pub struct Imagination {
@@ -58,28 +85,37 @@ pub struct Imagination {
 
 impl Imagination {
     /// `is_full`: there are enough tasks already.
-    pub fn wish(&mut self, known: Known, is_full: bool) -> Wish {
+    pub fn wish(&mut self, all: &[Known], is_full: bool) -> Wish {
+        let known = (!all.is_empty()).then(|| self.random.pick(all).clone());
         self.count += 1;
         let mark = format!("[[{}.{}]]", self.writer, self.count);
         let kind = match (known, self.random.between(0..=99)) {
             (_, 0..=6) => WishKind::Announce(self.announcement(&mark)),
-            (None, _) => WishKind::Create(self.fields(&mark, true)),
-            (Some(_), 7..=19) if !is_full => WishKind::Create(self.fields(&mark, true)),
-            (Some((task, version)), 20..=27) => {
+            (None, _) => WishKind::Create(self.fields(&mark, true, all)),
+            (Some(_), 7..=19) if !is_full => WishKind::Create(self.fields(&mark, true, all)),
+            (Some(Known { task, version, .. }), 20..=27) => {
                 WishKind::Delete { task, if_match: self.random.chance(30).then_some(version) }
             }
-            (Some((task, _)), 28..=37) => WishKind::Impossible(self.impossible(task)),
-            (Some((task, version)), 38..=69) => WishKind::Update {
+            (Some(Known { task, .. }), 28..=37) => WishKind::Impossible(self.impossible(task)),
+            (Some(Known { task, .. }), 38..=42) => WishKind::Comment { task, fields: self.comment(&mark) },
+            (Some(_), 43..=51) => WishKind::Claim {
+                worker: (*self.random.pick(words::ASSIGNEES)).to_owned(),
+                another: self.random.chance(50),
+            },
+            (Some(Known { task, lease: Some(lease), .. }), 52..=57) => WishKind::GiveBack { task, lease },
+            (Some(Known { task, version, lease }), 52..=74) => WishKind::Update {
                 task,
-                fields: self.fields(&mark, false),
+                fields: self.fields(&mark, false, all),
                 if_match: self.random.chance(30).then_some(version),
                 as_report: false,
+                lease: lease.filter(|_| self.random.chance(30)),
             },
-            (Some((task, version)), _) => WishKind::Update {
+            (Some(Known { task, version, lease }), _) => WishKind::Update {
                 task,
                 fields: self.report(&mark),
                 if_match: self.random.chance(20).then_some(version),
                 as_report: true,
+                lease: lease.filter(|_| self.random.chance(60)),
             },
         };
         Wish { mark, kind }
@@ -96,9 +132,14 @@ impl Imagination {
         object([("level", json!(self.random.pick(words::LEVELS))), ("message", json!(self.text(mark)))])
     }
 
+    fn comment(&mut self, mark: &str) -> Map<String, Value> {
+        let mut random = self.random.fork();
+        object([("text", json!(self.text(mark))), ("author", or_null(&mut random, words::ASSIGNEES))])
+    }
+
     /// Fields of a new task, or some of them for a change. Few of them hold the mark, so that a change can be
     /// one that changes nothing.
-    fn fields(&mut self, mark: &str, is_new: bool) -> Map<String, Value> {
+    fn fields(&mut self, mark: &str, is_new: bool, all: &[Known]) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut random = self.random.fork();
         let wants = |random: &mut Random| random.chance(30);
@@ -123,6 +164,14 @@ impl Imagination {
         }
         if wants(&mut random) || random.chance(self.heavy_percent) {
             fields.insert("artifacts".into(), self.artifacts(mark));
+        }
+        if !all.is_empty() && wants(&mut random) {
+            let blockers = match random.chance(20) {
+                true => Vec::new(),
+                false => random.some(all, 3),
+            };
+            let blockers: Vec<_> = blockers.into_iter().map(|known| known.task).collect();
+            fields.insert("blocked_by".into(), json!(blockers));
         }
         if random.chance(10) {
             fields.insert("script".into(), json!(format!("echo {mark}")));
@@ -153,8 +202,10 @@ impl Imagination {
     }
 
     fn impossible(&mut self, task: String) -> Impossible {
-        match self.random.between(0..=5) {
+        match self.random.between(0..=7) {
             0 => Impossible::NoSuchTask,
+            6 => Impossible::NoSuchLease(task),
+            7 => Impossible::WaitsForItself(task),
             1 => Impossible::BlankTitle,
             2 => Impossible::UnknownStatus(task),
             3 => Impossible::UnknownLevel,
@@ -170,6 +221,11 @@ impl Wish {
         let request = match body {
             Some(body) => request.json(&body),
             None => request,
+        };
+        let request = match &self.kind {
+            WishKind::Update { lease: Some(lease), .. } => request.header(LEASE, lease),
+            WishKind::Impossible(Impossible::NoSuchLease(_)) => request.header(LEASE, NOBODYS),
+            _ => request,
         };
         match self.if_match() {
             Some(version) => request.header("If-Match", format!("\"{version}\"")),
@@ -204,13 +260,28 @@ impl Wish {
             WishKind::Announce(fields) => {
                 (Method::POST, "/api/events/announcements".into(), Some(json!(fields)))
             }
+            WishKind::Comment { task, fields } => {
+                (Method::POST, format!("{}/comments", task_path(task)), Some(json!(fields)))
+            }
+            WishKind::Claim { worker, another } => {
+                // So long that none ends by itself.
+                let body = json!({ "worker": worker, "another": another, "lease_seconds": 3600 });
+                (Method::POST, "/api/tasks/claim".into(), Some(body))
+            }
+            WishKind::GiveBack { lease, .. } => (Method::DELETE, format!("/api/leases/{lease}"), None),
             WishKind::Impossible(impossible) => match impossible {
                 Impossible::StaleVersion(task) => {
                     (Method::PATCH, task_path(task), Some(json!({ "title": mark, "description": mark })))
                 }
                 Impossible::NoSuchTask => {
-                    let task = task_path("01890a5d-ac96-774b-bcce-b302099a8057");
+                    let task = task_path(NOBODYS);
                     (Method::PATCH, task, Some(json!({ "title": mark })))
+                }
+                Impossible::NoSuchLease(task) => {
+                    (Method::PATCH, task_path(task), Some(json!({ "title": mark, "status": "done" })))
+                }
+                Impossible::WaitsForItself(task) => {
+                    (Method::PATCH, task_path(task), Some(json!({ "title": mark, "blocked_by": [task] })))
                 }
                 Impossible::BlankTitle => {
                     (Method::POST, "/api/tasks".into(), Some(json!({ "title": " ", "description": mark })))

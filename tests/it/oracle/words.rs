@@ -1,6 +1,7 @@
 //! What writers write and filters ask for: few words, so that they meet; and texts that like to break a frame.
 
-pub const KINDS: &[&str] = &["task_created", "task_updated", "task_deleted", "announcement"];
+pub const KINDS: &[&str] =
+    &["task_created", "task_updated", "task_deleted", "lease_event", "announcement", "comment_added"];
 pub const STATUSES: &[&str] = &["todo", "inprogress", "review", "done"];
 pub const PRIORITIES: &[&str] = &["low", "medium", "high"];
 /// What a filter can ask for.

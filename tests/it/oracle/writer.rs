@@ -12,7 +12,7 @@ use crate::harness::Client;
 
 use super::moment::{Moment, Moments, Phase};
 use super::schedule::WriterPlan;
-use super::wish::{Imagination, Wish, WishKind};
+use super::wish::{Imagination, Known, Wish, WishKind};
 
 /// What became of a wish.
 #[derive(Debug)]
@@ -43,28 +43,35 @@ pub struct Probe {
 /// How many in a hundred acknowledged changes are followed by a look.
 const PROBE_PERCENT: u64 = 10;
 
-/// The tasks that writers know of, with the last version seen.
+/// The tasks that writers know of, as they were seen last.
 #[derive(Debug, Default)]
-pub struct Tasks(Mutex<Vec<(String, i64)>>);
+pub struct Tasks(Mutex<Vec<Known>>);
 
 impl Tasks {
     pub fn ids(&self) -> Vec<String> {
-        self.list(|tasks| tasks.iter().map(|(id, _)| id.clone()).collect())
+        self.list(|tasks| tasks.iter().map(|known| known.task.clone()).collect())
     }
 
-    fn list<T>(&self, look: impl FnOnce(&mut Vec<(String, i64)>) -> T) -> T {
+    fn list<T>(&self, look: impl FnOnce(&mut Vec<Known>) -> T) -> T {
         look(&mut self.0.lock().expect("no panic inside"))
     }
 
-    fn saw(&self, id: &str, version: i64) {
-        self.list(|tasks| match tasks.iter_mut().find(|(known, _)| known == id) {
-            Some(known) => known.1 = known.1.max(version),
-            None => tasks.push((id.to_owned(), version)),
+    fn saw(&self, body: &Value) {
+        let id = body["id"].as_str().expect("an id");
+        let version = body["version"].as_i64().expect("a version");
+        let lease = body["lease"]["id"].as_str().map(str::to_owned);
+        self.list(|tasks| match tasks.iter_mut().find(|known| known.task == id) {
+            Some(known) => {
+                known.version = known.version.max(version);
+                // One that has ended is kept, to be tried again in vain.
+                known.lease = lease.or(known.lease.take());
+            }
+            None => tasks.push(Known { task: id.to_owned(), version, lease }),
         });
     }
 
     fn lost(&self, id: &str) {
-        self.list(|tasks| tasks.retain(|(known, _)| known != id));
+        self.list(|tasks| tasks.retain(|known| known.task != id));
     }
 }
 
@@ -98,11 +105,8 @@ impl Writer {
                     None => break,
                 },
             };
-            let (known, count) = self.tasks.list(|tasks| {
-                let known = (!tasks.is_empty()).then(|| self.plan.random.pick(tasks).clone());
-                (known, tasks.len())
-            });
-            let wish = imagination.wish(known, count >= self.plan.tasks_max);
+            let known = self.tasks.list(|tasks| tasks.clone());
+            let wish = imagination.wish(&known, known.len() >= self.plan.tasks_max);
             let outcome = self.ask(&moment, &wish).await;
             match &outcome {
                 Outcome::Unknown => self.wait_for_the_end_of(&moment).await,
@@ -129,6 +133,8 @@ impl Writer {
         };
         let is_impossible = matches!(wish.kind, WishKind::Impossible(_));
         match answer.status {
+            // Nothing was ready.
+            StatusCode::NO_CONTENT if matches!(wish.kind, WishKind::Claim { .. }) => Outcome::Refused,
             status if status.is_success() => {
                 assert!(!is_impossible, "complete: {wish:?} was granted: {answer:?}");
                 self.note(wish, &answer.body);
@@ -136,7 +142,9 @@ impl Writer {
                 Outcome::Acknowledged(answer.body)
             }
             status if status.is_client_error() => {
-                if let WishKind::Update { task, .. } | WishKind::Delete { task, .. } = &wish.kind
+                if let WishKind::Update { task, .. }
+                | WishKind::Delete { task, .. }
+                | WishKind::Comment { task, .. } = &wish.kind
                     && status == StatusCode::NOT_FOUND
                 {
                     self.tasks.lost(task);
@@ -165,11 +173,12 @@ impl Writer {
 
     fn note(&self, wish: &Wish, body: &Value) {
         match &wish.kind {
-            WishKind::Create(_) | WishKind::Update { .. } => self
-                .tasks
-                .saw(body["id"].as_str().expect("an id"), body["version"].as_i64().expect("a version")),
+            WishKind::Create(_) | WishKind::Update { .. } | WishKind::Claim { .. } => self.tasks.saw(body),
             WishKind::Delete { task, .. } => self.tasks.lost(task),
-            WishKind::Announce(_) | WishKind::Impossible(_) => {}
+            WishKind::Announce(_)
+            | WishKind::Comment { .. }
+            | WishKind::GiveBack { .. }
+            | WishKind::Impossible(_) => {}
         }
     }
 

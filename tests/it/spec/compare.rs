@@ -21,6 +21,9 @@ pub fn breaks(old: &Value, new: &Value) -> Vec<String> {
     comparison.found
 }
 
+/// Enums whose constants oapi-codegen has always named after the enum as well, for reasons of its own.
+const ALWAYS_PREFIXED: [&str; 2] = ["Code", "EventKind"];
+
 struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
@@ -56,6 +59,12 @@ impl<'a> Comparison<'a> {
         for (name, _) in members(&self.old["components"]["schemas"]) {
             if self.new["components"]["schemas"].get(name).is_none() {
                 self.found(name, "the schema is gone; types are named after it");
+            }
+        }
+        let (was, is) = (with_shared_words(self.old), with_shared_words(self.new));
+        for name in is.difference(&was).filter(|name| !ALWAYS_PREFIXED.contains(name)) {
+            if self.old["components"]["schemas"].get(*name).is_some() {
+                self.found(name, "shares a word with another enum; oapi-codegen would rename its constants");
             }
         }
     }
@@ -279,6 +288,22 @@ impl<'a> Comparison<'a> {
                 self.schema(place, part, now, way);
             }
         }
+    }
+}
+
+/// The enums with a word, or the name that it is given, that another enum has as well.
+fn with_shared_words(document: &Value) -> BTreeSet<&str> {
+    let schemas = || members(&document["components"]["schemas"]);
+    let shares = |(name, schema): &(&String, &Value)| {
+        schemas().any(|(other, it)| other != *name && !constants(schema).is_disjoint(&constants(it)))
+    };
+    schemas().filter(shares).map(|(name, _)| name.as_str()).collect()
+}
+
+fn constants(schema: &Value) -> BTreeSet<&str> {
+    match texts(&schema["x-enumNames"]) {
+        given if given.is_empty() => texts(&schema["enum"]),
+        given => given,
     }
 }
 

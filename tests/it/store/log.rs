@@ -53,8 +53,39 @@ async fn a_refused_or_panicking_operation_leaves_its_neighbours_alone_and_takes_
     assert_eq!(running.sunk_seqs(), seqs, "nothing refused reaches the sink");
     let (kept, _) = running.read(|view| view.tasks(&query())).await;
     assert_eq!(kept.iter().map(|it| it.id).collect::<BTreeSet<_>>(), good);
-    let told = running.log().await.into_iter().filter_map(|event| Some(event.meta.task?.id));
+    let told = running.log().await.into_iter().filter_map(|event| Some(event.meta.task()?.id));
     assert_eq!(told.collect::<BTreeSet<_>>(), good);
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_refused_or_panics_leaves_nothing_and_the_log_goes_on() {
+    let directory = directory();
+    let running = Running::open(&directory);
+    let [kept, refused, lost] = [1, 2, 3].map(|n| task(json!({ "title": format!("{n}") }), n));
+    let (one, two) = (kept.clone(), refused.clone());
+    let outcome = running.write(move |tx| {
+        let add = |tx: &mut Tx<'_>, task: &Task| {
+            tx.insert_task(task)?;
+            Ok::<_, Failure>(tx.append(&NewEvent::task_created(task))?.seq)
+        };
+        let first = tx.attempt(|tx| add(tx, &one))?;
+        let second = tx.attempt(|tx| add(tx, &two).and(Err::<u64, _>(Failure::Refused)));
+        assert!(matches!(second, Err(Failure::Refused)));
+        Ok(first)
+    });
+    assert_eq!(outcome.await.expect("written"), 1);
+    let three = lost.clone();
+    let outcome = running.write(move |tx| {
+        tx.insert_task(&three)?;
+        tx.append(&NewEvent::task_created(&three))?;
+        tx.attempt(|_| -> Result<(), Failure> { panic!("the panic that this test is about") })
+    });
+    assert!(matches!(outcome.await, Err(Failure::Store(StoreError::Aborted))));
+    assert_eq!(running.announce().await, 2, "neither has taken a seq");
+    let (found, _) = running.read(|view| view.tasks(&query())).await;
+    assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [kept.id]);
+    assert_eq!(running.log().await.len(), 2);
     running.close().await;
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -24,6 +26,7 @@ use tempfile::TempDir;
 
 use crate::harness::config;
 
+mod conversations;
 mod executions;
 mod log;
 mod opening;
@@ -127,7 +130,11 @@ fn announcement() -> NewEvent {
 }
 
 fn task(fields: Value, at_ms: i64) -> Task {
-    Task::create(TaskId::generate(), from_json(fields), Timestamp::from_ms(at_ms)).expect("a valid task")
+    // No key is given twice.
+    static NUMBER: AtomicI64 = AtomicI64::new(1);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let now = Timestamp::from_ms(at_ms);
+    Task::create(TaskId::generate(), number, from_json(fields), now).expect("a valid task")
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> T {

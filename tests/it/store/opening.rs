@@ -1,5 +1,10 @@
 //! Opening: one hub a directory, and nothing that is not its own.
 
+use taskhub::domain::allowed_projects::AllowedProjects;
+use taskhub::domain::project::ProjectName;
+use taskhub::domain::token::Actor;
+use taskhub::store::ExecutionPage;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,4 +120,69 @@ async fn a_log_of_the_first_version_goes_on_and_its_old_events_count_for_no_byte
     let third = Running::open(&directory);
     assert_eq!((third.end.head, third.end.bytes), (2, log[1].body.len() as u64));
     third.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_with_a_key_is_answered_again_after_an_upgrade() {
+    let directory = directory();
+    database_of_the_first_version(&directory).await;
+    let [kept, removed] = [TaskId::generate(), TaskId::generate()];
+    let old = rusqlite::Connection::open(directory.path().join(DATABASE)).expect("it opens");
+    old.execute(
+        "INSERT INTO tasks VALUES (?1, 't', '', 'todo', 0, NULL, 0, NULL, '[]', '[]', NULL, 1, 0, 0)",
+        [kept.uuid()],
+    )
+    .expect("a task");
+    for (key, id) in [("kept", kept), ("removed", removed)] {
+        let answer = json!({
+            "id": id, "title": "t", "description": "", "status": "todo", "priority": null, "assignee": null,
+            "tags": [], "artifacts": [], "script": null, "version": 1, "created_at": "1970-01-01T00:00:00.000Z",
+            "updated_at": "1970-01-01T00:00:00.000Z",
+        });
+        old.execute("INSERT INTO idempotency VALUES (?1, x'00', ?2, 0)", (key, answer.to_string()))
+            .expect("an answer");
+    }
+    old.close().expect("closed");
+    let running = Running::open(&directory);
+    let earlier = |key: &'static str| running.read(move |view| view.repetition::<Task>(key));
+    let answer = earlier("kept").await.and_then(|earlier| earlier.answer).expect("an answer");
+    assert_eq!((answer.id, answer.key.to_string().as_str()), (kept, "default-1"));
+    assert!(earlier("removed").await.is_none(), "its task is no more");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executions_of_the_first_version_get_the_project_of_their_task_as_far_as_it_is_known() {
+    let directory = directory();
+    database_of_the_first_version(&directory).await;
+    let [kept, removed] = [TaskId::generate(), TaskId::generate()];
+    let old = rusqlite::Connection::open(directory.path().join(DATABASE)).expect("it opens");
+    old.execute(
+        "INSERT INTO tasks VALUES (?1, 't', '', 'todo', 0, NULL, 0, NULL, '[]', '[]', NULL, 1, 0, 0)",
+        [kept.uuid()],
+    )
+    .expect("a task");
+    for (number, task) in [(1, kept), (2, removed)] {
+        let values = (ExecutionId::generate().uuid(), number, task.uuid());
+        old.execute(
+            "INSERT INTO executions VALUES (?1, ?2, ?3, 'completed', 0, NULL, 1, 0, NULL, 0, 0, 0)",
+            values,
+        )
+        .expect("an execution");
+    }
+    old.close().expect("closed");
+
+    let running = Running::open(&directory);
+    let found = |allowed: AllowedProjects| {
+        let query = ExecutionQuery { limit: 9, ..ExecutionQuery::default() };
+        let store = running.store.acting_as(Actor { projects: allowed, ..Actor::default() });
+        async move { store.read(move |view| view.executions(&query)).await }
+    };
+    let tasks = |(page, _): ExecutionPage| page.iter().map(|it| it.task_id).collect::<Vec<_>>();
+    assert_eq!(tasks(found(AllowedProjects::default()).await.expect("a page")), [removed, kept]);
+    let bound = AllowedProjects::only(vec![ProjectName::default()]);
+    assert_eq!(tasks(found(bound).await.expect("a page")), [kept], "nobody knows the other's project");
+    let other = AllowedProjects::only(vec!["other".parse().expect("a name")]);
+    assert_eq!(tasks(found(other).await.expect("a page")), []);
+    running.close().await;
 }

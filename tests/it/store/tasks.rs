@@ -25,8 +25,13 @@ async fn a_task_round_trips_every_field_whatever_text_it_holds() {
     for task in [&full, &bare] {
         running.insert(task).await;
     }
-    let swap =
-        |from: &Task, to: &Task| Task { id: from.id, created_at: from.created_at, version: 7, ..to.clone() };
+    let swap = |from: &Task, to: &Task| Task {
+        id: from.id,
+        key: from.key.clone(),
+        created_at: from.created_at,
+        version: 7,
+        ..to.clone()
+    };
     let changed = [swap(&full, &bare), swap(&bare, &full)];
     for round in [&[full.clone(), bare.clone()], &changed] {
         for task in round {
@@ -78,6 +83,7 @@ async fn a_list_is_filtered_as_a_stream_is() {
         priorities: from_json(json!(priorities)),
         assignees: from_json(json!(assignees)),
         tags: from_json(json!(tags)),
+        ..FacetFilter::default()
     };
     let filters = [
         lists(&[], &[], &[], &[]),

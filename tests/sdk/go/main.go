@@ -84,6 +84,17 @@ func main() {
 	check(err == nil && reported.Status == hub.STATUS_INPROGRESS, err)
 	fmt.Println("ok: reports a status")
 
+	claim := hub.NewClaimRequest("alice")
+	claim.SetTag(tag)
+	claimed, _, err := client.LeasesAPI.ClaimTask(ctx).ClaimRequest(*claim).Execute()
+	check(err == nil && claimed.Status == hub.STATUS_INPROGRESS, err)
+	lease := claimed.Lease.Get()
+	check(task.Lease.Get() == nil && lease != nil && lease.Worker == "alice", lease)
+	update.SetNewStatus(hub.STATUS_DONE)
+	ended, _, err := tasks.UpdateTaskStatus(ctx, claimed.Id).TaskhubLease(lease.Id).StatusUpdate(*update).Execute()
+	check(err == nil && ended.Status == hub.STATUS_DONE && ended.Lease.Get() == nil, err)
+	fmt.Println("ok: claims a task, and reports under its lease")
+
 	run := hub.NewExecutionRequest()
 	run.SetScriptContent("echo hello")
 	execution, _, err := client.ExecutionsAPI.StartExecution(ctx, task.Id).ExecutionRequest(*run).Execute()

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createClient } from "./generated/client/index.js";
 import { client } from "./generated/client.gen.js";
 import {
-  createTask, getTask, listTasks, startExecution, streamEvents, updateTask, updateTaskStatus, type Event, type Task,
+  claimTask, createTask, getTask, listTasks, startExecution, streamEvents, updateTask, updateTaskStatus, type Event, type Task,
 } from "./generated/index.js";
 
 const { TASKHUB_URL, TASKHUB_GUARDED_URL, TASKHUB_TOKEN, TASKHUB_TAG } = process.env;
@@ -57,6 +57,16 @@ console.log("ok: is let in with a token");
 const reported = await updateTaskStatus({ path, body: { new_status: "inprogress" }, throwOnError: true });
 assert.equal(reported.data.status, "inprogress");
 console.log("ok: reports a status");
+
+const claimed = await claimTask({ body: { worker: "alice", tag }, throwOnError: true });
+if (!claimed.data) throw new Error("no task is ready");
+const lease = claimed.data.lease!;
+assert.deepEqual([task.lease, lease.worker, claimed.data.status], [null, "alice", "inprogress"]);
+const ended = await updateTaskStatus({
+  path: { task_id: claimed.data.id }, headers: { "Taskhub-Lease": lease.id }, body: { new_status: "done" }, throwOnError: true,
+});
+assert.deepEqual([ended.data.status, ended.data.lease], ["done", null]);
+console.log("ok: claims a task, and reports under its lease");
 
 const execution = await startExecution({ path, body: { script_content: "echo hello" }, throwOnError: true });
 assert.equal(execution.data.task_id, task.id);

@@ -5,7 +5,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import hub.ApiClient;
 import hub.ApiException;
 import hub.api.ExecutionsApi;
+import hub.api.LeasesApi;
 import hub.api.TasksApi;
+import hub.model.ClaimRequest;
 import hub.model.Code;
 import hub.model.ConnectedEvent;
 import hub.model.Event;
@@ -51,7 +53,8 @@ public class Program {
         var titles = new ArrayList<String>();
         String cursor = null;
         do {
-            var page = tasks.listTasksWithHttpInfo(null, null, null, List.of(tag), null, null, null, 2, cursor);
+            var page = tasks.listTasksWithHttpInfo(
+                null, null, null, null, null, null, List.of(tag), null, null, null, 2, cursor, null);
             page.getData().forEach(it -> titles.add(it.getTitle()));
             var next = page.getHeaders().get("taskhub-next-page");
             cursor = next == null ? null : next.get(0);
@@ -59,39 +62,49 @@ public class Program {
         check(titles.equals(List.of("Write the report", "Read it", "Print it")), titles);
         say("lists all pages");
 
-        var got = tasks.getTaskWithHttpInfo(task.getId());
+        var got = tasks.getTaskWithHttpInfo(task.getId(), null);
         check(got.getData().equals(task), got.getData());
         say("gets a task");
 
         var etag = got.getHeaders().get("etag").get(0);
-        var patched = tasks.updateTask(task.getId(), new TaskPatch().priority(Priority.HIGH).assignee(null), etag);
+        var patched = tasks.updateTask(task.getId(), new TaskPatch().priority(Priority.HIGH).assignee(null), etag, null);
         check(patched.getPriority() == Priority.HIGH && patched.getAssignee() == null, patched);
         check(patched.getVersion() == 2, patched.getVersion());
         say("merges a patch, if it matches");
 
         var late = new TaskPatch().priority(Priority.LOW);
-        expect(412, Code.VERSION_MISMATCH, () -> tasks.updateTask(task.getId(), late, etag));
+        expect(412, Code.VERSION_MISMATCH, () -> tasks.updateTask(task.getId(), late, etag, null));
         say("is told that the version differs");
 
         var nobody = UUID.fromString("0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e");
-        expect(404, Code.TASK_NOT_FOUND, () -> tasks.getTask(nobody));
+        expect(404, Code.TASK_NOT_FOUND, () -> tasks.getTask(nobody, null));
         say("is told that there is no such task");
 
         var guarded = connect(System.getenv("TASKHUB_GUARDED_URL"));
-        expect(401, Code.TOKEN_MISSING, () -> new TasksApi(guarded).listTasks(null, null, null, null, null, null, null, 2, null));
+        expect(401, Code.TOKEN_MISSING, () ->
+            new TasksApi(guarded).listTasks(null, null, null, null, null, null, null, null, null, null, 2, null, null));
         say("is refused without a token");
 
         var token = System.getenv("TASKHUB_TOKEN");
         guarded.setRequestInterceptor(request -> request.header("Authorization", "Bearer " + token));
-        new TasksApi(guarded).listTasks(null, null, null, null, null, null, null, 2, null);
+        new TasksApi(guarded).listTasks(null, null, null, null, null, null, null, null, null, null, 2, null, null);
         say("is let in with a token");
 
-        var reported = tasks.updateTaskStatus(task.getId(), new StatusUpdate().newStatus(Status.INPROGRESS), null);
+        var reported = tasks.updateTaskStatus(task.getId(), new StatusUpdate().newStatus(Status.INPROGRESS), null, null);
         check(reported.getStatus() == Status.INPROGRESS, reported);
         say("reports a status");
 
+        var claimed = new LeasesApi(client).claimTask(new ClaimRequest().worker("alice").tag(tag));
+        var lease = claimed.getLease();
+        check(task.getLease() == null && lease.getWorker().equals("alice"), lease);
+        check(claimed.getStatus() == Status.INPROGRESS, claimed);
+        var done = new StatusUpdate().newStatus(Status.DONE);
+        var ended = tasks.updateTaskStatus(claimed.getId(), done, null, lease.getId());
+        check(ended.getStatus() == Status.DONE && ended.getLease() == null, ended);
+        say("claims a task, and reports under its lease");
+
         var request = new ExecutionRequest().scriptContent("echo hello");
-        var execution = new ExecutionsApi(client).startExecution(task.getId(), null, request);
+        var execution = new ExecutionsApi(client).startExecution(task.getId(), null, null, request);
         check(execution.getTaskId().equals(task.getId()), execution);
         say("starts an execution");
 

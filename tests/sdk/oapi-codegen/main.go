@@ -50,7 +50,7 @@ func main() {
 	check(reflect.DeepEqual(titles, []string{"Write the report", "Read it", "Print it"}), titles)
 	fmt.Println("ok: lists all pages")
 
-	got, err := client.GetTaskWithResponse(ctx, task.Id)
+	got, err := client.GetTaskWithResponse(ctx, task.Id, nil)
 	check(err == nil && got.JSON200.Title == task.Title && got.JSON200.CreatedAt.Equal(task.CreatedAt), err)
 	fmt.Println("ok: gets a task")
 
@@ -66,7 +66,7 @@ func main() {
 	check(err == nil && differs.ApplicationproblemJSON412.Code == hub.CodeVersionMismatch, err)
 	fmt.Println("ok: is told that the version differs")
 
-	missing, err := client.GetTaskWithResponse(ctx, uuid.MustParse("0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e"))
+	missing, err := client.GetTaskWithResponse(ctx, uuid.MustParse("0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e"), nil)
 	check(err == nil && missing.ApplicationproblemJSON404.Code == hub.CodeTaskNotFound, err)
 	fmt.Println("ok: is told that there is no such task")
 
@@ -85,6 +85,15 @@ func main() {
 	reported, err := client.UpdateTaskStatusWithResponse(ctx, task.Id, nil, hub.StatusUpdate{NewStatus: hub.Inprogress})
 	check(err == nil && reported.JSON200 != nil && reported.JSON200.Status == hub.Inprogress, err)
 	fmt.Println("ok: reports a status")
+
+	claimed, err := client.ClaimTaskWithResponse(ctx, hub.ClaimRequest{Worker: "alice", Tag: &tag})
+	check(err == nil && claimed.JSON200 != nil && claimed.JSON200.Status == hub.Inprogress, err)
+	lease := claimed.JSON200.Lease
+	check(task.Lease == nil && lease != nil && lease.Worker == "alice", lease)
+	under := &hub.UpdateTaskStatusParams{TaskhubLease: &lease.Id}
+	ended, err := client.UpdateTaskStatusWithResponse(ctx, claimed.JSON200.Id, under, hub.StatusUpdate{NewStatus: hub.Done})
+	check(err == nil && ended.JSON200 != nil && ended.JSON200.Status == hub.Done && ended.JSON200.Lease == nil, err)
+	fmt.Println("ok: claims a task, and reports under its lease")
 
 	script := "echo hello"
 	started, err := client.StartExecutionWithResponse(ctx, task.Id, nil, hub.ExecutionRequest{ScriptContent: &script})

@@ -98,10 +98,21 @@ func main() {
 	check(err == nil && is && reported.Response.Status == hub.StatusInprogress, report)
 	fmt.Println("ok: reports a status")
 
+	claim, err := client.ClaimTask(ctx, &hub.ClaimRequest{Worker: "alice", Tag: hub.NewOptNilString(tag)})
+	claimed, is := claim.(*hub.ClaimedTaskHeaders)
+	check(err == nil && is && claimed.Response.Status == hub.StatusInprogress, claim)
+	lease := claimed.Response.Lease
+	check(task.Lease.Null && !lease.Null && lease.Value.Worker == "alice", lease)
+	under := hub.UpdateTaskStatusParams{TaskID: claimed.Response.ID, TaskhubLease: hub.NewOptUUID(lease.Value.ID)}
+	report, err = client.UpdateTaskStatus(ctx, &hub.StatusUpdate{NewStatus: hub.StatusDone}, under)
+	ended, is := report.(*hub.UpdateTaskStatusOKHeaders)
+	check(err == nil && is && ended.Response.Status == hub.StatusDone && ended.Response.Lease.Null, report)
+	fmt.Println("ok: claims a task, and reports under its lease")
+
 	run := hub.NewOptExecutionRequest(hub.ExecutionRequest{ScriptContent: hub.NewOptNilString("echo hello")})
 	started, err := client.StartExecution(ctx, run, hub.StartExecutionParams{TaskID: task.ID})
-	execution, is := started.(*hub.Execution)
-	check(err == nil && is && execution.TaskID == task.ID, started)
+	execution, is := started.(*hub.StartExecutionOKHeaders)
+	check(err == nil && is && execution.Response.TaskID == task.ID, started)
 	fmt.Println("ok: starts an execution")
 
 	first := find(task.ID, "", func(event hub.Event) bool {

@@ -68,6 +68,15 @@ const reported = await hub.PUT("/api/tasks/status/{task_id}", { params: { path }
 assert.equal(reported.data?.status, "inprogress");
 console.log("ok: reports a status");
 
+const claimed = await hub.POST("/api/tasks/claim", { body: { worker: "alice", tag } });
+if (!claimed.data) throw new Error("no task is ready");
+const lease = claimed.data.lease!;
+assert.deepEqual([task.lease, lease.worker, claimed.data.status], [null, "alice", "inprogress"]);
+const under = { path: { task_id: claimed.data.id }, header: { "Taskhub-Lease": lease.id } };
+const ended = await hub.PUT("/api/tasks/status/{task_id}", { params: under, body: { new_status: "done" } });
+assert.deepEqual([ended.data?.status, ended.data?.lease], ["done", null]);
+console.log("ok: claims a task, and reports under its lease");
+
 const body = { script_content: "echo hello" };
 const execution = await hub.POST("/api/exec/{task_id}", { params: { path }, body });
 assert.equal(execution.data?.task_id, task.id);

@@ -8,11 +8,12 @@ from uuid import UUID
 import httpx
 
 from generated.api.executions import start_execution
+from generated.api.leases import claim_task
 from generated.api.tasks import create_task, get_task, list_tasks, update_task, update_task_status
 from generated.client import AuthenticatedClient
 from generated.models import (
-    Code, ConnectedEvent, Execution, ExecutionLifecycleEvent, ExecutionPhase, ExecutionRequest, Priority, Problem, Status,
-    StatusUpdate, Task, TaskCreatedEvent, TaskDraft, TaskField, TaskPatch, TaskUpdatedEvent,
+    ClaimRequest, Code, ConnectedEvent, Execution, ExecutionLifecycleEvent, ExecutionPhase, ExecutionRequest, Lease, Priority,
+    Problem, Status, StatusUpdate, Task, TaskCreatedEvent, TaskDraft, TaskField, TaskPatch, TaskUpdatedEvent,
 )
 from generated.types import UNSET, Unset
 
@@ -71,6 +72,14 @@ print("ok: is let in with a token")
 reported = update_task_status.sync(task.id, client=hub, body=StatusUpdate(new_status=Status.INPROGRESS))
 assert isinstance(reported, Task) and reported.status == Status.INPROGRESS
 print("ok: reports a status")
+
+claimed = claim_task.sync(client=hub, body=ClaimRequest(worker="alice", tag=TAG))
+assert isinstance(claimed, Task) and isinstance(claimed.lease, Lease) and task.lease is None
+assert (claimed.lease.worker, claimed.status) == ("alice", Status.INPROGRESS)
+done = StatusUpdate(new_status=Status.DONE)
+ended = update_task_status.sync(claimed.id, client=hub, taskhub_lease=str(claimed.lease.id), body=done)
+assert isinstance(ended, Task) and (ended.status, ended.lease) == (Status.DONE, None)
+print("ok: claims a task, and reports under its lease")
 
 execution = start_execution.sync(task.id, client=hub, body=ExecutionRequest(script_content="echo hello"))
 assert isinstance(execution, Execution) and execution.task_id == task.id

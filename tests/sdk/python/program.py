@@ -75,6 +75,14 @@ reported = tasks.update_task_status(task.id, hub.StatusUpdate(new_status=hub.Sta
 assert reported.status == hub.Status.INPROGRESS
 print("ok: reports a status")
 
+claimed = hub.LeasesApi(client).claim_task(hub.ClaimRequest(worker="alice", tag=TAG))
+lease = claimed.lease
+assert task.lease is None and lease and (lease.worker, claimed.status) == ("alice", hub.Status.INPROGRESS)
+done = hub.StatusUpdate(new_status=hub.Status.DONE)
+ended = tasks.update_task_status(claimed.id, done, taskhub_lease=lease.id)
+assert (ended.status, ended.lease) == (hub.Status.DONE, None)
+print("ok: claims a task, and reports under its lease")
+
 request = hub.ExecutionRequest(script_content="echo hello")
 execution = hub.ExecutionsApi(client).start_execution(task.id, execution_request=request)
 assert execution.task_id == task.id

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import {
-  Code, Configuration, EventFromJSON, EventsApi, ExecutionPhase, ExecutionsApi, Priority, ResponseError, Status,
+  Code, Configuration, EventFromJSON, EventsApi, ExecutionPhase, ExecutionsApi, LeasesApi, Priority, ResponseError, Status,
   TaskField, TasksApi, type Event, type Problem, type Task,
 } from "./generated/index.js";
 
@@ -67,6 +67,15 @@ console.log("ok: is let in with a token");
 const reported = await tasks.updateTaskStatus({ taskId, statusUpdate: { newStatus: Status.Inprogress } });
 assert.equal(reported.status, Status.Inprogress);
 console.log("ok: reports a status");
+
+const claimed = await new LeasesApi(hub).claimTask({ claimRequest: { worker: "alice", tag } });
+if (!claimed) throw new Error("no task is ready");
+const lease = claimed.lease!;
+assert.deepEqual([task.lease, lease.worker, claimed.status], [null, "alice", Status.Inprogress]);
+const done = { newStatus: Status.Done };
+const ended = await tasks.updateTaskStatus({ taskId: claimed.id, taskhubLease: lease.id, statusUpdate: done });
+assert.deepEqual([ended.status, ended.lease], [Status.Done, null]);
+console.log("ok: claims a task, and reports under its lease");
 
 const executionRequest = { scriptContent: "echo hello" };
 const execution = await new ExecutionsApi(hub).startExecution({ taskId, executionRequest });

@@ -53,12 +53,21 @@ struct Index<'a> {
     /// By task, then by version.
     versions: HashMap<&'a str, BTreeMap<i64, u64>>,
     deleted: HashMap<&'a str, u64>,
+    comments: HashSet<&'a str>,
+    /// Leases that were given back.
+    returned: HashSet<&'a str>,
     head: u64,
 }
 
 impl<'a> Index<'a> {
     fn of(truth: &'a Truth, head: u64) -> Self {
-        let mut index = Self { versions: HashMap::new(), deleted: HashMap::new(), head };
+        let mut index = Self {
+            versions: HashMap::new(),
+            deleted: HashMap::new(),
+            comments: HashSet::new(),
+            returned: HashSet::new(),
+            head,
+        };
         for (&seq, told) in &truth.events {
             let (task, data) = (told.message.text("task_id"), &told.message.data);
             match told.message.kind.as_str() {
@@ -66,7 +75,11 @@ impl<'a> Index<'a> {
                     let version = data["version"].as_i64().expect("a version");
                     index.versions.entry(task).or_default().insert(version, seq);
                 }
+                "comment_added" => drop(index.comments.insert(told.message.text("comment_id"))),
                 "task_deleted" => drop(index.deleted.insert(task, seq)),
+                "lease_event" if data["lease_event"] == "returned" => {
+                    index.returned.insert(told.message.text("lease_id"));
+                }
                 _ => {}
             }
         }
@@ -86,7 +99,7 @@ impl<'a> Index<'a> {
 
 fn was_seen(wish: &Wish, body: &Value, log: &Index<'_>, truth: &Truth, court: &mut Court) {
     let is_seen = match &wish.kind {
-        WishKind::Create(_) | WishKind::Update { .. } => {
+        WishKind::Create(_) | WishKind::Update { .. } | WishKind::Claim { .. } => {
             let task = body["id"].as_str().expect("an id");
             let version = body["version"].as_i64().expect("a version");
             let seq = log.versions.get(task).and_then(|versions| versions.get(&version));
@@ -94,6 +107,13 @@ fn was_seen(wish: &Wish, body: &Value, log: &Index<'_>, truth: &Truth, court: &m
         }
         WishKind::Delete { task, .. } => {
             log.deleted.contains_key(task.as_str()) || log.may_be_lost(truth, task, i64::MAX - 1)
+        }
+        WishKind::Comment { .. } => {
+            let comment = body["id"].as_str().expect("an id");
+            log.comments.contains(comment) || truth.has_hole_between(0, log.head + 1)
+        }
+        WishKind::GiveBack { lease, .. } => {
+            log.returned.contains(lease.as_str()) || truth.has_hole_between(0, log.head + 1)
         }
         WishKind::Announce(_) => {
             let seq = crate::sse::seq(&body["id"]);

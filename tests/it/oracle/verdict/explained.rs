@@ -1,5 +1,7 @@
 //! The other half of **complete**: nothing is in the log that nobody did. Every event is an acknowledged
 //! change, or one whose answer never came, and each of these at most once; what changes nothing emits nothing.
+//!
+//! What follows from a change by itself, a task that becomes ready or a step of a lease, is for `work.rs`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +9,6 @@ use serde_json::{Map, Value, json};
 
 use crate::oracle::filter::Before;
 use crate::oracle::history::History;
-use crate::oracle::message::Message;
 use crate::oracle::truth::{Told, Truth};
 use crate::oracle::wish::{Wish, WishKind};
 use crate::oracle::writer::Outcome;
@@ -15,7 +16,21 @@ use crate::oracle::writer::Outcome;
 use super::{Court, Property};
 
 /// The fields of a task that an event shows, in the order of `changed`.
-const SHOWN: &[&str] = &["title", "status", "priority", "assignee", "tags", "artifacts"];
+const SHOWN: &[&str] = &[
+    "title",
+    "status",
+    "priority",
+    "assignee",
+    "tags",
+    "artifacts",
+    "blocked_by",
+    "ready",
+    "lease",
+    "attempts",
+    "waiting_for",
+];
+/// Fields that also change with what a wish is about.
+const FOLLOWING: &[&str] = &["ready", "lease", "assignee", "attempts"];
 
 pub fn explained(history: &History, truth: &Truth, court: &mut Court) {
     let acknowledged = Acknowledged::of(history, court);
@@ -24,8 +39,8 @@ pub fn explained(history: &History, truth: &Truth, court: &mut Court) {
     let wishes = history.writers.iter().flat_map(|writer| &writer.wishes);
     let unknown: Vec<&Wish> =
         wishes.filter(|(_, outcome)| matches!(outcome, Outcome::Unknown)).map(|(wish, _)| wish).collect();
-    for event in without_a_wish(&unexplained, &unknown) {
-        court.holds(false, || format!("nobody did {}", event));
+    for told in without_a_wish(&unexplained, &unknown) {
+        court.holds(false, || format!("nobody did {}", told.message));
     }
 }
 
@@ -62,6 +77,10 @@ struct Acknowledged<'a> {
     /// What was answered for a version of a task.
     tasks: HashMap<(&'a str, i64), &'a Value>,
     deleted: HashSet<&'a str>,
+    /// What was answered for a comment.
+    comments: HashMap<&'a str, &'a Value>,
+    /// Leases that were given back, each with its task.
+    returned: HashMap<&'a str, &'a str>,
     /// By the seq that was answered.
     announced: HashMap<u64, &'a Map<String, Value>>,
 }
@@ -75,14 +94,24 @@ impl<'a> Acknowledged<'a> {
             };
             match &wish.kind {
                 WishKind::Create(fields) | WishKind::Update { fields, .. } => {
-                    let differs = fields.iter().find(|(name, value)| body[name.as_str()] != **value);
+                    let differs = fields.iter().find(|(name, value)| {
+                        body[name.as_str()] != **value && !(*name == "assignee" && is_nobodys_again(body))
+                    });
                     court.holds(differs.is_none(), || {
                         format!("{differs:?} of {} was answered {body}", wish.mark)
                     });
-                    let (id, version) = (body["id"].as_str(), body["version"].as_i64());
-                    let key = (id.expect("an id"), version.expect("a version"));
-                    let other = all.tasks.insert(key, body);
-                    court.holds(other.is_none_or(|other| other == body), || format!("{other:?} and {body}"));
+                    all.answered(body, court);
+                }
+                WishKind::Claim { worker, .. } => {
+                    let is_theirs = body["assignee"] == worker.as_str()
+                        && body["lease"]["worker"] == worker.as_str()
+                        && body["status"] == "inprogress";
+                    court.holds(is_theirs, || format!("{worker} has claimed {body}"));
+                    all.answered(body, court);
+                }
+                WishKind::GiveBack { task, lease } => {
+                    let other = all.returned.insert(lease, task);
+                    court.holds(other.is_none(), || format!("{lease} was given back twice"));
                 }
                 WishKind::Delete { task, .. } => {
                     let is_first = all.deleted.insert(task);
@@ -91,23 +120,55 @@ impl<'a> Acknowledged<'a> {
                 WishKind::Announce(fields) => {
                     all.announced.insert(crate::sse::seq(&body["id"]), fields);
                 }
+                WishKind::Comment { .. } => {
+                    all.comments.insert(body["id"].as_str().expect("an id"), body);
+                }
                 WishKind::Impossible(_) => {}
             }
         }
         all
     }
 
+    fn answered(&mut self, body: &'a Value, court: &mut Court) {
+        let (id, version) = (body["id"].as_str(), body["version"].as_i64());
+        let key = (id.expect("an id"), version.expect("a version"));
+        let other = self.tasks.insert(key, body);
+        // A claim that is repeated renews the lease, which is no change of the task.
+        let same = |other: &Value| {
+            let names = body.as_object().expect("an object").keys();
+            names.into_iter().all(|name| agree(name, body, other))
+        };
+        court.holds(other.is_none_or(same), || format!("{other:?} and {body}"));
+    }
+
     /// The events that no answer tells of.
-    fn leaves<'t>(&self, truth: &'t Truth, court: &mut Court) -> Vec<&'t Message> {
-        let events = truth.events.values().map(|told| &*told.message);
-        events.filter(|event| !self.explains(event, court)).collect()
+    fn leaves<'t>(&self, truth: &'t Truth, court: &mut Court) -> Vec<&'t Told> {
+        truth.events.values().filter(|told| !self.explains(told, court)).collect()
+    }
+
+    fn was_given_back(&self, told: &Told) -> bool {
+        let mut leases = self.returned.iter().filter(|(_, task)| **task == told.message.text("task_id"));
+        leases.any(|(lease, _)| may_be_given_back(told, lease))
     }
 
     /// Whether an answer tells of this event. One that does has to tell the same.
-    fn explains(&self, event: &Message, court: &mut Court) -> bool {
+    fn explains(&self, told: &Told, court: &mut Court) -> bool {
+        let event = &told.message;
         let (task, data) = (event.text("task_id"), &event.data);
         match event.kind.as_str() {
+            "lease_event" => true,
+            "task_updated" if data["changed"] == json!(["ready"]) => true,
+            "task_updated" if self.was_given_back(told) => true,
             "task_deleted" => self.deleted.contains(task),
+            "comment_added" => match self.comments.get(event.text("comment_id")) {
+                Some(body) => {
+                    let agrees = ["task_id", "author", "text"].iter().all(|name| body[*name] == data[*name]);
+                    let is_right = agrees && body["created_at"] == event.timestamp.as_str();
+                    court.holds(is_right, || format!("{body} was told as {}", event));
+                    true
+                }
+                None => false,
+            },
             "announcement" => match self.announced.get(&event.seq) {
                 Some(fields) => {
                     court.holds(announces(fields) == *data, || {
@@ -119,7 +180,7 @@ impl<'a> Acknowledged<'a> {
             },
             _ => match self.tasks.get(&(task, data["version"].as_i64().expect("a version"))) {
                 Some(body) => {
-                    let agrees = SHOWN.iter().all(|name| body[*name] == data[*name]);
+                    let agrees = SHOWN.iter().all(|name| agree(name, body, data));
                     let is_right = agrees && body["updated_at"] == event.timestamp.as_str();
                     court.holds(is_right, || format!("{body} was told as {}", event));
                     true
@@ -132,7 +193,7 @@ impl<'a> Acknowledged<'a> {
 
 /// Events for which there is no wish of their own. Each wish may have come true once, so this is a matching:
 /// an event may push another one to another wish (Kuhn).
-fn without_a_wish<'a>(events: &[&'a Message], wishes: &[&Wish]) -> Vec<&'a Message> {
+fn without_a_wish<'a>(events: &[&'a Told], wishes: &[&Wish]) -> Vec<&'a Told> {
     let mut taken: Vec<Option<usize>> = vec![None; wishes.len()];
     let is_left = |event: &usize| {
         let mut tried = vec![false; wishes.len()];
@@ -143,7 +204,7 @@ fn without_a_wish<'a>(events: &[&'a Message], wishes: &[&Wish]) -> Vec<&'a Messa
 
 fn find_wish(
     event: usize,
-    events: &[&Message],
+    events: &[&Told],
     wishes: &[&Wish],
     taken: &mut [Option<usize>],
     tried: &mut [bool],
@@ -165,23 +226,67 @@ fn find_wish(
     false
 }
 
-fn may_come_of(event: &Message, wish: &Wish) -> bool {
+fn may_come_of(told: &Told, wish: &Wish) -> bool {
+    let event = &told.message;
     let (id, data) = (event.text("task_id"), &event.data);
     let shows = |fields: &Map<String, Value>| {
-        SHOWN.iter().all(|name| fields.get(*name).is_none_or(|value| *value == data[*name]))
+        let shows = |name: &str, value: &Value| {
+            *value == data[name] || (name == "assignee" && is_nobodys_again(data))
+        };
+        SHOWN.iter().all(|name| fields.get(*name).is_none_or(|value| shows(name, value)))
     };
     match (event.kind.as_str(), &wish.kind) {
         ("task_created", WishKind::Create(fields)) => shows(fields),
-        ("task_updated", WishKind::Update { task, fields, if_match, .. }) => {
+        ("task_updated", WishKind::Update { task, fields, if_match, lease, .. }) => {
             let changed = data["changed"].as_array().expect("a list");
             task == id
                 && shows(fields)
-                && changed.iter().all(|name| fields.contains_key(name.as_str().expect("a word")))
+                && changed
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .all(|name| fields.contains_key(name) || FOLLOWING.contains(&name))
+                && lease.as_ref().is_none_or(|lease| was_held_under(told, lease).unwrap_or(true))
                 && if_match.is_none_or(|version| data["version"] == version + 1)
         }
+        ("task_updated", WishKind::Claim { worker, .. }) => {
+            let changed = data["changed"].as_array().expect("a list");
+            changed.contains(&json!("lease")) && data["lease"]["worker"] == worker.as_str()
+        }
+        ("task_updated", WishKind::GiveBack { task, lease }) => task == id && may_be_given_back(told, lease),
         ("task_deleted", WishKind::Delete { task, .. }) => task == id,
+        ("comment_added", WishKind::Comment { task, fields }) => {
+            task == id && fields.iter().all(|(name, value)| data[name.as_str()] == *value)
+        }
         ("announcement", WishKind::Announce(fields)) => announces(fields) == *data,
         _ => false,
+    }
+}
+
+/// Whether the task was held under this lease before the event, as far as one can know.
+fn was_held_under(told: &Told, lease: &str) -> Option<bool> {
+    match told.before() {
+        Before::Unknown => None,
+        Before::Nothing => Some(false),
+        Before::Task(before) => Some(before["lease"]["id"] == lease),
+    }
+}
+
+/// Whether the event may be what becomes of a task that is given back.
+fn may_be_given_back(told: &Told, lease: &str) -> bool {
+    let data = &told.message.data;
+    data["lease"].is_null() && is_nobodys_again(data) && was_held_under(told, lease).unwrap_or(true)
+}
+
+/// A worker's task that goes back to `todo` is nobody's, even if the report names the worker.
+fn is_nobodys_again(task: &Value) -> bool {
+    task["status"] == "todo" && task["assignee"].is_null()
+}
+
+/// Whether both say the same of a field; a lease that is the same may have been renewed.
+fn agree(name: &str, one: &Value, other: &Value) -> bool {
+    match name {
+        "lease" => ["id", "number", "worker"].iter().all(|part| one[name][*part] == other[name][*part]),
+        _ => one[name] == other[name],
     }
 }
 

@@ -4,8 +4,8 @@ use std::env;
 
 use futures_util::TryStreamExt;
 use hub::types::{
-    Code, Event, ExecutionPhase, ExecutionRequest, Priority, Problem, Status, StatusUpdate, TaskDraft,
-    TaskField, TaskPatch,
+    ClaimRequest, Code, Event, ExecutionPhase, ExecutionRequest, Priority, Problem, Status, StatusUpdate,
+    TaskDraft, TaskField, TaskPatch,
 };
 use hub::{Client, Error, ResponseValue};
 use uuid::Uuid;
@@ -81,6 +81,17 @@ async fn main() -> Outcome<()> {
     let reported = hub.update_task_status().task_id(task.id).body(update).send().await?;
     assert_eq!(reported.status, Status::Inprogress);
     println!("ok: reports a status");
+
+    let claim = ClaimRequest::builder().worker("alice").tag(Some(tag.parse()?));
+    let claimed = hub.claim_task().body(claim).send().await?;
+    let lease = claimed.lease.as_ref().expect("the task is held by a lease");
+    assert!(task.lease.is_none() && lease.worker.as_str() == "alice");
+    assert_eq!(claimed.status, Status::Inprogress);
+    let update = StatusUpdate::builder().new_status(Status::Done);
+    let ended =
+        hub.update_task_status().task_id(claimed.id).taskhub_lease(lease.id).body(update).send().await?;
+    assert!(ended.status == Status::Done && ended.lease.is_none());
+    println!("ok: claims a task, and reports under its lease");
 
     let request: ExecutionRequest =
         ExecutionRequest::builder().script_content(Some("echo hello".parse()?)).try_into()?;
