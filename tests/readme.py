@@ -74,6 +74,21 @@ def call(base, method, path, body=None):
         return json.load(answer)
 
 
+def ask(shown, base, program):
+    """Asks as a script does, answers, and gives back what the script has printed."""
+    task = call(base, "POST", "/api/tasks", {"title": "Deploy"})["id"]
+    own = {"TASKHUB_URL": base, "TASKHUB_TASK_ID": task}
+    path = f"{pathlib.Path(program).resolve().parent}:{os.environ['PATH']}"
+    options = {"stdout": subprocess.PIPE, "text": True, "env": {**os.environ, **own, "PATH": path}}
+    with subprocess.Popen(["sh", "-ec", shown["ask"]], **options) as script:
+        deadline = time.monotonic() + SECONDS
+        while not call(base, "GET", "/api/questions?open=true"):
+            assert time.monotonic() < deadline, "nobody asks"
+            time.sleep(0.05)
+        shell(shown["answer"])
+        return script.communicate(timeout=SECONDS)[0]
+
+
 def secure(shown, program):
     """Makes a certificate, starts a hub with it, and speaks with that."""
     with tempfile.TemporaryDirectory() as work:
@@ -109,6 +124,36 @@ def main():
     answer = shell(shown["everyday"])
     assert '"assignee":"alice"' in answer and '"task_created"' in answer, answer
     print("ok: the everyday requests")
+    passed += 1
+
+    answer = shell(shown["projects"])
+    assert '"key":"web-1"' in answer and '"archived":true' in answer, answer
+    print("ok: projects and keys")
+    passed += 1
+
+    answer = shell(shown["ready"])
+    assert '"summary":"it waits for ' in answer and '"met":true' in answer, answer
+    print("ok: a task waits for another")
+    passed += 1
+
+    answer = shell(shown["claim"])
+    assert '"worker":"bot-1"' in answer and '"status":"done"' in answer, answer
+    print("ok: a worker claims a task, renews its lease and reports")
+    passed += 1
+
+    answer = shell(shown["batch"])
+    assert answer.count('"status":201') == 2, answer
+    print("ok: a batch of lines")
+    passed += 1
+
+    answer = shell(shown["comments"])
+    assert answer.count('"author":"alice"') == 2, answer
+    print("ok: a comment is added and listed")
+    passed += 1
+
+    said = ask(shown, base, program)
+    assert said == "deploying\n", said
+    print("ok: a script asks, and goes on with the answer")
     passed += 1
 
     answer = shell(shown["exec"])
