@@ -127,7 +127,7 @@ def main():
     passed += 1
 
     answer = shell(shown["projects"])
-    assert '"key":"web-1"' in answer and '"archived":true' in answer, answer
+    assert '"key":"shop-1"' in answer and '"archived":true' in answer, answer
     print("ok: projects and keys")
     passed += 1
 

@@ -6,7 +6,10 @@ import { api, createTask, fakeFirstStream, putStatus, screenshot, uniqueTitle, u
 
 const MONITOR = "/test_sse.html";
 const ENVELOPE_FIELDS = ["data", "event", "id", "timestamp"];
-const TASK_FIELDS = ["actor", "artifacts", "assignee", "changed", "created_at", "priority", "status", "tags", "task_id", "title", "version"];
+const TASK_FIELDS = [
+  "actor", "artifacts", "assignee", "attempts", "attempts_max", "auto_start", "blocked_by", "changed", "created_at", "key",
+  "lease", "priority", "project", "ready", "reason", "status", "tags", "task_id", "title", "version", "waiting_for",
+];
 
 const statusIs = (page, text) =>
   page.waitForFunction((wanted) => document.querySelector("#status").textContent === wanted, text);
@@ -47,7 +50,8 @@ describe("EventSource in Chromium", () => {
     assert.deepEqual(data, {
       task_id: task.id, title: task.title, status: "inprogress", priority: "high",
       assignee: "alice", tags: ["wire"], artifacts: ["file1.txt"],
-      created_at: task.created_at, actor: null,
+      created_at: task.created_at, actor: null, project: "default", key: task.key, ready: false, reason: null,
+      blocked_by: [], auto_start: false, lease: null, attempts: 0, attempts_max: 3, waiting_for: [],
     });
     assert.equal(version, task.version + 1);
     assert.deepEqual([...changed].sort(), ["artifacts", "priority", "status"]);
