@@ -61,7 +61,10 @@ class Follower:
 
 
 def shell(script, **options):
-    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=SECONDS, **options)
+    # Some write files where they are run.
+    with tempfile.TemporaryDirectory() as directory:
+        options = {"cwd": directory, **options}
+        done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=SECONDS, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
