@@ -1,6 +1,6 @@
 //! A lease: a worker has a task until a time, and no longer unless it renews.
 //!
-//! The number of a lease fences: it rises with each lease of the task, so whoever keeps the highest one knows the owner.
+//! The number of a lease fences: it rises with each lease of the task, so a system that keeps the highest one knows the owner.
 
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Wake-ups that follow from what was committed to the log.
 //!
-//! The store's writer tells of each commit, so whoever waits needs no polling, and a change wakes the same listeners
+//! The store's writer tells of each commit, so those who wait need no polling, and a change wakes the same listeners
 //! whatever use case has made it. A wake-up says only that there may be work: what there is, the rows say.
 
 use std::sync::Arc;

@@ -268,7 +268,7 @@ impl Tx<'_> {
         let request = serde_json::to_string(request).expect("a request is always JSON");
         self.conn
             .prepare_cached(
-                // A task of which only executions are left was in the project of its last execution.
+                // The task is gone and its executions are left: it was in the project of its last execution.
                 "INSERT INTO executions (id, number, task_id, status, attempt, stop_requested, request, created_at,
                     attempts_max, not_before, actor, project)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, coalesce(

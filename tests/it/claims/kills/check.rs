@@ -35,7 +35,7 @@ struct Log {
 }
 
 /// # Panics
-/// When the log tells of anything else than `tasks` tasks, each of which was done once, under the lease that was in force.
+/// When the log tells of anything else than `tasks` tasks, each done once under the lease that was in force.
 pub async fn check(client: &Client, tasks: usize) -> Counted {
     let mut log = Log::default();
     let (mut after, mut seq) = ("earliest".to_owned(), 0);
