@@ -127,7 +127,7 @@ async fn questions_are_answered_when_none_is_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_begins_far_back_does_not_hold_up_the_end() {
+async fn a_wait_does_not_hold_up_the_end() {
     let hub = Hub::start().await;
     let client = hub.client.clone();
     let created = client.post("/api/tasks", json!({ "title": "t" })).await;
