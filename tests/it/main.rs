@@ -10,6 +10,7 @@ mod transcript;
 mod waiting;
 mod wire;
 
+mod batch;
 mod circles;
 mod claims;
 mod classic;
