@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::claims::{claimed, text};
 use crate::harness::{Answer, Client, Hub};
 use crate::sse::{Stream, seq};
 
@@ -59,6 +60,30 @@ async fn each_operation_is_done_for_itself_in_order() {
     let expected: Vec<_> = (1..).zip(kinds.map(|kind| format!("task_{kind}"))).collect();
     assert_eq!(told, expected, "what was refused leaves no gap");
     assert_eq!(seq(&json!(answer.header("taskhub-cursor"))), 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operation_did_before_it_was_refused_is_undone() {
+    let hub = Hub::start().await;
+    let client = &hub.client;
+    let one = client.create(json!({ "title": "1" })).await;
+    let held = claimed(client, json!({ "worker": "w" })).await;
+    let lease = text(&held, "/lease/id");
+    let operations = json!([
+        // Draws the number of its key before it looks at what it waits for.
+        { "action": "create", "task": { "title": "2", "blocked_by": [NOBODY] } },
+        // Ends the lease before that.
+        { "action": "update", "task_id": one, "patch": { "status": "todo", "blocked_by": [NOBODY] } },
+        create("3"),
+    ]);
+    let answer = batch(client, false, operations).await;
+    let results = answer.body["results"].as_array().expect("a list");
+    let statuses: Vec<_> = results.iter().map(|result| result["status"].clone()).collect();
+    assert_eq!(statuses, [json!(400), json!(400), json!(201)], "{answer:?}");
+    assert_eq!(results[2]["task"]["key"], "default-2", "no number is lost");
+    assert_eq!(client.get(&format!("/api/tasks/{one}")).await.body, held);
+    let lease = client.get(&format!("/api/leases/{lease}")).await;
+    assert_eq!(lease.status, StatusCode::OK, "the worker has the task: {lease:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
