@@ -114,7 +114,8 @@ impl App {
         vital("the end of what revoked tokens hold", leaving.boxed());
         let dispatcher = ClaimDispatcher::new(background.claims, ready);
         vital("the claims", dispatcher.run(service.clone(), shutdown.soft.clone()).boxed());
-        let leases = LeaseTimer::new(background.lease_ends);
+        let lease_second = Duration::from_millis(config.store.lease_second_ms);
+        let leases = LeaseTimer::new(background.lease_starts, lease_second);
         vital("the end of leases", leases.run(service.clone(), shutdown.soft.clone()).boxed());
         let retention = forget(service.clone(), events.clone(), config.clone(), shutdown.clone());
         vital("the log's retention", retention.boxed());

@@ -1,8 +1,6 @@
-//! Every setting: its flag, its environment variable and its default. Each module gets its own
-//! section.
+//! Every setting: its flag, its environment variable and its default. Each module gets its own section.
 //!
-//! Names carry their unit, and an upper bound ends in `_max`. The hub reads the settings once, at
-//! the start.
+//! Names carry their unit, and an upper bound ends in `_max`. The hub reads the settings once, at the start.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -224,6 +222,9 @@ pub struct StoreConfig {
     /// How far the clock is ahead: for tests
     #[arg(skip)]
     pub clock_ahead_ms: Arc<AtomicI64>,
+    /// How long a second of a lease lasts: for tests, which cannot wait for the shortest lease
+    #[arg(skip = 1000u64)]
+    pub lease_second_ms: u64,
     /// Connections for reading
     #[arg(skip = 4usize)]
     pub readers: usize,

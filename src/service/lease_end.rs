@@ -15,12 +15,29 @@ pub struct LeaseEnd {
     pub renewals: u32,
 }
 
-impl LeaseEnd {
+/// A lease that was claimed or renewed, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseStart {
+    at: Instant,
+    lease: LeaseId,
+    renewals: u32,
+    seconds: u32,
+}
+
+impl LeaseStart {
+    /// It starts now.
     pub fn of(held: &HeldLease) -> Self {
-        let after = Duration::from_secs(held.seconds.into());
-        Self { at: Instant::now() + after, lease: held.lease.id, renewals: held.renewals }
+        let (lease, renewals, seconds) = (held.lease.id, held.renewals, held.seconds);
+        Self { at: Instant::now(), lease, renewals, seconds }
     }
 
+    /// Where it ends when each of its seconds lasts for `second`.
+    pub fn end(self, second: Duration) -> LeaseEnd {
+        LeaseEnd { at: self.at + second * self.seconds, lease: self.lease, renewals: self.renewals }
+    }
+}
+
+impl LeaseEnd {
     /// The same end, this much later from now.
     pub fn after(self, pause: Duration) -> Self {
         Self { at: Instant::now() + pause, ..self }

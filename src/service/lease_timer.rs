@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::id::LeaseId;
 use crate::store::StoreError;
 
-use super::lease_end::LeaseEnd;
+use super::lease_end::{LeaseEnd, LeaseStart};
 use super::{Service, ServiceError};
 
 /// Before another attempt to end a lease when the store could not be written.
@@ -25,7 +25,9 @@ const EXPIRED_AT_ONCE: usize = 128;
 /// Ends leases when their time is over.
 #[derive(Debug)]
 pub struct LeaseTimer {
-    ends: mpsc::UnboundedReceiver<LeaseEnd>,
+    starts: mpsc::UnboundedReceiver<LeaseStart>,
+    /// How long a second of a lease lasts.
+    second: Duration,
     /// The next one first. Those of leases that have ended or were renewed stay until their time.
     waiting: BinaryHeap<Reverse<LeaseEnd>>,
     /// How often each lease was renewed, as far as its last end that is waited for.
@@ -33,8 +35,9 @@ pub struct LeaseTimer {
 }
 
 impl LeaseTimer {
-    pub fn new(ends: mpsc::UnboundedReceiver<LeaseEnd>) -> Self {
-        Self { ends, waiting: BinaryHeap::new(), latest: HashMap::new() }
+    /// `second` is how long a second of a lease lasts.
+    pub fn new(starts: mpsc::UnboundedReceiver<LeaseStart>, second: Duration) -> Self {
+        Self { starts, second, waiting: BinaryHeap::new(), latest: HashMap::new() }
     }
 
     /// Runs until `shutdown`.
@@ -42,7 +45,7 @@ impl LeaseTimer {
         loop {
             match service.extend_all_leases().await {
                 Ok(leases) => {
-                    leases.iter().for_each(|held| self.wait_for(LeaseEnd::of(held)));
+                    leases.iter().for_each(|held| self.wait_for(LeaseStart::of(held).end(self.second)));
                     break;
                 }
                 // The hub ends before it has begun.
@@ -66,7 +69,7 @@ impl LeaseTimer {
             // All three are cancel safe.
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                Some(end) = self.ends.recv() => self.wait_for(end),
+                Some(start) = self.starts.recv() => self.wait_for(start.end(self.second)),
                 () = due => self.expire(&service).await,
             }
         }

@@ -14,7 +14,7 @@ use crate::store::{HeldLease, Tx, View};
 
 use super::change::save_ending;
 use super::idempotency::fingerprint;
-use super::lease_end::LeaseEnd;
+use super::lease_end::{LeaseEnd, LeaseStart};
 use super::lookup::load;
 use super::{Service, ServiceError, Stamped};
 
@@ -38,7 +38,7 @@ impl Service {
         seconds: Option<u32>,
         announce: bool,
     ) -> Result<Stamped<Lease>, ServiceError> {
-        let lease_ends = self.lease_ends.clone();
+        let lease_starts = self.lease_starts.clone();
         let held = self
             .write(move |tx| {
                 let held = in_force(tx, id)?.ok_or(ServiceError::LeaseLost(id))?;
@@ -46,7 +46,7 @@ impl Service {
                 let held = renew(tx, HeldLease { seconds, ..held })?;
                 // Here, since the renewal is committed also when its caller has gone. Should it not be, the end before it
                 // is still waited for.
-                let _ = lease_ends.send(LeaseEnd::of(&held));
+                let _ = lease_starts.send(LeaseStart::of(&held));
                 if announce {
                     let task = load(tx, held.task)?;
                     let next = Task { lease: Some(held.lease.clone()), ..task.clone() };
@@ -98,7 +98,7 @@ impl Service {
     /// Has the lease end when its time is over.
     pub(super) fn time(&self, held: &HeldLease) {
         // Nobody receives it any more when the hub ends; the next one starts all leases anew.
-        let _ = self.lease_ends.send(LeaseEnd::of(held));
+        let _ = self.lease_starts.send(LeaseStart::of(held));
     }
 }
 

@@ -55,13 +55,13 @@ use crate::domain::token::{Actor, AuditAction};
 use crate::store::{Store, StoreError};
 
 use claim_request::BATCH_MAX;
-use lease_end::LeaseEnd;
+use lease_end::LeaseStart;
 
 /// What the work beside the use cases waits for.
 #[derive(Debug)]
 pub struct Background {
     pub claims: mpsc::Receiver<Claimant>,
-    pub lease_ends: mpsc::UnboundedReceiver<LeaseEnd>,
+    pub lease_starts: mpsc::UnboundedReceiver<LeaseStart>,
 }
 
 /// The use cases over one store. Cheap to clone.
@@ -72,7 +72,7 @@ pub struct Service {
     executions: Arc<ExecutorConfig>,
     signals: Signals,
     claims: mpsc::Sender<Claimant>,
-    lease_ends: mpsc::UnboundedSender<LeaseEnd>,
+    lease_starts: mpsc::UnboundedSender<LeaseStart>,
     /// Grows by one whenever executions have started or ended.
     steps: watch::Sender<u64>,
 }
@@ -82,9 +82,9 @@ impl Service {
     pub fn new(store: Store, executions: &ExecutorConfig, signals: Signals) -> (Self, Background) {
         let executions = Arc::new(executions.clone());
         let (claims, arriving) = mpsc::channel(BATCH_MAX);
-        let (lease_ends, ends) = mpsc::unbounded_channel();
-        let service = Self { store, executions, signals, claims, lease_ends, steps: watch::Sender::new(0) };
-        (service, Background { claims: arriving, lease_ends: ends })
+        let (lease_starts, starts) = mpsc::unbounded_channel();
+        let service = Self { store, executions, signals, claims, lease_starts, steps: watch::Sender::new(0) };
+        (service, Background { claims: arriving, lease_starts: starts })
     }
 
     /// The same use cases in the name of `actor`.
