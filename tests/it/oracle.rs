@@ -28,6 +28,7 @@ mod schedule;
 mod words;
 
 // Who takes part.
+mod imagination;
 mod observer;
 mod wish;
 mod world;
@@ -45,6 +46,7 @@ mod campaign;
 mod conductor;
 mod filter;
 mod fold;
+mod rest;
 mod restores;
 mod totals;
 mod truth;

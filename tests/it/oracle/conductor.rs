@@ -16,6 +16,7 @@ use super::history::History;
 use super::message::Shelf;
 use super::moment::{Moment, Moments, Phase};
 use super::observer::{self, Observer};
+use super::rest::rest;
 use super::schedule::Schedule;
 use super::wish::{Wish, WishKind};
 use super::world::World;
@@ -46,6 +47,7 @@ pub async fn play(schedule: Schedule) -> History {
     enough.cancel();
     let mut logs = joined(&mut writers).await;
     let client = Client::sharing(moment.address, conductor.http.clone());
+    rest(&client).await;
     let (last_words, head) = last_words(&client).await;
     logs.push(last_words);
     conductor.announce(moment.in_phase(Phase::Finishing(head)));

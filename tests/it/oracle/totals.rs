@@ -41,6 +41,8 @@ const COUNTED: &[&str] = &[
     "refused under a lease",
     "became ready",
     "ended leases",
+    "expired leases",
+    "attempts exhausted",
 ];
 
 #[derive(Debug, Clone, Default)]
@@ -83,6 +85,8 @@ impl Totals {
             totals
                 .count("became ready", (data["changed"] == json!(["ready"]) && data["ready"] == true).into());
             totals.count("ended leases", (data["lease_event"] == "taken_away").into());
+            totals.count("expired leases", (data["lease_event"] == "expired").into());
+            totals.count("attempts exhausted", (data["reason"] == "attempts_exhausted").into());
         }
         let probes = history.writers.iter().map(|writer| writer.probes.len());
         totals.count("probes", probes.sum());

@@ -64,6 +64,7 @@ impl World {
                 config.server.listen = vec![self.listen];
                 config.store.retention_period_ms = self.plan.retention_period_ms;
                 config.store.half_sent_ms_max = self.plan.half_sent_ms_max;
+                config.store.lease_second_ms = self.plan.lease_second_ms;
                 config.store.may_be_copied = true;
                 let app = App::start(config).await.expect("the hub starts");
                 let address = app.addresses()[0];

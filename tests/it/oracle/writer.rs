@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::Client;
 
+use super::imagination::{Imagination, Known};
 use super::moment::{Moment, Moments, Phase};
 use super::schedule::WriterPlan;
-use super::wish::{Imagination, Known, Wish, WishKind};
+use super::wish::{Wish, WishKind};
 
 /// What became of a wish.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ const SHOWN: &[&str] = &[
     "ready",
     "lease",
     "attempts",
+    "attempts_max",
     "waiting_for",
 ];
 /// Fields that also change with what a wish is about.
@@ -158,6 +159,7 @@ impl<'a> Acknowledged<'a> {
         match event.kind.as_str() {
             "lease_event" => true,
             "task_updated" if data["changed"] == json!(["ready"]) => true,
+            "task_updated" if !data["reason"].is_null() => true,
             "task_updated" if self.was_given_back(told) => true,
             "task_deleted" => self.deleted.contains(task),
             "comment_added" => match self.comments.get(event.text("comment_id")) {

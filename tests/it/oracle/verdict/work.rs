@@ -68,6 +68,7 @@ pub fn one_owner(history: &History, truth: &Truth, court: &mut Court) {
                 wrong("a lease's step is missing before")
             });
             if event.kind == "task_updated" {
+                court.holds(counts_attempts(told), || wrong("attempts are counted wrongly"));
                 match step(numbers.entry(task).or_default(), lease_before(told), event, &mut ids) {
                     Ok(owed) => owing = owed.map(|owed| (task, owed)),
                     Err(words) => court.holds(false, || wrong(words)),
@@ -113,6 +114,7 @@ fn step<'a>(
         }
         (Some(lease), Some(same)) if lease == same && is_held(same) => Ok(None),
         (Some(_), Some(_)) => Err("it is somebody else's"),
+        (Some(lease), None) if has_expired(event) => Ok(Some(Owed::new(lease, &["expired"], false))),
         (Some(lease), None) if is_held(lease) => Err("its lease has ended for no reason"),
         (Some(lease), None) if data["status"] == "todo" => {
             Ok(Some(Owed::new(lease, &["returned", "taken_away"], false)))
@@ -120,6 +122,30 @@ fn step<'a>(
         // Its worker's report, or somebody else's change.
         (Some(lease), None) => Ok(Some(Owed::new(lease, &["taken_away"], true))),
     }
+}
+
+/// Whether the hub says that it has ended the task's lease, since nobody has renewed it.
+fn has_expired(event: &Message) -> bool {
+    ["lease_expired", "attempts_exhausted"].contains(&event.text("reason"))
+}
+
+/// Whether a task counts the leases that expire, and nothing else: after the last one that it may have it is in review, and
+/// from there it begins anew.
+fn counts_attempts(told: &Told) -> bool {
+    let (Before::Task(before), after) = (told.before(), &told.message.data) else {
+        return true;
+    };
+    let (attempts, after_attempts) = (before["attempts"].as_i64(), after["attempts"].as_i64());
+    if has_expired(&told.message) {
+        let is_exhausted = after_attempts >= after["attempts_max"].as_i64();
+        let ends = if is_exhausted { ("review", "attempts_exhausted") } else { ("todo", "lease_expired") };
+        return after_attempts == attempts.map(|attempts| attempts + 1)
+            && !before["lease"].is_null()
+            && after["assignee"].is_null()
+            && ends == (told.message.text("status"), told.message.text("reason"));
+    }
+    let begins_anew = before["status"] == "review" && after["status"] == "todo";
+    after_attempts == if begins_anew { Some(0) } else { attempts }
 }
 
 /// What was acknowledged under a lease was done while the task was held under it.
