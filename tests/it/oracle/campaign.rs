@@ -30,9 +30,12 @@ const EXERCISED: &[&str] = &[
     "refused under a lease",
     "became ready",
     "ended leases",
+    "asked",
+    "answered",
+    "answered too late",
 ];
 /// The same for schedules in this process, where time can be made to pass.
-const EXERCISED_IN_TIME: &[&str] = &["expired leases", "attempts exhausted"];
+const EXERCISED_IN_TIME: &[&str] = &["expired leases", "attempts exhausted", "expired questions"];
 /// From this many schedules on, that is certain enough.
 const MANY: u64 = 40;
 

@@ -47,15 +47,16 @@ pub async fn play(schedule: Schedule) -> History {
     enough.cancel();
     let mut logs = joined(&mut writers).await;
     let client = Client::sharing(moment.address, conductor.http.clone());
-    rest(&client).await;
+    logs.push(rest(&client).await);
     let (last_words, head) = last_words(&client).await;
     logs.push(last_words);
     conductor.announce(moment.in_phase(Phase::Finishing(head)));
     let observers = joined(&mut observers).await;
     let lists = lists(&client, &observers).await;
+    let questions = all_pages(&client, "/api/questions?limit=7".into()).await;
     conductor.world.stop().await;
     conductor.world.clear_away().await;
-    History { schedule, observers, writers: logs, head, lists }
+    History { schedule, observers, writers: logs, head, lists, questions }
 }
 
 impl Conductor {
@@ -125,7 +126,11 @@ impl Conductor {
     async fn wait_for_changes(&self, count: u64) {
         let mut acknowledged = self.acknowledged.subscribe();
         let goal = *acknowledged.borrow() + count;
-        let reached = tokio::time::timeout(DEADLINE, acknowledged.wait_for(|now| *now >= goal)).await;
+        let is_reached = |now: &u64| {
+            self.world.set_time(*now);
+            *now >= goal
+        };
+        let reached = tokio::time::timeout(DEADLINE, acknowledged.wait_for(is_reached)).await;
         assert!(reached.is_ok(), "the hub does not take {count} changes in time");
     }
 }

@@ -108,10 +108,8 @@ impl Filter {
         if !self.tasks.is_empty() && !self.tasks.iter().any(|it| it == id) {
             return Some(false);
         }
-        if ["lease_event", "comment_added"].contains(&event.kind.as_str())
-            && !self.query_on_tasks().is_empty()
-        {
-            // They tell nothing of the task and change nothing of it.
+        if !event.tells_task() && !self.query_on_tasks().is_empty() {
+            // It changes nothing of the task.
             return match before {
                 Before::Unknown => None,
                 Before::Nothing => Some(false),

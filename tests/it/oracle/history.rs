@@ -17,6 +17,8 @@ pub struct History {
     pub head: u64,
     /// What `GET /api/tasks` said at the end, by the filter that was asked for.
     pub lists: Vec<(String, Vec<Value>)>,
+    /// What `GET /api/questions` said at the end.
+    pub questions: Vec<Value>,
 }
 
 /// A part of the log of which an observer can say what is in it, as far as its filter shows it.

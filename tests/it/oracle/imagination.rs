@@ -16,6 +16,15 @@ pub struct Known {
     pub version: i64,
     /// The last lease that it was seen under.
     pub lease: Option<String>,
+    /// The last questions about it, most of which have ended.
+    pub questions: Vec<KnownQuestion>,
+}
+
+#[derive(Debug, Clone)]
+pub struct KnownQuestion {
+    pub id: String,
+    /// The answers to choose from.
+    pub options: Vec<String>,
 }
 
 /// Makes wishes.
@@ -40,21 +49,28 @@ impl Imagination {
                 WishKind::Delete { task, if_match: self.random.chance(30).then_some(version) }
             }
             (Some(Known { task, .. }), 28..=37) => WishKind::Impossible(self.impossible(task)),
-            (Some(Known { task, .. }), 38..=42) => WishKind::Comment { task, fields: self.comment(&mark) },
-            (Some(_), 43..=51) => WishKind::Claim {
+            (Some(Known { task, .. }), 38..=40) => WishKind::Comment { task, fields: self.comment(&mark) },
+            (Some(Known { task, .. }), 41..=46) => WishKind::Ask { task, fields: self.question(&mark) },
+            (Some(Known { questions, .. }), 47..=53) if !questions.is_empty() => {
+                let KnownQuestion { id, options } = self.random.pick(&questions).clone();
+                let text =
+                    if options.is_empty() { self.text(&mark) } else { self.random.pick(&options).clone() };
+                WishKind::Answer { question: id, text }
+            }
+            (Some(_), 54..=62) => WishKind::Claim {
                 worker: (*self.random.pick(words::ASSIGNEES)).to_owned(),
                 another: self.random.chance(50),
                 seconds: *self.random.pick(LEASE_SECONDS),
             },
-            (Some(Known { task, lease: Some(lease), .. }), 52..=57) => WishKind::GiveBack { task, lease },
-            (Some(Known { task, version, lease }), 52..=74) => WishKind::Update {
+            (Some(Known { task, lease: Some(lease), .. }), 63..=67) => WishKind::GiveBack { task, lease },
+            (Some(Known { task, version, lease, .. }), 47..=78) => WishKind::Update {
                 task,
                 fields: self.fields(&mark, false, all),
                 if_match: self.random.chance(30).then_some(version),
                 as_report: false,
                 lease: lease.filter(|_| self.random.chance(30)),
             },
-            (Some(Known { task, version, lease }), _) => WishKind::Update {
+            (Some(Known { task, version, lease, .. }), _) => WishKind::Update {
                 task,
                 fields: self.report(&mark),
                 if_match: self.random.chance(20).then_some(version),
@@ -79,6 +95,22 @@ impl Imagination {
     fn comment(&mut self, mark: &str) -> Map<String, Value> {
         let mut random = self.random.fork();
         object([("text", json!(self.text(mark))), ("author", or_null(&mut random, words::ASSIGNEES))])
+    }
+
+    fn question(&mut self, mark: &str) -> Map<String, Value> {
+        let mut fields = object([("text", json!(self.text(mark)))]);
+        let options = if self.random.chance(50) { words::OPTIONS } else { &[] };
+        if !options.is_empty() {
+            fields.insert("options".into(), json!(options));
+        }
+        if self.random.chance(50) {
+            fields.insert("deadline_seconds".into(), json!(self.random.between(1..=3)));
+        }
+        if self.random.chance(50) {
+            let default = if options.is_empty() { mark } else { *self.random.pick(options) };
+            fields.insert("default".into(), json!(default));
+        }
+        fields
     }
 
     /// Fields of a new task, or some of them for a change. Few of them hold the mark, so that a change can be
@@ -149,10 +181,12 @@ impl Imagination {
     }
 
     fn impossible(&mut self, task: String) -> Impossible {
-        match self.random.between(0..=7) {
+        match self.random.between(0..=9) {
             0 => Impossible::NoSuchTask,
             6 => Impossible::NoSuchLease(task),
             7 => Impossible::WaitsForItself(task),
+            8 => Impossible::NoSuchQuestion,
+            9 => Impossible::DefaultNotOffered(task),
             1 => Impossible::BlankTitle,
             2 => Impossible::UnknownStatus(task),
             3 => Impossible::UnknownLevel,

@@ -47,6 +47,11 @@ impl Message {
         !matches!(self.kind.as_str(), "connected" | "checkpoint" | "reset" | "goodbye" | "snapshot")
     }
 
+    /// Whether it tells a task, rather than something about one.
+    pub fn tells_task(&self) -> bool {
+        matches!(self.kind.as_str(), "task_created" | "task_updated" | "task_deleted")
+    }
+
     pub fn id(&self) -> String {
         format!("{}-{}", self.epoch, self.seq)
     }

@@ -1,12 +1,31 @@
 //! Brings a hub to rest before the end is written: nothing is to happen by itself after the last event.
 
-use reqwest::Method;
-use serde_json::json;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 
 use crate::harness::{Client, all_pages};
 
+use super::wish::{Wish, WishKind};
+use super::writer::{Log, Outcome};
+
+/// Keeps every lease, and answers every question that has a deadline.
+pub async fn rest(client: &Client) -> Log {
+    let mut log = Log::default();
+    loop {
+        keep_leases(client).await;
+        let mut ending = all_pages(client, "/api/questions?open=true&limit=500".into()).await;
+        ending.retain(|question| !question["deadline_at"].is_null());
+        if ending.is_empty() {
+            return log;
+        }
+        for question in &ending {
+            answer(client, question, &mut log).await;
+        }
+    }
+}
+
 /// Renews every lease, so that none ends by itself any more. That is told to nobody.
-pub async fn rest(client: &Client) {
+async fn keep_leases(client: &Client) {
     for task in all_pages(client, "/api/tasks?limit=500".into()).await {
         if let Some(lease) = task["lease"]["id"].as_str() {
             // One that has ended meanwhile is refused.
@@ -14,4 +33,21 @@ pub async fn rest(client: &Client) {
             client.with_body(Method::PUT, &format!("/api/leases/{lease}"), body).await;
         }
     }
+}
+
+async fn answer(client: &Client, question: &Value, log: &mut Log) {
+    let mark = format!("[[rest.{}]]", log.wishes.len());
+    let kind = WishKind::Answer {
+        question: question["id"].as_str().expect("an id").to_owned(),
+        text: question["options"][0].as_str().unwrap_or(&mark).to_owned(),
+    };
+    let wish = Wish { mark, kind };
+    let answer = client.send(wish.request(client)).await;
+    let outcome = match answer.status {
+        StatusCode::OK => Outcome::Acknowledged(answer.body),
+        // It has expired meanwhile.
+        StatusCode::CONFLICT => Outcome::Refused,
+        _ => panic!("complete: {wish:?} was answered {answer:?}"),
+    };
+    log.wishes.push((wish, outcome));
 }

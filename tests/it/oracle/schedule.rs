@@ -31,6 +31,8 @@ pub struct HubPlan {
     pub half_sent_ms_max: u64,
     /// How long a second of a lease lasts, in this process: the shortest lease is over before the schedule.
     pub lease_second_ms: u64,
+    /// How far the clock goes on with every acknowledged change, in this process: for the deadlines of questions.
+    pub change_ms: i64,
     /// With none, all streams go the way that is otherwise for the unusual ones.
     pub fanout_threads: u64,
     /// The seed of a disk that takes its time over the write-ahead log.
@@ -134,6 +136,7 @@ impl HubPlan {
             retain_events_max,
             retention_period_ms: random.between(2..=20),
             half_sent_ms_max: *random.pick(&[0, 60_000]),
+            change_ms: *random.pick(&[0, 20, 100, 300]),
             lease_second_ms: random.between(4..=20),
             fanout_threads: *random.pick(&[0, 0, 1, 1, 2]),
             slow_disk: (place == Place::Binary && random.chance(70)).then(|| random.next()),

@@ -43,6 +43,10 @@ const COUNTED: &[&str] = &[
     "ended leases",
     "expired leases",
     "attempts exhausted",
+    "asked",
+    "answered",
+    "answered too late",
+    "expired questions",
 ];
 
 #[derive(Debug, Clone, Default)]
@@ -71,6 +75,8 @@ impl Totals {
             totals.count(name, 1);
             let of_work = match (&wish.kind, outcome) {
                 (WishKind::Claim { .. }, Outcome::Acknowledged(_)) => "claimed",
+                (WishKind::Ask { .. }, Outcome::Acknowledged(_)) => "asked",
+                (WishKind::Answer { .. }, Outcome::Acknowledged(_)) => "answered",
                 (WishKind::GiveBack { .. }, Outcome::Acknowledged(_)) => "given back",
                 (WishKind::Update { lease: Some(_), .. }, Outcome::Acknowledged(_)) => {
                     "reported under a lease"
@@ -86,8 +92,12 @@ impl Totals {
                 .count("became ready", (data["changed"] == json!(["ready"]) && data["ready"] == true).into());
             totals.count("ended leases", (data["lease_event"] == "taken_away").into());
             totals.count("expired leases", (data["lease_event"] == "expired").into());
+            let had_deadline = told.message.kind == "question_expired" && !data["deadline"].is_null();
+            totals.count("expired questions", had_deadline.into());
             totals.count("attempts exhausted", (data["reason"] == "attempts_exhausted").into());
         }
+        let late_answers = history.writers.iter().map(|writer| writer.late_answers.len());
+        totals.count("answered too late", late_answers.sum());
         let probes = history.writers.iter().map(|writer| writer.probes.len());
         totals.count("probes", probes.sum());
         for observer in &history.observers {
@@ -158,7 +168,7 @@ impl fmt::Display for Totals {
         write!(
             f,
             "missing {}, duplicate {}, out of order {}, divergent {divergent}, not resumable {}, uncommitted {}, \
-             with two owners {}, ready for no reason or not told {}",
+             with two owners {}, ready for no reason or not told {}, not answered once {}",
             of(Property::Complete),
             of(Property::Unique),
             of(Property::Ordered),
@@ -166,6 +176,7 @@ impl fmt::Display for Totals {
             of(Property::Committed),
             of(Property::OneOwner),
             of(Property::ReadyIsFold),
+            of(Property::AnsweredOnce),
         )
     }
 }

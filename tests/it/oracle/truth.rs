@@ -87,8 +87,8 @@ fn told(seen: BTreeMap<u64, Arc<Message>>) -> BTreeMap<u64, Told> {
         };
         let after = match message.kind.as_str() {
             "task_created" | "task_updated" => Known::Task(message.clone()),
-            "lease_event" | "comment_added" => before.clone(),
-            _ => Known::Nothing,
+            "task_deleted" => Known::Nothing,
+            _ => before.clone(),
         };
         if !task.is_empty() {
             tasks.insert(task, after);

@@ -6,6 +6,7 @@ mod complete;
 mod explained;
 mod fold;
 mod ordered;
+mod questions;
 mod resumable;
 mod work;
 
@@ -14,7 +15,8 @@ pub use explained::unanswered;
 use std::fmt;
 
 use super::history::History;
-use super::truth::Truth;
+use super::observer::Log;
+use super::truth::{Told, Truth};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Property {
@@ -37,6 +39,8 @@ pub enum Property {
     OneOwner,
     /// A task is ready when the tasks at this cursor make it so, and what makes it so is the event before.
     ReadyIsFold,
+    /// A question ends once at most, as it was acknowledged, and a task waits for those that are open.
+    AnsweredOnce,
 }
 
 impl fmt::Display for Property {
@@ -51,6 +55,7 @@ impl fmt::Display for Property {
             Self::Committed => "committed",
             Self::OneOwner => "one owner",
             Self::ReadyIsFold => "ready = fold",
+            Self::AnsweredOnce => "answered once",
         })
     }
 }
@@ -105,5 +110,16 @@ pub fn judge(history: &History, truth: &Truth) -> Vec<Violation> {
     court(Property::Committed, committed::committed);
     court(Property::OneOwner, work::one_owner);
     court(Property::ReadyIsFold, work::ready_is_fold);
+    court(Property::AnsweredOnce, questions::answered_once);
     violations
+}
+
+/// What an observer without a filter has seen from the first event on, without a gap; nothing when it has not.
+fn from_the_first<'a>(observer: &'a Log, truth: &'a Truth) -> Vec<&'a Told> {
+    let first = observer.spans().into_iter().next().filter(|span| span.after == 0);
+    let Some(span) = first.filter(|_| observer.filter.is_empty()) else {
+        return Vec::new();
+    };
+    let seen = span.events.iter().zip(1..).take_while(|(event, seq)| event.seq == *seq);
+    seen.filter_map(|(event, _)| truth.get(event.seq)).collect()
 }

@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::claims::LEASE;
 use crate::harness::Client;
 
+use super::words;
+
 /// The id of nothing.
 const NOBODYS: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -38,6 +40,15 @@ pub enum WishKind {
         task: String,
         fields: Map<String, Value>,
     },
+    Ask {
+        task: String,
+        fields: Map<String, Value>,
+    },
+    /// An answer to a question, which may have ended.
+    Answer {
+        question: String,
+        text: String,
+    },
     /// A task for this worker.
     Claim {
         worker: String,
@@ -62,6 +73,8 @@ pub enum Impossible {
     BlankTitle,
     UnknownStatus(String),
     UnknownLevel,
+    NoSuchQuestion,
+    DefaultNotOffered(String),
 }
 
 impl Wish {
@@ -94,6 +107,8 @@ impl Wish {
     fn parts(&self) -> (Method, String, Option<Value>) {
         let mark = &self.mark;
         let task_path = |task: &str| format!("/api/tasks/{task}");
+        let questions_path = |task: &str| format!("/api/tasks/{task}/questions");
+        let answer_path = |question: &str| format!("/api/questions/{question}/answer");
         let status_path = |task: &str| format!("/api/tasks/status/{task}");
         match &self.kind {
             WishKind::Create(fields) => (Method::POST, "/api/tasks".into(), Some(json!(fields))),
@@ -112,6 +127,10 @@ impl Wish {
             }
             WishKind::Comment { task, fields } => {
                 (Method::POST, format!("{}/comments", task_path(task)), Some(json!(fields)))
+            }
+            WishKind::Ask { task, fields } => (Method::POST, questions_path(task), Some(json!(fields))),
+            WishKind::Answer { question, text } => {
+                (Method::PUT, answer_path(question), Some(json!({ "answer": text })))
             }
             WishKind::Claim { worker, another, seconds } => {
                 let body = json!({ "worker": worker, "another": another, "lease_seconds": seconds });
@@ -139,6 +158,13 @@ impl Wish {
                     let body = json!({ "new_status": "nowhere", "artifacts": [mark] });
                     (Method::PUT, status_path(task), Some(body))
                 }
+                Impossible::NoSuchQuestion => {
+                    (Method::PUT, answer_path(NOBODYS), Some(json!({ "answer": mark })))
+                }
+                Impossible::DefaultNotOffered(task) => {
+                    let body = json!({ "text": mark, "options": words::OPTIONS, "default": "perhaps" });
+                    (Method::POST, questions_path(task), Some(body))
+                }
                 Impossible::UnknownLevel => {
                     let body = json!({ "level": "deafening", "message": mark });
                     (Method::POST, "/api/events/announcements".into(), Some(body))
@@ -146,4 +172,12 @@ impl Wish {
             },
         }
     }
+}
+
+/// The marks of wishes in a text.
+pub fn marks(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("[[").filter_map(|(at, _)| {
+        let rest = &text[at..];
+        Some(&rest[..rest.find("]]")? + 2])
+    })
 }

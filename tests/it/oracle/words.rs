@@ -1,7 +1,16 @@
 //! What writers write and filters ask for: few words, so that they meet; and texts that like to break a frame.
 
-pub const KINDS: &[&str] =
-    &["task_created", "task_updated", "task_deleted", "lease_event", "announcement", "comment_added"];
+pub const KINDS: &[&str] = &[
+    "task_created",
+    "task_updated",
+    "task_deleted",
+    "lease_event",
+    "announcement",
+    "comment_added",
+    "question_asked",
+    "question_answered",
+    "question_expired",
+];
 pub const STATUSES: &[&str] = &["todo", "inprogress", "review", "done"];
 pub const PRIORITIES: &[&str] = &["low", "medium", "high"];
 /// What a filter can ask for.
@@ -9,6 +18,9 @@ pub const PRIORITY_FILTERS: &[&str] = &["low", "medium", "high", "none"];
 pub const ASSIGNEES: &[&str] = &["ada", "bob", "Zoë Ω"];
 pub const TAGS: &[&str] = &["red", "green", "blue", "a \"b\" \\c"];
 pub const LEVELS: &[&str] = &["info", "warning", "critical"];
+
+/// Answers to choose from.
+pub const OPTIONS: &[&str] = &["yes", "no", "\"later\" \\ später"];
 
 pub const NASTY: &[&str] = &[
     "a\nid: 9-9\ndata: {}\n\n",

@@ -14,8 +14,8 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 
 use taskhub::app::App;
 use tempfile::TempDir;
@@ -32,6 +32,8 @@ pub struct World {
     /// An address of its own: an observer that comes late can never meet the hub of another schedule.
     listen: SocketAddr,
     directory: TempDir,
+    /// How far the clock of hubs in this process is ahead.
+    clock_ahead_ms: Arc<AtomicI64>,
     hub: Option<Hub>,
     /// Hubs that have crashed and are being taken apart.
     past: JoinSet<()>,
@@ -49,6 +51,7 @@ impl World {
             plan: plan.clone(),
             listen: SocketAddr::from((own_address(), 0)),
             directory: directory(),
+            clock_ahead_ms: Arc::default(),
             hub: None,
             past: JoinSet::new(),
         }
@@ -64,6 +67,7 @@ impl World {
                 config.server.listen = vec![self.listen];
                 config.store.retention_period_ms = self.plan.retention_period_ms;
                 config.store.half_sent_ms_max = self.plan.half_sent_ms_max;
+                config.store.clock_ahead_ms = self.clock_ahead_ms.clone();
                 config.store.lease_second_ms = self.plan.lease_second_ms;
                 config.store.may_be_copied = true;
                 let app = App::start(config).await.expect("the hub starts");
@@ -85,6 +89,11 @@ impl World {
         };
         self.hub = Some(hub);
         address
+    }
+
+    /// Sets the clock to where it is after so many changes.
+    pub fn set_time(&self, changes: u64) {
+        self.clock_ahead_ms.store(changes.cast_signed() * self.plan.change_ms, Relaxed);
     }
 
     /// Ends a life as by kill -9. What was said before counts, and nothing that is said after.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::Client;
 
-use super::imagination::{Imagination, Known};
+use super::imagination::{Imagination, Known, KnownQuestion};
 use super::moment::{Moment, Moments, Phase};
 use super::schedule::WriterPlan;
 use super::wish::{Wish, WishKind};
@@ -30,6 +30,17 @@ pub enum Outcome {
 pub struct Log {
     pub wishes: Vec<(Wish, Outcome)>,
     pub probes: Vec<Probe>,
+    pub late_answers: Vec<LateAnswer>,
+}
+
+/// What was said to somebody whose answer came after the end of the question.
+#[derive(Debug)]
+pub struct LateAnswer {
+    pub question: String,
+    /// For people.
+    pub detail: String,
+    /// The question, which could be read right after; null when it could not.
+    pub found: Value,
 }
 
 /// What could be read right after a version of a task was acknowledged.
@@ -43,6 +54,9 @@ pub struct Probe {
 
 /// How many in a hundred acknowledged changes are followed by a look.
 const PROBE_PERCENT: u64 = 10;
+
+/// How many of a task's questions a writer may answer.
+const QUESTIONS_MAX: usize = 3;
 
 /// The tasks that writers know of, as they were seen last.
 #[derive(Debug, Default)]
@@ -67,7 +81,21 @@ impl Tasks {
                 // One that has ended is kept, to be tried again in vain.
                 known.lease = lease.or(known.lease.take());
             }
-            None => tasks.push(Known { task: id.to_owned(), version, lease }),
+            None => tasks.push(Known { task: id.to_owned(), version, lease, questions: Vec::new() }),
+        });
+    }
+
+    fn heard(&self, question: &Value) {
+        let options = question["options"].as_array().expect("a list").iter().filter_map(Value::as_str);
+        let question_known = KnownQuestion {
+            id: question["id"].as_str().expect("an id").to_owned(),
+            options: options.map(str::to_owned).collect(),
+        };
+        self.list(|tasks| {
+            if let Some(known) = tasks.iter_mut().find(|known| question["task_id"] == known.task.as_str()) {
+                known.questions.insert(0, question_known);
+                known.questions.truncate(QUESTIONS_MAX);
+            }
         });
     }
 
@@ -108,7 +136,7 @@ impl Writer {
             };
             let known = self.tasks.list(|tasks| tasks.clone());
             let wish = imagination.wish(&known, known.len() >= self.plan.tasks_max);
-            let outcome = self.ask(&moment, &wish).await;
+            let outcome = self.ask(&moment, &wish, &mut log).await;
             match &outcome {
                 Outcome::Unknown => self.wait_for_the_end_of(&moment).await,
                 Outcome::Acknowledged(body) if self.plan.random.chance(PROBE_PERCENT) => {
@@ -124,7 +152,7 @@ impl Writer {
         log
     }
 
-    async fn ask(&self, moment: &Moment, wish: &Wish) -> Outcome {
+    async fn ask(&self, moment: &Moment, wish: &Wish, log: &mut Log) -> Outcome {
         let client = Client::sharing(moment.address, self.http.clone());
         let answer = client.try_send(wish.request(&client)).await;
         let answer = match answer {
@@ -145,10 +173,18 @@ impl Writer {
             status if status.is_client_error() => {
                 if let WishKind::Update { task, .. }
                 | WishKind::Delete { task, .. }
-                | WishKind::Comment { task, .. } = &wish.kind
+                | WishKind::Comment { task, .. }
+                | WishKind::Ask { task, .. } = &wish.kind
                     && status == StatusCode::NOT_FOUND
                 {
                     self.tasks.lost(task);
+                }
+                if let WishKind::Answer { question, .. } = &wish.kind
+                    && status == StatusCode::CONFLICT
+                {
+                    let detail = answer.body["detail"].as_str().expect("words").to_owned();
+                    let found = self.question(moment, &client, question).await;
+                    log.late_answers.push(LateAnswer { question: question.clone(), detail, found });
                 }
                 Outcome::Refused
             }
@@ -172,11 +208,21 @@ impl Writer {
         })
     }
 
+    /// A question as it is; null when it cannot be read.
+    async fn question(&self, moment: &Moment, client: &Client, id: &str) -> Value {
+        match client.try_send(client.request(Method::GET, &format!("/api/questions/{id}"))).await {
+            Ok(answer) if answer.status.is_success() && !moment.has_crashed() => answer.body,
+            _ => Value::Null,
+        }
+    }
+
     fn note(&self, wish: &Wish, body: &Value) {
         match &wish.kind {
             WishKind::Create(_) | WishKind::Update { .. } | WishKind::Claim { .. } => self.tasks.saw(body),
             WishKind::Delete { task, .. } => self.tasks.lost(task),
+            WishKind::Ask { .. } => self.tasks.heard(body),
             WishKind::Announce(_)
+            | WishKind::Answer { .. }
             | WishKind::Comment { .. }
             | WishKind::GiveBack { .. }
             | WishKind::Impossible(_) => {}

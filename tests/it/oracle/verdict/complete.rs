@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::oracle::history::History;
 use crate::oracle::observer::Log;
 use crate::oracle::truth::Truth;
-use crate::oracle::wish::{Wish, WishKind};
+use crate::oracle::wish::{Wish, WishKind, marks};
 use crate::oracle::writer::Outcome;
 
 use super::Court;
@@ -53,7 +53,10 @@ struct Index<'a> {
     /// By task, then by version.
     versions: HashMap<&'a str, BTreeMap<i64, u64>>,
     deleted: HashMap<&'a str, u64>,
+    /// Comments, questions and the questions that were answered, each by its id.
     comments: HashSet<&'a str>,
+    asked: HashSet<&'a str>,
+    answered: HashSet<&'a str>,
     /// Leases that were given back.
     returned: HashSet<&'a str>,
     head: u64,
@@ -65,6 +68,8 @@ impl<'a> Index<'a> {
             versions: HashMap::new(),
             deleted: HashMap::new(),
             comments: HashSet::new(),
+            asked: HashSet::new(),
+            answered: HashSet::new(),
             returned: HashSet::new(),
             head,
         };
@@ -76,6 +81,8 @@ impl<'a> Index<'a> {
                     index.versions.entry(task).or_default().insert(version, seq);
                 }
                 "comment_added" => drop(index.comments.insert(told.message.text("comment_id"))),
+                "question_asked" => drop(index.asked.insert(told.message.text("question_id"))),
+                "question_answered" => drop(index.answered.insert(told.message.text("question_id"))),
                 "task_deleted" => drop(index.deleted.insert(task, seq)),
                 "lease_event" if data["lease_event"] == "returned" => {
                     index.returned.insert(told.message.text("lease_id"));
@@ -112,6 +119,13 @@ fn was_seen(wish: &Wish, body: &Value, log: &Index<'_>, truth: &Truth, court: &m
             let comment = body["id"].as_str().expect("an id");
             log.comments.contains(comment) || truth.has_hole_between(0, log.head + 1)
         }
+        WishKind::Ask { .. } => {
+            let question = body["id"].as_str().expect("an id");
+            log.asked.contains(question) || truth.has_hole_between(0, log.head + 1)
+        }
+        WishKind::Answer { question, .. } => {
+            log.answered.contains(question.as_str()) || truth.has_hole_between(0, log.head + 1)
+        }
         WishKind::GiveBack { lease, .. } => {
             log.returned.contains(lease.as_str()) || truth.has_hole_between(0, log.head + 1)
         }
@@ -132,20 +146,12 @@ fn nothing_refused(history: &History, truth: &Truth, court: &mut Court) {
         })
         .map(|(wish, _)| wish.mark.as_str())
         .collect();
-    let listed: Vec<String> =
-        history.lists.iter().flat_map(|(_, tasks)| tasks).map(Value::to_string).collect();
+    let listed = history.lists.iter().flat_map(|(_, tasks)| tasks).chain(&history.questions);
+    let listed: Vec<String> = listed.map(Value::to_string).collect();
     let told = truth.events.values().map(|told| &told.message.raw);
     for text in told.chain(&listed) {
         for mark in marks(text).filter(|mark| refused.contains(mark)) {
             court.holds(false, || format!("{mark} was refused, and yet: {text}"));
         }
     }
-}
-
-/// The marks of wishes in a text.
-fn marks(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices("[[").filter_map(|(at, _)| {
-        let rest = &text[at..];
-        Some(&rest[..rest.find("]]")? + 2])
-    })
 }

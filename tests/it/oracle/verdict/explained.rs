@@ -1,7 +1,8 @@
 //! The other half of **complete**: nothing is in the log that nobody did. Every event is an acknowledged
 //! change, or one whose answer never came, and each of these at most once; what changes nothing emits nothing.
 //!
-//! What follows from a change by itself, a task that becomes ready or a step of a lease, is for `work.rs`.
+//! What follows from a change by itself is for others: a task that becomes ready and a step of a lease for `work.rs`, the
+//! questions that a task waits for for `questions.rs`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -80,6 +81,9 @@ struct Acknowledged<'a> {
     deleted: HashSet<&'a str>,
     /// What was answered for a comment.
     comments: HashMap<&'a str, &'a Value>,
+    /// What was answered for a question, as it was asked and as it was answered.
+    asked: HashMap<&'a str, &'a Value>,
+    answers: HashMap<&'a str, &'a Value>,
     /// Leases that were given back, each with its task.
     returned: HashMap<&'a str, &'a str>,
     /// By the seq that was answered.
@@ -124,6 +128,12 @@ impl<'a> Acknowledged<'a> {
                 WishKind::Comment { .. } => {
                     all.comments.insert(body["id"].as_str().expect("an id"), body);
                 }
+                WishKind::Ask { .. } => {
+                    all.asked.insert(body["id"].as_str().expect("an id"), body);
+                }
+                WishKind::Answer { question, .. } => {
+                    all.answers.insert(question, body);
+                }
                 WishKind::Impossible(_) => {}
             }
         }
@@ -158,10 +168,33 @@ impl<'a> Acknowledged<'a> {
         let (task, data) = (event.text("task_id"), &event.data);
         match event.kind.as_str() {
             "lease_event" => true,
+            "question_expired" => true,
             "task_updated" if data["changed"] == json!(["ready"]) => true,
+            "task_updated" if data["changed"] == json!(["waiting_for"]) => true,
             "task_updated" if !data["reason"].is_null() => true,
             "task_updated" if self.was_given_back(told) => true,
             "task_deleted" => self.deleted.contains(task),
+            "question_asked" => match self.asked.get(event.text("question_id")) {
+                Some(body) => {
+                    let is_right =
+                        ["task_id", "text", "options"].iter().all(|name| body[*name] == data[*name])
+                            && body["deadline_at"] == data["deadline"]
+                            && body["created_at"] == event.timestamp.as_str();
+                    court.holds(is_right, || format!("{body} was told as {}", event));
+                    true
+                }
+                None => false,
+            },
+            "question_answered" => match self.answers.get(event.text("question_id")) {
+                Some(body) => {
+                    let is_right =
+                        ["task_id", "text", "answer"].iter().all(|name| body[*name] == data[*name])
+                            && body["ended_at"] == event.timestamp.as_str();
+                    court.holds(is_right, || format!("{body} was told as {}", event));
+                    true
+                }
+                None => false,
+            },
             "comment_added" => match self.comments.get(event.text("comment_id")) {
                 Some(body) => {
                     let agrees = ["task_id", "author", "text"].iter().all(|name| body[*name] == data[*name]);
@@ -258,6 +291,14 @@ fn may_come_of(told: &Told, wish: &Wish) -> bool {
         ("task_deleted", WishKind::Delete { task, .. }) => task == id,
         ("comment_added", WishKind::Comment { task, fields }) => {
             task == id && fields.iter().all(|(name, value)| data[name.as_str()] == *value)
+        }
+        ("question_asked", WishKind::Ask { task, fields }) => {
+            task == id
+                && fields["text"] == data["text"]
+                && *fields.get("options").unwrap_or(&json!([])) == data["options"]
+        }
+        ("question_answered", WishKind::Answer { question, text }) => {
+            data["question_id"] == question.as_str() && data["answer"] == text.as_str()
         }
         ("announcement", WishKind::Announce(fields)) => announces(fields) == *data,
         _ => false,

@@ -59,8 +59,7 @@ fn differs_from_log(listed: &[&Value], seq: u64, filter: &Filter, truth: &Truth)
     let (mut tasks, mut told) = (Tasks::default(), BTreeSet::new());
     for (_, event) in truth.events.range(hole + 1..seq + 1) {
         tasks.apply(&event.message, &Filter::default());
-        // A step of a lease and a comment tell nothing else of their task.
-        if !["lease_event", "comment_added"].contains(&event.message.kind.as_str()) {
+        if event.message.tells_task() {
             told.insert(event.message.text("task_id"));
         }
     }

@@ -11,22 +11,11 @@ use serde_json::{Value, json};
 use crate::oracle::filter::Before;
 use crate::oracle::history::History;
 use crate::oracle::message::Message;
-use crate::oracle::observer::Log;
 use crate::oracle::truth::{Told, Truth};
 use crate::oracle::wish::WishKind;
 use crate::oracle::writer::Outcome;
 
-use super::Court;
-
-/// What an observer without a filter has seen from the first event on, without a gap; nothing when it has not.
-fn from_the_first<'a>(observer: &'a Log, truth: &'a Truth) -> Vec<&'a Told> {
-    let first = observer.spans().into_iter().next().filter(|span| span.after == 0);
-    let Some(span) = first.filter(|_| observer.filter.is_empty()) else {
-        return Vec::new();
-    };
-    let seen = span.events.iter().zip(1..).take_while(|(event, seq)| event.seq == *seq);
-    seen.filter_map(|(event, _)| truth.get(event.seq)).collect()
-}
+use super::{Court, from_the_first};
 
 /// What the next event has to say of a lease.
 struct Owed {
