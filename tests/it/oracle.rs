@@ -28,6 +28,7 @@ mod schedule;
 mod words;
 
 // Who takes part.
+mod batch;
 mod imagination;
 mod observer;
 mod wish;

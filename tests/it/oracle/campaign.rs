@@ -33,6 +33,10 @@ const EXERCISED: &[&str] = &[
     "asked",
     "answered",
     "answered too late",
+    "batches",
+    "batches refused",
+    "batches in part",
+    "batches unknown",
 ];
 /// The same for schedules in this process, where time can be made to pass.
 const EXERCISED_IN_TIME: &[&str] = &["expired leases", "attempts exhausted", "expired questions"];

@@ -2,10 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::batch::Batch;
 use super::random::Random;
 use super::wish::{Impossible, Wish, WishKind};
 use super::words;
 
+/// Operations of a batch: enough that others come between them if they can.
+pub const OPERATIONS_MAX: u64 = 6;
 /// How long leases last: most end by themselves, in a hub whose seconds are short, and some never do.
 const LEASE_SECONDS: &[u64] = &[5, 5, 5, 10, 20, 3600];
 
@@ -79,6 +82,55 @@ impl Imagination {
             },
         };
         Wish { mark, kind }
+    }
+
+    /// Wishes for a batch. Each shows its mark in its event.
+    pub fn batch(&mut self, all: &[Known], is_full: bool) -> Batch {
+        self.count += 1;
+        let (atomic, as_lines) = (self.random.chance(50), self.random.chance(40));
+        let count = self.random.between(1..=OPERATIONS_MAX);
+        let wishes = (0..count).map(|index| {
+            let mark = format!("[[{}.{}.{index}]]", self.writer, self.count);
+            let kind = self.operation(&mark, all, is_full);
+            Wish { mark, kind }
+        });
+        Batch { atomic, as_lines, wishes: wishes.collect() }
+    }
+
+    fn operation(&mut self, mark: &str, all: &[Known], is_full: bool) -> WishKind {
+        let known = (!all.is_empty()).then(|| self.random.pick(all).clone());
+        match (known, self.random.between(0..=99)) {
+            (None, _) => WishKind::Create(self.fields(mark, true, all)),
+            (Some(_), 0..=29) if !is_full => WishKind::Create(self.fields(mark, true, all)),
+            (Some(Known { task, version, .. }), 30..=37) => {
+                WishKind::Delete { task, if_match: self.random.chance(30).then_some(version) }
+            }
+            (Some(Known { task, .. }), 38..=47) => WishKind::Impossible(match self.random.between(0..=6) {
+                0 => Impossible::NoSuchTask,
+                1 => Impossible::NoSuchLease(task),
+                2 => Impossible::WaitsForItself(task),
+                3 => Impossible::WaitsForNobody(task),
+                4 => Impossible::BlankTitle,
+                5 => Impossible::UnknownStatus(task),
+                _ => Impossible::StaleVersion(task),
+            }),
+            (Some(Known { task, version, lease, .. }), chance) => {
+                let as_report = chance >= 75;
+                let mut fields = if as_report { self.report(mark) } else { self.fields(mark, false, all) };
+                match as_report {
+                    true => fields.insert("artifacts".into(), self.artifacts(mark)),
+                    false => fields.insert("title".into(), json!(self.text(mark))),
+                };
+                let if_match = self.random.chance(10).then_some(version);
+                WishKind::Update {
+                    task,
+                    fields,
+                    if_match,
+                    as_report,
+                    lease: lease.filter(|_| chance % 3 == 0),
+                }
+            }
+        }
     }
 
     fn text(&mut self, mark: &str) -> String {
@@ -181,10 +233,11 @@ impl Imagination {
     }
 
     fn impossible(&mut self, task: String) -> Impossible {
-        match self.random.between(0..=9) {
+        match self.random.between(0..=10) {
             0 => Impossible::NoSuchTask,
             6 => Impossible::NoSuchLease(task),
             7 => Impossible::WaitsForItself(task),
+            10 => Impossible::WaitsForNobody(task),
             8 => Impossible::NoSuchQuestion,
             9 => Impossible::DefaultNotOffered(task),
             1 => Impossible::BlankTitle,

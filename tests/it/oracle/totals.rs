@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::json;
 
+use super::batch::Sent;
 use super::history::History;
 use super::observer::{Ended, Log, Record};
 use super::truth::Truth;
@@ -47,6 +48,10 @@ const COUNTED: &[&str] = &[
     "answered",
     "answered too late",
     "expired questions",
+    "batches",
+    "batches refused",
+    "batches in part",
+    "batches unknown",
 ];
 
 #[derive(Debug, Clone, Default)]
@@ -96,6 +101,7 @@ impl Totals {
             totals.count("expired questions", had_deadline.into());
             totals.count("attempts exhausted", (data["reason"] == "attempts_exhausted").into());
         }
+        totals.count_batches(history);
         let late_answers = history.writers.iter().map(|writer| writer.late_answers.len());
         totals.count("answered too late", late_answers.sum());
         let probes = history.writers.iter().map(|writer| writer.probes.len());
@@ -104,6 +110,19 @@ impl Totals {
             totals.count_observer(observer, history.schedule.hub.ring_events_max);
         }
         totals
+    }
+
+    fn count_batches(&mut self, history: &History) {
+        for writer in &history.writers {
+            for Sent { wishes, .. } in &writer.batches {
+                let outcomes = || writer.wishes[wishes.clone()].iter().map(|(_, outcome)| outcome);
+                let refused = outcomes().filter(|it| matches!(it, Outcome::Refused)).count();
+                self.count("batches", 1);
+                self.count("batches refused", (refused == wishes.len()).into());
+                self.count("batches in part", (0 < refused && refused < wishes.len()).into());
+                self.count("batches unknown", outcomes().any(|it| matches!(it, Outcome::Unknown)).into());
+            }
+        }
     }
 
     fn count_observer(&mut self, observer: &Log, ring_events_max: u64) {
@@ -168,7 +187,7 @@ impl fmt::Display for Totals {
         write!(
             f,
             "missing {}, duplicate {}, out of order {}, divergent {divergent}, not resumable {}, uncommitted {}, \
-             with two owners {}, ready for no reason or not told {}, not answered once {}",
+             with two owners {}, ready for no reason or not told {}, not answered once {}, batches not whole {}",
             of(Property::Complete),
             of(Property::Unique),
             of(Property::Ordered),
@@ -177,6 +196,7 @@ impl fmt::Display for Totals {
             of(Property::OneOwner),
             of(Property::ReadyIsFold),
             of(Property::AnsweredOnce),
+            of(Property::Whole),
         )
     }
 }

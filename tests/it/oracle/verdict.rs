@@ -1,6 +1,7 @@
 //! The properties, one after another.
 
 mod agreeing;
+mod batches;
 mod committed;
 mod complete;
 mod explained;
@@ -41,6 +42,8 @@ pub enum Property {
     ReadyIsFold,
     /// A question ends once at most, as it was acknowledged, and a task waits for those that are open.
     AnsweredOnce,
+    /// A batch is in the log in one piece, and one that is all or none as a whole or not at all.
+    Whole,
 }
 
 impl fmt::Display for Property {
@@ -56,6 +59,7 @@ impl fmt::Display for Property {
             Self::OneOwner => "one owner",
             Self::ReadyIsFold => "ready = fold",
             Self::AnsweredOnce => "answered once",
+            Self::Whole => "whole",
         })
     }
 }
@@ -111,6 +115,7 @@ pub fn judge(history: &History, truth: &Truth) -> Vec<Violation> {
     court(Property::OneOwner, work::one_owner);
     court(Property::ReadyIsFold, work::ready_is_fold);
     court(Property::AnsweredOnce, questions::answered_once);
+    court(Property::Whole, batches::whole);
     violations
 }
 

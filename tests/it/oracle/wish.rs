@@ -70,6 +70,7 @@ pub enum Impossible {
     NoSuchTask,
     NoSuchLease(String),
     WaitsForItself(String),
+    WaitsForNobody(String),
     BlankTitle,
     UnknownStatus(String),
     UnknownLevel,
@@ -94,6 +95,42 @@ impl Wish {
             Some(version) => request.header("If-Match", format!("\"{version}\"")),
             None => request,
         }
+    }
+
+    /// As an operation of a batch.
+    ///
+    /// # Panics
+    /// When a batch has no such operation.
+    pub fn operation(&self) -> Value {
+        let (_, _, body) = self.parts();
+        let lease = match &self.kind {
+            WishKind::Update { lease, .. } => lease.as_deref(),
+            WishKind::Impossible(Impossible::NoSuchLease(_)) => Some(NOBODYS),
+            _ => None,
+        };
+        let (action, task, content) = match &self.kind {
+            WishKind::Create(_) | WishKind::Impossible(Impossible::BlankTitle) => ("create", None, "task"),
+            WishKind::Update { task, as_report: true, .. }
+            | WishKind::Impossible(Impossible::UnknownStatus(task)) => ("report", Some(&**task), "report"),
+            WishKind::Update { task, .. }
+            | WishKind::Impossible(
+                Impossible::StaleVersion(task)
+                | Impossible::NoSuchLease(task)
+                | Impossible::WaitsForItself(task)
+                | Impossible::WaitsForNobody(task),
+            ) => ("update", Some(&**task), "patch"),
+            WishKind::Impossible(Impossible::NoSuchTask) => ("update", Some(NOBODYS), "patch"),
+            WishKind::Delete { task, .. } => ("delete", Some(&**task), ""),
+            _ => panic!("no operation of a batch: {self:?}"),
+        };
+        let fields = [
+            ("action", Some(json!(action))),
+            ("task_id", task.map(Value::from)),
+            (content, body),
+            ("version", self.if_match().map(Value::from)),
+            ("lease", lease.map(Value::from)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 
     fn if_match(&self) -> Option<i64> {
@@ -150,6 +187,10 @@ impl Wish {
                 }
                 Impossible::WaitsForItself(task) => {
                     (Method::PATCH, task_path(task), Some(json!({ "title": mark, "blocked_by": [task] })))
+                }
+                Impossible::WaitsForNobody(task) => {
+                    let body = json!({ "title": mark, "status": "todo", "blocked_by": [NOBODYS] });
+                    (Method::PATCH, task_path(task), Some(body))
                 }
                 Impossible::BlankTitle => {
                     (Method::POST, "/api/tasks".into(), Some(json!({ "title": " ", "description": mark })))

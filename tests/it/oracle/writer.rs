@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::Client;
 
+use super::batch::{Batch, Sent};
 use super::imagination::{Imagination, Known, KnownQuestion};
 use super::moment::{Moment, Moments, Phase};
 use super::schedule::WriterPlan;
@@ -31,6 +32,7 @@ pub struct Log {
     pub wishes: Vec<(Wish, Outcome)>,
     pub probes: Vec<Probe>,
     pub late_answers: Vec<LateAnswer>,
+    pub batches: Vec<Sent>,
 }
 
 /// What was said to somebody whose answer came after the end of the question.
@@ -55,6 +57,8 @@ pub struct Probe {
 /// How many in a hundred acknowledged changes are followed by a look.
 const PROBE_PERCENT: u64 = 10;
 
+/// How many in a hundred requests are batches.
+const BATCH_PERCENT: u64 = 8;
 /// How many of a task's questions a writer may answer.
 const QUESTIONS_MAX: usize = 3;
 
@@ -135,16 +139,29 @@ impl Writer {
                 },
             };
             let known = self.tasks.list(|tasks| tasks.clone());
-            let wish = imagination.wish(&known, known.len() >= self.plan.tasks_max);
-            let outcome = self.ask(&moment, &wish, &mut log).await;
-            match &outcome {
-                Outcome::Unknown => self.wait_for_the_end_of(&moment).await,
-                Outcome::Acknowledged(body) if self.plan.random.chance(PROBE_PERCENT) => {
+            let is_full = known.len() >= self.plan.tasks_max;
+            let asked = match self.plan.random.chance(BATCH_PERCENT) {
+                true => {
+                    let batch = imagination.batch(&known, is_full);
+                    let outcomes = self.send(&moment, &batch).await;
+                    let wishes = log.wishes.len()..log.wishes.len() + batch.wishes.len();
+                    log.batches.push(Sent { atomic: batch.atomic, wishes });
+                    batch.wishes.into_iter().zip(outcomes).collect()
+                }
+                false => {
+                    let wish = imagination.wish(&known, is_full);
+                    let outcome = self.ask(&moment, &wish, &mut log).await;
+                    vec![(wish, outcome)]
+                }
+            };
+            match asked.last() {
+                Some((_, Outcome::Unknown)) => self.wait_for_the_end_of(&moment).await,
+                Some((_, Outcome::Acknowledged(body))) if self.plan.random.chance(PROBE_PERCENT) => {
                     log.probes.extend(self.probe(&moment, body).await);
                 }
-                Outcome::Acknowledged(_) | Outcome::Refused => {}
+                _ => {}
             }
-            log.wishes.push((wish, outcome));
+            log.wishes.extend(asked);
             if self.plan.random.chance(self.plan.pause_percent) {
                 tokio::time::sleep(Duration::from_micros(self.plan.random.between(100..=8000))).await;
             }
@@ -160,14 +177,11 @@ impl Writer {
             Ok(answer) if !moment.has_crashed() => answer,
             _ => return Outcome::Unknown,
         };
-        let is_impossible = matches!(wish.kind, WishKind::Impossible(_));
         match answer.status {
             // Nothing was ready.
             StatusCode::NO_CONTENT if matches!(wish.kind, WishKind::Claim { .. }) => Outcome::Refused,
             status if status.is_success() => {
-                assert!(!is_impossible, "complete: {wish:?} was granted: {answer:?}");
                 self.note(wish, &answer.body);
-                self.acknowledged.send_modify(|count| *count += 1);
                 Outcome::Acknowledged(answer.body)
             }
             status if status.is_client_error() => {
@@ -194,6 +208,21 @@ impl Writer {
         }
     }
 
+    /// Sends a batch, and answers what became of each of its wishes.
+    async fn send(&self, moment: &Moment, batch: &Batch) -> Vec<Outcome> {
+        let client = Client::sharing(moment.address, self.http.clone());
+        let outcomes = match client.try_send(batch.request(&client)).await {
+            Ok(answer) if !moment.has_crashed() => batch.outcomes(&answer),
+            _ => batch.all(|| Outcome::Unknown),
+        };
+        for (wish, outcome) in batch.wishes.iter().zip(&outcomes) {
+            if let Outcome::Acknowledged(body) = outcome {
+                self.note(wish, body);
+            }
+        }
+        outcomes
+    }
+
     /// Reads a task whose change was just acknowledged.
     async fn probe(&self, moment: &Moment, body: &Value) -> Option<Probe> {
         let (task, version) = (body["id"].as_str()?, body["version"].as_i64()?);
@@ -216,7 +245,11 @@ impl Writer {
         }
     }
 
+    /// Notes what was acknowledged.
     fn note(&self, wish: &Wish, body: &Value) {
+        let is_impossible = matches!(wish.kind, WishKind::Impossible(_));
+        assert!(!is_impossible, "complete: {wish:?} was granted: {body}");
+        self.acknowledged.send_modify(|count| *count += 1);
         match &wish.kind {
             WishKind::Create(_) | WishKind::Update { .. } | WishKind::Claim { .. } => self.tasks.saw(body),
             WishKind::Delete { task, .. } => self.tasks.lost(task),

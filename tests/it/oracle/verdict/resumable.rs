@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::oracle::history::History;
+use crate::oracle::imagination::OPERATIONS_MAX;
 use crate::oracle::message::Message;
 use crate::oracle::observer::{Asked, Ended, Log, Record, Visit};
 use crate::oracle::schedule::Transport;
@@ -92,9 +93,9 @@ fn is_lost(history: &History, seq: u64, message: &Message) -> bool {
 }
 
 fn is_beyond_retention(history: &History, seq: u64, oldest: u64, head: u64) -> bool {
-    // A commit reaches the ring, which knows the head, a moment after retention has counted it; one change
-    // for each writer may be in it.
-    let on_the_way = history.schedule.writers.len() as u64;
+    // A commit reaches the ring, which knows the head, a moment after retention has counted it; one request
+    // of each writer may be in it.
+    let on_the_way = history.schedule.writers.len() as u64 * OPERATIONS_MAX;
     let keep = history.schedule.hub.retain_events_max;
     seq < oldest && keep.is_some_and(|keep| oldest + keep <= head + on_the_way)
 }
