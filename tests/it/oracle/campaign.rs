@@ -37,6 +37,7 @@ const EXERCISED: &[&str] = &[
     "batches refused",
     "batches in part",
     "batches unknown",
+    "started by themselves",
 ];
 /// The same for schedules in this process, where time can be made to pass.
 const EXERCISED_IN_TIME: &[&str] = &["expired leases", "attempts exhausted", "expired questions"];

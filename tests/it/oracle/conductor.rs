@@ -54,9 +54,10 @@ pub async fn play(schedule: Schedule) -> History {
     let observers = joined(&mut observers).await;
     let lists = lists(&client, &observers).await;
     let questions = all_pages(&client, "/api/questions?limit=7".into()).await;
+    let executions = all_pages(&client, "/api/executions?limit=4".into()).await;
     conductor.world.stop().await;
     conductor.world.clear_away().await;
-    History { schedule, observers, writers: logs, head, lists, questions }
+    History { schedule, observers, writers: logs, head, lists, questions, executions }
 }
 
 impl Conductor {

@@ -19,6 +19,8 @@ pub struct History {
     pub lists: Vec<(String, Vec<Value>)>,
     /// What `GET /api/questions` said at the end.
     pub questions: Vec<Value>,
+    /// What `GET /api/executions` said at the end.
+    pub executions: Vec<Value>,
 }
 
 /// A part of the log of which an observer can say what is in it, as far as its filter shows it.

@@ -9,6 +9,8 @@ use super::words;
 
 /// Operations of a batch: enough that others come between them if they can.
 pub const OPERATIONS_MAX: u64 = 6;
+/// How many in a hundred changes have their task start by itself. Each start costs some processes.
+const AUTO_START_PERCENT: u64 = 6;
 /// How long leases last: most end by themselves, in a hub whose seconds are short, and some never do.
 const LEASE_SECONDS: &[u64] = &[5, 5, 5, 10, 20, 3600];
 
@@ -204,7 +206,11 @@ impl Imagination {
         if wants(&mut random) {
             fields.insert("attempts_max".into(), json!(random.between(1..=3)));
         }
-        if random.chance(10) {
+        let starts = random.chance(AUTO_START_PERCENT);
+        if starts {
+            fields.insert("auto_start".into(), json!(true));
+        }
+        if starts || random.chance(10) {
             fields.insert("script".into(), json!(format!("echo {mark}")));
         }
         fields

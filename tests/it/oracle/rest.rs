@@ -1,23 +1,26 @@
 //! Brings a hub to rest before the end is written: nothing is to happen by itself after the last event.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, all_pages};
+use crate::harness::{Client, DEADLINE, all_pages};
 
 use super::wish::{Wish, WishKind};
 use super::writer::{Log, Outcome};
 
-/// Keeps every lease, and answers every question that has a deadline.
+/// Keeps every lease, answers every question that has a deadline, and waits for the end of executions.
 pub async fn rest(client: &Client) -> Log {
-    let mut log = Log::default();
+    let (mut log, deadline) = (Log::default(), Instant::now() + DEADLINE);
     loop {
         keep_leases(client).await;
         let mut ending = all_pages(client, "/api/questions?open=true&limit=500".into()).await;
         ending.retain(|question| !question["deadline_at"].is_null());
-        if ending.is_empty() {
+        if ending.is_empty() && !is_executing(client).await {
             return log;
         }
+        assert!(Instant::now() < deadline, "the hub comes to no rest");
         for question in &ending {
             answer(client, question, &mut log).await;
         }
@@ -33,6 +36,16 @@ async fn keep_leases(client: &Client) {
             client.with_body(Method::PUT, &format!("/api/leases/{lease}"), body).await;
         }
     }
+}
+
+/// Whether something was being executed; then a while has passed since.
+async fn is_executing(client: &Client) -> bool {
+    let live = client.get("/api/executions?status=queued,running&limit=1").await.body;
+    let is_executing = live != json!([]);
+    if is_executing {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    is_executing
 }
 
 async fn answer(client: &Client, question: &Value, log: &mut Log) {

@@ -52,6 +52,9 @@ const COUNTED: &[&str] = &[
     "batches refused",
     "batches in part",
     "batches unknown",
+    "started by themselves",
+    "completed executions",
+    "lost executions",
 ];
 
 #[derive(Debug, Clone, Default)]
@@ -99,6 +102,9 @@ impl Totals {
             totals.count("expired leases", (data["lease_event"] == "expired").into());
             let had_deadline = told.message.kind == "question_expired" && !data["deadline"].is_null();
             totals.count("expired questions", had_deadline.into());
+            totals.count("started by themselves", (data["reason"] == "auto_started").into());
+            totals.count("completed executions", (data["execution_event"] == "completed").into());
+            totals.count("lost executions", (data["execution_event"] == "lost").into());
             totals.count("attempts exhausted", (data["reason"] == "attempts_exhausted").into());
         }
         totals.count_batches(history);
@@ -187,7 +193,7 @@ impl fmt::Display for Totals {
         write!(
             f,
             "missing {}, duplicate {}, out of order {}, divergent {divergent}, not resumable {}, uncommitted {}, \
-             with two owners {}, ready for no reason or not told {}, not answered once {}, batches not whole {}",
+             with two owners {}, ready for no reason or not told {}, not answered once {}, batches not whole {}, not started once {}",
             of(Property::Complete),
             of(Property::Unique),
             of(Property::Ordered),
@@ -197,6 +203,7 @@ impl fmt::Display for Totals {
             of(Property::ReadyIsFold),
             of(Property::AnsweredOnce),
             of(Property::Whole),
+            of(Property::StartedOnce),
         )
     }
 }

@@ -9,6 +9,7 @@ mod fold;
 mod ordered;
 mod questions;
 mod resumable;
+mod starts;
 mod work;
 
 pub use explained::unanswered;
@@ -42,6 +43,8 @@ pub enum Property {
     ReadyIsFold,
     /// A question ends once at most, as it was acknowledged, and a task waits for those that are open.
     AnsweredOnce,
+    /// A task that is to start by itself starts once, where it becomes ready, and nothing else does.
+    StartedOnce,
     /// A batch is in the log in one piece, and one that is all or none as a whole or not at all.
     Whole,
 }
@@ -59,6 +62,7 @@ impl fmt::Display for Property {
             Self::OneOwner => "one owner",
             Self::ReadyIsFold => "ready = fold",
             Self::AnsweredOnce => "answered once",
+            Self::StartedOnce => "started once",
             Self::Whole => "whole",
         })
     }
@@ -115,6 +119,7 @@ pub fn judge(history: &History, truth: &Truth) -> Vec<Violation> {
     court(Property::OneOwner, work::one_owner);
     court(Property::ReadyIsFold, work::ready_is_fold);
     court(Property::AnsweredOnce, questions::answered_once);
+    court(Property::StartedOnce, starts::started_once);
     court(Property::Whole, batches::whole);
     violations
 }

@@ -10,6 +10,7 @@ pub const KINDS: &[&str] = &[
     "question_asked",
     "question_answered",
     "question_expired",
+    "execution_event",
 ];
 pub const STATUSES: &[&str] = &["todo", "inprogress", "review", "done"];
 pub const PRIORITIES: &[&str] = &["low", "medium", "high"];

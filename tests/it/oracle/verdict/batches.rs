@@ -87,7 +87,8 @@ fn judge(atomic: bool, wishes: &[(Wish, Outcome)], log: &Index<'_>, truth: &Trut
 fn follows(event: &Message) -> bool {
     match event.kind.as_str() {
         "lease_event" | "question_expired" => true,
-        "task_updated" => event.data["changed"] == json!(["ready"]),
+        "task_updated" => event.data["changed"] == json!(["ready"]) || event.data["reason"] == "auto_started",
+        "execution_event" => event.data["execution_event"] == "queued",
         _ => false,
     }
 }

@@ -1,8 +1,8 @@
 //! The other half of **complete**: nothing is in the log that nobody did. Every event is an acknowledged
 //! change, or one whose answer never came, and each of these at most once; what changes nothing emits nothing.
 //!
-//! What follows from a change by itself is for others: a task that becomes ready and a step of a lease for `work.rs`, the
-//! questions that a task waits for for `questions.rs`.
+//! What follows by itself is for others to judge: a task that becomes ready and a step of a lease for `work.rs`, the questions
+//! that a task waits for for `questions.rs`, executions for `starts.rs`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::oracle::filter::Before;
 use crate::oracle::history::History;
+use crate::oracle::message::Message;
 use crate::oracle::truth::{Told, Truth};
 use crate::oracle::wish::{Wish, WishKind};
 use crate::oracle::writer::Outcome;
@@ -26,6 +27,7 @@ const SHOWN: &[&str] = &[
     "artifacts",
     "blocked_by",
     "ready",
+    "auto_start",
     "lease",
     "attempts",
     "attempts_max",
@@ -35,7 +37,7 @@ const SHOWN: &[&str] = &[
 const FOLLOWING: &[&str] = &["ready", "lease", "assignee", "attempts"];
 
 pub fn explained(history: &History, truth: &Truth, court: &mut Court) {
-    let acknowledged = Acknowledged::of(history, court);
+    let acknowledged = Acknowledged::of(history, truth, court);
     truth.events.values().for_each(|told| is_a_change(told, court));
     let unexplained = acknowledged.leaves(truth, court);
     let wishes = history.writers.iter().flat_map(|writer| &writer.wishes);
@@ -49,7 +51,7 @@ pub fn explained(history: &History, truth: &Truth, court: &mut Court) {
 /// How many changes were made whose answer never came: the hub ended between the two.
 pub fn unanswered(history: &History, truth: &Truth) -> usize {
     let mut court = Court::of(Property::Complete);
-    Acknowledged::of(history, &mut court).leaves(truth, &mut court).len()
+    Acknowledged::of(history, truth, &mut court).leaves(truth, &mut court).len()
 }
 
 /// An update is the next version, and says rightly what is different.
@@ -78,6 +80,8 @@ fn is_a_change(told: &Told, court: &mut Court) {
 struct Acknowledged<'a> {
     /// What was answered for a version of a task.
     tasks: HashMap<(&'a str, i64), &'a Value>,
+    /// The changes that may have made these versions, which started by themselves before they were answered.
+    started: HashMap<(&'a str, i64), Vec<&'a Wish>>,
     deleted: HashSet<&'a str>,
     /// What was answered for a comment.
     comments: HashMap<&'a str, &'a Value>,
@@ -91,16 +95,26 @@ struct Acknowledged<'a> {
 }
 
 impl<'a> Acknowledged<'a> {
-    fn of(history: &'a History, court: &mut Court) -> Self {
+    fn of(history: &'a History, truth: &'a Truth, court: &mut Court) -> Self {
         let mut all = Self::default();
+        let versions = versions(truth);
         for (wish, outcome) in history.writers.iter().flat_map(|writer| &writer.wishes) {
             let Outcome::Acknowledged(body) = outcome else {
                 continue;
             };
             match &wish.kind {
                 WishKind::Create(fields) | WishKind::Update { fields, .. } => {
+                    let (task, version) = version_of(body);
+                    // A task that has started by itself is answered as that has left it, one version on.
+                    let told = versions.get(&(task, version));
+                    let has_started = told.is_none_or(|told| told.message.data["reason"] == "auto_started");
+                    if has_started {
+                        all.started.entry((task, version - 1)).or_default().push(wish);
+                    }
                     let differs = fields.iter().find(|(name, value)| {
-                        body[name.as_str()] != **value && !(*name == "assignee" && is_nobodys_again(body))
+                        body[name.as_str()] != **value
+                            && !(*name == "assignee" && is_nobodys_again(body))
+                            && !(has_started && ["status", "auto_start"].contains(&name.as_str()))
                     });
                     court.holds(differs.is_none(), || {
                         format!("{differs:?} of {} was answered {body}", wish.mark)
@@ -141,9 +155,7 @@ impl<'a> Acknowledged<'a> {
     }
 
     fn answered(&mut self, body: &'a Value, court: &mut Court) {
-        let (id, version) = (body["id"].as_str(), body["version"].as_i64());
-        let key = (id.expect("an id"), version.expect("a version"));
-        let other = self.tasks.insert(key, body);
+        let other = self.tasks.insert(version_of(body), body);
         // A claim that is repeated renews the lease, which is no change of the task.
         let same = |other: &Value| {
             let names = body.as_object().expect("an object").keys();
@@ -154,7 +166,8 @@ impl<'a> Acknowledged<'a> {
 
     /// The events that no answer tells of.
     fn leaves<'t>(&self, truth: &'t Truth, court: &mut Court) -> Vec<&'t Told> {
-        truth.events.values().filter(|told| !self.explains(told, court)).collect()
+        let of_the_hub = |told: &Told| follows_by_itself(told, truth);
+        truth.events.values().filter(|told| !self.explains(told, court) && !of_the_hub(told)).collect()
     }
 
     fn was_given_back(&self, told: &Told) -> bool {
@@ -167,11 +180,6 @@ impl<'a> Acknowledged<'a> {
         let event = &told.message;
         let (task, data) = (event.text("task_id"), &event.data);
         match event.kind.as_str() {
-            "lease_event" => true,
-            "question_expired" => true,
-            "task_updated" if data["changed"] == json!(["ready"]) => true,
-            "task_updated" if data["changed"] == json!(["waiting_for"]) => true,
-            "task_updated" if !data["reason"].is_null() => true,
             "task_updated" if self.was_given_back(told) => true,
             "task_deleted" => self.deleted.contains(task),
             "question_asked" => match self.asked.get(event.text("question_id")) {
@@ -213,17 +221,62 @@ impl<'a> Acknowledged<'a> {
                 }
                 None => false,
             },
-            _ => match self.tasks.get(&(task, data["version"].as_i64().expect("a version"))) {
+            "lease_event" | "question_expired" | "execution_event" => false,
+            _ => match self.tasks.get(&version_of_event(event)) {
                 Some(body) => {
                     let agrees = SHOWN.iter().all(|name| agree(name, body, data));
                     let is_right = agrees && body["updated_at"] == event.timestamp.as_str();
                     court.holds(is_right, || format!("{body} was told as {}", event));
                     true
                 }
-                None => false,
+                None => {
+                    let started = self.started.get(&version_of_event(event));
+                    started.is_some_and(|wishes| wishes.iter().any(|wish| may_come_of(told, wish)))
+                }
             },
         }
     }
+}
+
+/// The event of each version of a task.
+fn versions(truth: &Truth) -> HashMap<(&str, i64), &Told> {
+    let tells = truth.events.values().filter(|told| told.message.data["version"].is_i64());
+    tells.map(|told| (version_of_event(&told.message), told)).collect()
+}
+
+/// A task and its version, as they were answered.
+fn version_of(body: &Value) -> (&str, i64) {
+    (body["id"].as_str().expect("an id"), body["version"].as_i64().expect("a version"))
+}
+
+fn version_of_event(event: &Message) -> (&str, i64) {
+    (event.text("task_id"), event.data["version"].as_i64().expect("a version"))
+}
+
+/// What comes of another event, or of the hub itself, without a wish of its own. Other properties judge it.
+fn follows_by_itself(told: &Told, truth: &Truth) -> bool {
+    let (event, data) = (&told.message, &told.message.data);
+    match event.kind.as_str() {
+        "lease_event" | "question_expired" | "execution_event" => true,
+        "task_updated" => {
+            !data["reason"].is_null()
+                || data["changed"] == json!(["ready"])
+                || data["changed"] == json!(["waiting_for"])
+                || is_after_its_execution(told, truth)
+        }
+        _ => false,
+    }
+}
+
+/// Whether it is what becomes of a task whose script has succeeded.
+fn is_after_its_execution(told: &Told, truth: &Truth) -> bool {
+    let (event, data) = (&told.message, &told.message.data);
+    let is_completed = truth.get(event.seq - 1).is_none_or(|before| {
+        let before = &before.message.data;
+        before["execution_event"] == "completed" && before["task_id"] == data["task_id"]
+    });
+    let changes = [json!(["status"]), json!(["status", "lease"])];
+    is_completed && data["status"] == "review" && changes.contains(&data["changed"])
 }
 
 /// Events for which there is no wish of their own. Each wish may have come true once, so this is a matching:

@@ -174,9 +174,11 @@ pub fn ready_is_fold(history: &History, truth: &Truth, court: &mut Court) {
         for told in &seen {
             let (event, task) = (&told.message, told.message.text("task_id"));
             let wrong = |words: &str| format!("{}: {words}: {event}", observer.name);
-            // A lease ends before that.
+            // A lease ends before that, and who was told starts if it is to start by itself.
+            let starts = event.kind == "execution_event" || event.data["reason"] == "auto_started";
             if let Some(first) = due.first()
                 && event.kind != "lease_event"
+                && !starts
             {
                 let is_due = *first == task && event.data["changed"] == json!(["ready"]);
                 court.holds(is_due, || wrong(&format!("{due:?} should be told to be ready, or not to be")));
