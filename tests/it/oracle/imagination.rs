@@ -10,9 +10,9 @@ use super::words;
 /// Operations of a batch: enough that others come between them if they can.
 pub const OPERATIONS_MAX: u64 = 6;
 /// How many in a hundred changes have their task start by itself. Each start costs some processes.
-const AUTO_START_PERCENT: u64 = 6;
+const AUTO_START_PERCENT: u64 = 2;
 /// How long leases last: most end by themselves, in a hub whose seconds are short, and some never do.
-const LEASE_SECONDS: &[u64] = &[5, 5, 5, 10, 20, 3600];
+const LEASE_SECONDS: &[u64] = &[5, 5, 10, 20, 3600, 3600];
 
 /// What a writer knows of a task when it makes a wish.
 #[derive(Debug, Clone)]
@@ -67,13 +67,21 @@ impl Imagination {
                 another: self.random.chance(50),
                 seconds: *self.random.pick(LEASE_SECONDS),
             },
-            (Some(Known { task, lease: Some(lease), .. }), 63..=67) => WishKind::GiveBack { task, lease },
-            (Some(Known { task, version, lease, .. }), 47..=78) => WishKind::Update {
+            (Some(Known { task, lease: Some(lease), .. }), 63..=70) => WishKind::GiveBack { task, lease },
+            (Some(Known { task, version, lease, .. }), 47..=80) => WishKind::Update {
                 task,
                 fields: self.fields(&mark, false, all),
                 if_match: self.random.chance(30).then_some(version),
                 as_report: false,
                 lease: lease.filter(|_| self.random.chance(30)),
+            },
+            // Again, perhaps while it is being executed.
+            (Some(Known { task, .. }), 81..=82) => WishKind::Update {
+                task,
+                fields: starting(&mark),
+                if_match: None,
+                as_report: false,
+                lease: None,
             },
             (Some(Known { task, version, lease, .. }), _) => WishKind::Update {
                 task,
@@ -111,7 +119,7 @@ impl Imagination {
                 0 => Impossible::NoSuchTask,
                 1 => Impossible::NoSuchLease(task),
                 2 => Impossible::WaitsForItself(task),
-                3 => Impossible::WaitsForNobody(task),
+                3 => Impossible::WaitsForNobody(self.random.chance(50).then_some(task)),
                 4 => Impossible::BlankTitle,
                 5 => Impossible::UnknownStatus(task),
                 _ => Impossible::StaleVersion(task),
@@ -195,7 +203,7 @@ impl Imagination {
         if wants(&mut random) || random.chance(self.heavy_percent) {
             fields.insert("artifacts".into(), self.artifacts(mark));
         }
-        if !all.is_empty() && wants(&mut random) {
+        if !all.is_empty() && random.chance(45) {
             let blockers = match random.chance(20) {
                 true => Vec::new(),
                 false => random.some(all, 3),
@@ -204,20 +212,22 @@ impl Imagination {
             fields.insert("blocked_by".into(), json!(blockers));
         }
         if wants(&mut random) {
-            fields.insert("attempts_max".into(), json!(random.between(1..=3)));
+            fields.insert("attempts_max".into(), json!(random.pick(&[1, 1, 2, 3])));
         }
         let starts = random.chance(AUTO_START_PERCENT);
         if starts {
             fields.insert("auto_start".into(), json!(true));
         }
         if starts || random.chance(10) {
-            fields.insert("script".into(), json!(format!("echo {mark}")));
+            fields.insert("script".into(), json!(script(mark)));
         }
         fields
     }
 
     fn report(&mut self, mark: &str) -> Map<String, Value> {
-        let mut fields = object([("status", json!(self.random.pick(words::STATUSES)))]);
+        // Others wait for the end of a task.
+        let status = if self.random.chance(25) { "done" } else { *self.random.pick(words::STATUSES) };
+        let mut fields = object([("status", json!(status))]);
         if self.random.chance(20) {
             fields.insert("priority".into(), json!(self.random.pick(words::PRIORITIES)));
         }
@@ -243,7 +253,7 @@ impl Imagination {
             0 => Impossible::NoSuchTask,
             6 => Impossible::NoSuchLease(task),
             7 => Impossible::WaitsForItself(task),
-            10 => Impossible::WaitsForNobody(task),
+            10 => Impossible::WaitsForNobody(self.random.chance(50).then_some(task)),
             8 => Impossible::NoSuchQuestion,
             9 => Impossible::DefaultNotOffered(task),
             1 => Impossible::BlankTitle,
@@ -252,6 +262,22 @@ impl Imagination {
             _ => Impossible::StaleVersion(task),
         }
     }
+}
+
+/// What a task runs: for so long that others change it meanwhile.
+fn script(mark: &str) -> String {
+    format!("sleep 0.1; echo {mark}")
+}
+
+/// The fields of a task that may begin and is to start by itself.
+fn starting(mark: &str) -> Map<String, Value> {
+    object([
+        ("status", json!("todo")),
+        ("assignee", Value::Null),
+        ("blocked_by", json!([])),
+        ("script", json!(script(mark))),
+        ("auto_start", json!(true)),
+    ])
 }
 
 fn object<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {

@@ -31,9 +31,14 @@ pub async fn rest(client: &Client) -> Log {
 async fn keep_leases(client: &Client) {
     for task in all_pages(client, "/api/tasks?limit=500".into()).await {
         if let Some(lease) = task["lease"]["id"].as_str() {
-            // One that has ended meanwhile is refused.
             let body = json!({ "lease_seconds": 3600 });
-            client.with_body(Method::PUT, &format!("/api/leases/{lease}"), body).await;
+            let renewed = client.with_body(Method::PUT, &format!("/api/leases/{lease}"), body).await;
+            if !renewed.status.is_success() {
+                // It has ended meanwhile.
+                let now =
+                    client.get(&format!("/api/tasks/{}", task["id"].as_str().expect("an id"))).await.body;
+                assert_ne!(now["lease"]["id"], lease, "one owner: {now} is held by no lease: {renewed:?}");
+            }
         }
     }
 }

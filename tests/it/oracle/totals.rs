@@ -53,6 +53,7 @@ const COUNTED: &[&str] = &[
     "batches in part",
     "batches unknown",
     "started by themselves",
+    "started after another execution",
     "completed executions",
     "lost executions",
 ];
@@ -108,6 +109,12 @@ impl Totals {
             totals.count("attempts exhausted", (data["reason"] == "attempts_exhausted").into());
         }
         totals.count_batches(history);
+        let again = truth.events.iter().filter(|(seq, told)| {
+            let before = truth.get(*seq - 1).map(|before| &before.message.data["execution_event"]);
+            told.message.data["reason"] == "auto_started"
+                && before.is_some_and(|phase| phase == "completed" || phase == "lost")
+        });
+        totals.count("started after another execution", again.count());
         let late_answers = history.writers.iter().map(|writer| writer.late_answers.len());
         totals.count("answered too late", late_answers.sum());
         let probes = history.writers.iter().map(|writer| writer.probes.len());

@@ -70,7 +70,8 @@ pub enum Impossible {
     NoSuchTask,
     NoSuchLease(String),
     WaitsForItself(String),
-    WaitsForNobody(String),
+    /// A new task or this one is to wait for a task that does not exist: found out after its step has begun to write.
+    WaitsForNobody(Option<String>),
     BlankTitle,
     UnknownStatus(String),
     UnknownLevel,
@@ -109,7 +110,10 @@ impl Wish {
             _ => None,
         };
         let (action, task, content) = match &self.kind {
-            WishKind::Create(_) | WishKind::Impossible(Impossible::BlankTitle) => ("create", None, "task"),
+            WishKind::Create(_)
+            | WishKind::Impossible(Impossible::BlankTitle | Impossible::WaitsForNobody(None)) => {
+                ("create", None, "task")
+            }
             WishKind::Update { task, as_report: true, .. }
             | WishKind::Impossible(Impossible::UnknownStatus(task)) => ("report", Some(&**task), "report"),
             WishKind::Update { task, .. }
@@ -117,7 +121,7 @@ impl Wish {
                 Impossible::StaleVersion(task)
                 | Impossible::NoSuchLease(task)
                 | Impossible::WaitsForItself(task)
-                | Impossible::WaitsForNobody(task),
+                | Impossible::WaitsForNobody(Some(task)),
             ) => ("update", Some(&**task), "patch"),
             WishKind::Impossible(Impossible::NoSuchTask) => ("update", Some(NOBODYS), "patch"),
             WishKind::Delete { task, .. } => ("delete", Some(&**task), ""),
@@ -190,7 +194,10 @@ impl Wish {
                 }
                 Impossible::WaitsForNobody(task) => {
                     let body = json!({ "title": mark, "status": "todo", "blocked_by": [NOBODYS] });
-                    (Method::PATCH, task_path(task), Some(body))
+                    match task {
+                        Some(task) => (Method::PATCH, task_path(task), Some(body)),
+                        None => (Method::POST, "/api/tasks".into(), Some(body)),
+                    }
                 }
                 Impossible::BlankTitle => {
                     (Method::POST, "/api/tasks".into(), Some(json!({ "title": " ", "description": mark })))

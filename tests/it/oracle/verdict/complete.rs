@@ -24,6 +24,7 @@ pub fn complete(history: &History, truth: &Truth, court: &mut Court) {
         }
     }
     nothing_refused(history, truth, court);
+    no_number_is_lost(truth, court);
 }
 
 fn no_gap(history: &History, observer: &Log, court: &mut Court) {
@@ -136,6 +137,18 @@ fn was_seen(wish: &Wish, body: &Value, log: &Index<'_>, truth: &Truth, court: &m
         WishKind::Impossible(_) => true,
     };
     court.holds(is_seen, || format!("acknowledged and never seen: {} as {body}", wish.mark));
+}
+
+/// The numbers of keys follow each other in the log: who was refused has not used one up.
+fn no_number_is_lost(truth: &Truth, court: &mut Court) {
+    let number = |key: &str| key.rsplit_once('-').and_then(|(_, number)| number.parse::<u64>().ok());
+    let mut last = Some((0, 0));
+    for (&seq, told) in truth.events.iter().filter(|(_, told)| told.message.kind == "task_created") {
+        let this = number(told.message.text("key")).expect("a key ends with a number");
+        let is_next = last.is_none_or(|(at, number)| number + 1 == this || truth.has_hole_between(at, seq));
+        court.holds(is_next, || format!("a number is lost before {}", told.message));
+        last = Some((seq, this));
+    }
 }
 
 fn nothing_refused(history: &History, truth: &Truth, court: &mut Court) {

@@ -89,12 +89,9 @@ impl<'a> Known<'a> {
                     return Err("nothing asked for it");
                 }
             }
-            ("execution_event", phase) if self.live.get(task) == Some(&id) => {
-                if phase != "started" {
-                    self.live.remove(task);
-                }
-            }
-            ("execution_event", _) => return Err("it is not live"),
+            ("execution_event", _) if self.live.get(task) != Some(&id) => return Err("it is not live"),
+            ("execution_event", "started") => {}
+            ("execution_event", _) => drop(self.live.remove(task)),
             _ => {}
         }
         Ok(())

@@ -151,7 +151,12 @@ fn only_owners_report(history: &History, truth: &Truth, court: &mut Court) {
         else {
             continue;
         };
-        let told = body["version"].as_i64().and_then(|version| versions.get(&(task.as_str(), version)));
+        let at = |version: i64| versions.get(&(task.as_str(), version));
+        let told = body["version"].as_i64().and_then(|version| match at(version) {
+            // It was given back by the report, and has started by itself before the answer.
+            Some(told) if told.message.data["reason"] == "auto_started" => at(version - 1),
+            told => told,
+        });
         let is_owners = told.is_none_or(|told| {
             let before = match told.before() {
                 Before::Unknown => return true,
