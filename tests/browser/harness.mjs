@@ -14,8 +14,8 @@ const FLAGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
-/** One browser for a test file; `openPage` gives a fresh profile. */
-export function useBrowser({ base = BASE } = {}) {
+/** One browser for a test file; `openPage` gives a fresh profile, on another hub if its options name one. */
+export function useBrowser({ base: usual = BASE } = {}) {
   let browser;
   before(async () => {
     const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -24,7 +24,7 @@ export function useBrowser({ base = BASE } = {}) {
   after(() => browser?.close());
 
   return async function openPage(test, address, options = {}) {
-    const { beforeLoad, ...contextOptions } = options;
+    const { beforeLoad, base = usual, ...contextOptions } = options;
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions });
     const page = await context.newPage();
     await beforeLoad?.(page);
