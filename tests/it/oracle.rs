@@ -60,7 +60,6 @@ mod verdict;
 
 pub use campaign::{any_seed, from_environment};
 pub use random::Random;
-pub use world::image;
 
 use campaign::Campaign;
 use schedule::Place;

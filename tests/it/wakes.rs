@@ -1,28 +1,36 @@
 //! Wake-ups: in random graphs of tasks that wait for others, each task becomes ready exactly once, directly behind the last
-//! of its blockers.
+//! of its blockers. The hub is the binary, and it is killed with -9 while tasks are being finished.
 //!
-//! `graph.rs` draws a graph from a seed, `model.rs` says where in the log each task has to become ready, knowing nothing but
+//! `graph.rs` draws a graph from a seed. `model.rs` says where in the log each task has to become ready. It knows nothing but
 //! the graph and the order in which the log has the tasks done. Two tests bring the log about:
 //!
-//! - **In this process**: 200 graphs of 1,000 tasks. The use cases and the store work as in the hub, without HTTP. Up to 64
-//!   tasks are finished at once, in random order; in every third graph some are finished before they are ready. Three times a
-//!   crash is an image of the database that is taken meanwhile, and the work goes on on that image (`oracle/world.rs` says why
-//!   this equals kill -9).
-//! - **The binary**: twelve graphs of 60 to 250 tasks. 16 workers claim what is ready over HTTP, wait when nothing is, and
-//!   report it done; the hub is killed with -9 three times. That a worker waits while there is work for it ends the test, too.
+//! - **Killed** (`killed.rs`): 200 graphs of 1,000 tasks, ten on each hub. 64 connections finish them in random order, some
+//!   tasks alone and some in batches. On every third hub some are finished before they are ready. Each hub is killed three
+//!   times. At one of these kills at least, each graph is partly done and has reports without an answer. Such a report may
+//!   have been written or not, so it is repeated.
+//! - **Claimed** (`claimed.rs`): twelve graphs of 150 tasks. 16 workers claim what is ready, wait when nothing is, and report
+//!   it done, through three kills. That a worker waits while there is work for it ends the test, too.
 //!
-//! A failing seed is printed with the command that runs it alone; what the threads make of it differs, so try a seed some
-//! times. Other numbers of graphs:
+//! Rejected: the use cases in this process, over images of the database that are taken while it works. They find nothing that
+//! a killed hub does not find, and `oracle.rs` has them.
+//!
+//! A failing seed is printed with the command that runs it again; what the threads make of it differs, so try it some times.
+//! More graphs, or other ones:
 //!
 //! ```sh
-//! TASKHUB_WAKES_SEEDS=5000 cargo test --test it wakes::in_process -- --nocapture
-//! TASKHUB_WAKES_SEEDS=500 cargo test --test it wakes::binary -- --nocapture
+//! TASKHUB_WAKES_SEEDS=2000 cargo test --test it wakes::killed -- --nocapture
+//! TASKHUB_WAKES_SEED=7 TASKHUB_WAKES_SEEDS=10 cargo test --test it wakes::killed -- --nocapture
 //! ```
+//!
+//! That it bites was tried by breaking the hub: waking all that waited but one, telling of it twice, telling of it before the
+//! event of the blocker, and acknowledging before the commit.
 
-mod binary;
+mod claimed;
 mod graph;
-mod in_process;
+mod killed;
 mod model;
+mod tasks;
+mod work;
 
 use std::time::Instant;
 
@@ -32,41 +40,49 @@ use crate::oracle::{any_seed, from_environment};
 
 use model::Counted;
 
-/// Plays many seeds, some at a time.
-async fn run<F>(test: &str, seeds: u64, at_once: usize, play: impl Fn(u64) -> F)
+/// Graphs of a whole run.
+const SEEDS: u64 = 200;
+/// Graphs on one hub. They share the costs of a start, and their tasks are finished side by side.
+const ON_A_HUB: usize = 10;
+/// Hubs at a time.
+const AT_ONCE: usize = 2;
+
+/// Plays seeds, some on each hub.
+async fn run<F>(test: &str, seeds: u64, on_a_hub: usize, play: impl Fn(Vec<u64>) -> F)
 where
     F: Future<Output = Counted> + Send + 'static,
 {
-    let alone = from_environment("TASKHUB_WAKES_SEED");
-    let count = from_environment("TASKHUB_WAKES_SEEDS").unwrap_or(seeds);
-    let first = alone.unwrap_or_else(any_seed);
-    let mut left = if alone.is_some() { first..first + 1 } else { first..first + count };
-    let (mut running, mut all, started) = (JoinSet::new(), Counted::default(), Instant::now());
+    let first = from_environment("TASKHUB_WAKES_SEED").unwrap_or_else(any_seed);
+    let all: Vec<_> = (first..first + seeds).collect();
+    let (mut left, mut running) = (all.chunks(on_a_hub), JoinSet::new());
+    let (mut total, started) = (Counted::default(), Instant::now());
     loop {
-        while running.len() < at_once
-            && let Some(seed) = left.next()
+        while running.len() < AT_ONCE
+            && let Some(seeds) = left.next()
         {
-            let played = tokio::spawn(play(seed));
-            running.spawn(async move { (seed, played.await) });
+            let played = tokio::spawn(play(seeds.to_vec()));
+            let again = format!("TASKHUB_WAKES_SEED={} TASKHUB_WAKES_SEEDS={}", seeds[0], seeds.len());
+            running.spawn(async move { (again, played.await) });
         }
         let Some(played) = running.join_next().await else { break };
-        let (seed, counted) = played.expect("a panic is caught");
-        all.add(&counted.unwrap_or_else(|_| {
-            panic!("seed {seed} failed; alone: TASKHUB_WAKES_SEED={seed} cargo test --test it {test}")
-        }));
+        let (again, counted) = played.expect("a panic is caught");
+        total.add(&counted.unwrap_or_else(|_| panic!("failed; again: {again} cargo test --test it {test}")));
     }
-    println!("seeds from {first}, in {:.1?}: {all:?}", started.elapsed());
-    assert!(all.woken > 0 && all.at_once_max > 1, "{all:?}");
+    println!("seeds from {first}, in {:.1?}: {total:?}", started.elapsed());
+    assert!(total.woken > 0 && total.at_once_max > 1, "{total:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_process_each_task_becomes_ready_once_behind_its_last_blocker() {
-    let test = "wakes::in_process_each_task_becomes_ready_once_behind_its_last_blocker";
-    run(test, 200, 3, in_process::play).await;
+async fn killed_each_task_becomes_ready_once_behind_its_last_blocker() {
+    let test = "wakes::killed_each_task_becomes_ready_once_behind_its_last_blocker";
+    let seeds = from_environment("TASKHUB_WAKES_SEEDS").unwrap_or(SEEDS);
+    run(test, seeds, ON_A_HUB, killed::play).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn binary_each_task_becomes_ready_once_and_who_waits_for_it_gets_it() {
-    let test = "wakes::binary_each_task_becomes_ready_once_and_who_waits_for_it_gets_it";
-    run(test, 12, 2, binary::play).await;
+async fn claimed_each_task_becomes_ready_once_and_who_waits_for_it_gets_it() {
+    let test = "wakes::claimed_each_task_becomes_ready_once_and_who_waits_for_it_gets_it";
+    // Fewer in a quick run, in the same proportion.
+    let seeds = from_environment("TASKHUB_WAKES_SEEDS").unwrap_or(SEEDS).div_ceil(16).min(12);
+    run(test, seeds, 1, |seeds| claimed::play(seeds[0])).await;
 }

@@ -171,7 +171,7 @@ fn own_address() -> Ipv4Addr {
 }
 
 /// A copy of the database as it stands on the disk.
-pub fn image(of: &Path) -> TempDir {
+fn image(of: &Path) -> TempDir {
     loop {
         let (image, before) = (directory(), salts(of));
         // The mark first: it may lag behind the log, as after a failure of power, but never lead.

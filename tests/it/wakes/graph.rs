@@ -1,9 +1,9 @@
-//! Random graphs without a cycle: a task waits for such as were created before it.
+//! Random graphs without a cycle: a task waits for tasks with a lower number.
 
 use crate::oracle::Random;
 
 /// Tasks that are created at the same time; they wait for earlier ones only.
-pub const WAVE: usize = 50;
+const WAVE: usize = 50;
 
 #[derive(Debug, Clone)]
 pub struct Graph {
@@ -45,6 +45,30 @@ impl Graph {
             graph.late.push(late);
         }
         graph
+    }
+
+    /// Several as one: no task waits for one of another graph.
+    pub fn joined(graphs: Vec<Self>) -> Self {
+        let mut joined = Self { first: Vec::new(), late: Vec::new() };
+        for graph in graphs {
+            let before = joined.len();
+            let moved = |blockers: Vec<usize>| blockers.into_iter().map(|it| before + it).collect();
+            joined.first.extend(graph.first.into_iter().map(moved));
+            joined.late.extend(graph.late.into_iter().map(moved));
+        }
+        joined
+    }
+
+    /// All tasks in an order in which they can be created: those of a wave wait for earlier waves only, at first.
+    pub fn waves(&self) -> Vec<Vec<usize>> {
+        let mut depth = vec![0; self.len()];
+        let mut waves = Vec::new();
+        for task in 0..self.len() {
+            depth[task] = self.first[task].iter().map(|blocker| depth[*blocker] + 1).max().unwrap_or(0);
+            waves.resize_with(waves.len().max(depth[task] + 1), Vec::new);
+            waves[depth[task]].push(task);
+        }
+        waves
     }
 
     pub fn len(&self) -> usize {

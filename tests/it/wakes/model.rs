@@ -9,14 +9,16 @@ use super::graph::Graph;
 /// What a log has exercised.
 #[derive(Debug, Default)]
 pub struct Counted {
-    pub graphs: u64,
-    pub done: u64,
-    pub woken: u64,
+    pub graphs: usize,
+    pub done: usize,
+    pub woken: usize,
     /// Most tasks that one has released.
     pub at_once_max: usize,
     /// Tasks that were done before they were ready, and so never became it.
-    pub never_ready: u64,
-    pub crashes: u64,
+    pub never_ready: usize,
+    pub kills: usize,
+    /// Tasks whose report had no answer when the hub was killed.
+    pub unanswered: usize,
 }
 
 impl Counted {
@@ -26,11 +28,14 @@ impl Counted {
         self.woken += other.woken;
         self.at_once_max = self.at_once_max.max(other.at_once_max);
         self.never_ready += other.never_ready;
-        self.crashes += other.crashes;
+        self.kills += other.kills;
+        self.unanswered += other.unanswered;
     }
 }
 
-struct Model<'a> {
+/// Judges a log, event by event. Panics when a task becomes ready anywhere else in the log, or does not; the words name the
+/// event.
+pub struct Model<'a> {
     graph: &'a Graph,
     /// The tasks that wait for each, by the graph as it is now.
     waiting: Vec<Vec<usize>>,
@@ -48,37 +53,41 @@ struct Model<'a> {
     counted: Counted,
 }
 
-/// # Panics
-/// When a task becomes ready anywhere else in the log, or does not, or is not done in the end. The words name the event.
-pub fn check(graph: &Graph, events: impl IntoIterator<Item = Value>) -> Counted {
-    let count = graph.len();
-    let mut model = Model {
-        graph,
-        waiting: vec![Vec::new(); count],
-        tasks: HashMap::new(),
-        rank: vec![None; count],
-        done: vec![false; count],
-        open: vec![0; count],
-        ready: vec![false; count],
-        due: VecDeque::new(),
-        counted: Counted { graphs: 1, ..Counted::default() },
-    };
-    for event in events {
+impl<'a> Model<'a> {
+    pub fn new(graph: &'a Graph) -> Self {
+        let count = graph.len();
+        Self {
+            graph,
+            waiting: vec![Vec::new(); count],
+            tasks: HashMap::new(),
+            rank: vec![None; count],
+            done: vec![false; count],
+            open: vec![0; count],
+            ready: vec![false; count],
+            due: VecDeque::new(),
+            counted: Counted::default(),
+        }
+    }
+
+    pub fn apply(&mut self, event: &Value) {
         let data = &event["data"];
         match event["event"].as_str().expect("a word") {
-            "task_created" => model.create(&event, data),
-            "task_updated" => model.update(&event, data),
-            "lease_event" => assert!(model.due.is_empty(), "{:?} are due before {event}", model.due),
+            "task_created" => self.create(event, data),
+            "task_updated" => self.update(event, data),
+            "lease_event" => assert!(self.due.is_empty(), "{:?} are due before {event}", self.due),
             _ => panic!("nobody did {event}"),
         }
     }
-    assert!(model.due.is_empty(), "{:?} never became ready", model.due);
-    assert!(model.done.iter().all(|done| *done), "all were finished");
-    model.counted
-}
 
-impl Model<'_> {
+    /// The end of the log: all is done.
+    pub fn finish(self) -> Counted {
+        assert!(self.due.is_empty(), "{:?} never became ready", self.due);
+        assert!(self.done.iter().all(|done| *done), "all were finished");
+        self.counted
+    }
+
     fn create(&mut self, event: &Value, data: &Value) {
+        assert!(self.due.is_empty(), "{:?} are due before {event}", self.due);
         let task: usize = data["title"].as_str().expect("a title").parse().expect("a number");
         let rank = self.tasks.len();
         assert!(self.rank[task].replace(rank).is_none(), "twice: {event}");
@@ -106,16 +115,18 @@ impl Model<'_> {
             self.counted.woken += 1;
             return;
         }
-        assert!(!is_ready || self.ready[task], "nothing makes it ready: {event}");
+        let changed = data["changed"].as_array().expect("a list");
+        let becomes_ready = is_ready && (!self.ready[task] || changed.contains(&json!("ready")));
+        assert!(!becomes_ready, "nothing makes it ready, or not once more: {event}");
         assert!(is_ready || !self.ready[task] || data["status"] != "todo", "ready no more: {event}");
         self.ready[task] = is_ready;
-        if data["changed"].as_array().expect("a list").contains(&json!("blocked_by")) {
+        if changed.contains(&json!("blocked_by")) {
             self.wait(task, &self.graph.late[task]);
         }
         if is_done {
             assert!(!std::mem::replace(&mut self.done[task], true), "twice: {event}");
             self.counted.done += 1;
-            self.counted.never_ready += u64::from(self.open[task] > 0);
+            self.counted.never_ready += usize::from(self.open[task] > 0);
             self.release(task);
         }
     }
