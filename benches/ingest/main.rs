@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Beside it, on the same cores, the store alone does the same transactions for as many callers; and the same
-//! changes are made with clients on the stream, and each client must get every one of them, in order.
+//! changes are made with clients on the stream, and each client must get every one of them, in order. Then fewer
+//! connections send batches of 100 and of 1,000 changes, beside the store alone with the same batches.
 //!
 //! - **µs/update** is the server's CPU time for each change, by its own clock in the kernel.
 //! - **deliveries %** is the part of its CPU time that the hub has spent on clients: what is left when the changes
@@ -20,6 +21,7 @@
 //! Nothing is asserted about time; an event that is missing or out of order fails the run. The load is bounded in
 //! count and time, and what was started is killed when the bench fails or is interrupted.
 
+mod batches;
 mod store;
 mod writers;
 
@@ -47,6 +49,9 @@ const TASKS_EACH: usize = 8;
 /// How long the last answers may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Changes in each request of the variants with batches; a batch has 1,000 at most.
+const BATCHES: [usize; 2] = [100, 1000];
+
 const STORE: &str = "store alone";
 const HTTP: &str = "over HTTP";
 
@@ -58,7 +63,10 @@ struct Cli {
     /// Connections that write, and callers of the store alone
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     writers: u16,
-    /// Clients on the stream in the last variant [default: 1000]
+    /// Connections that send batches, and callers of the store alone with batches
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    batch_writers: u16,
+    /// Clients on the stream beside single changes [default: 1000]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=20_000))]
     clients: Option<u16>,
     /// How long they write, in each repetition [default: 3]
@@ -117,23 +125,31 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let cores = Cores::assign(&cli.server_cores, cli.client_core)?;
     println!("{}\n", cores.describe());
 
+    let reps = cli.reps.unwrap_or(if quick { 1 } else { 5 });
+    let mut sections = vec![single(writers, clients, seconds, reps, &cores)?];
+    println!("{}", sections[0]);
+    for batch in BATCHES {
+        let section = batched(usize::from(cli.batch_writers), batch, seconds, reps, &cores)?;
+        println!("{section}");
+        sections.push(section);
+    }
+    let Some(file) = cli.json else {
+        return Ok(());
+    };
+    let sections: Vec<_> = sections.iter().map(Section::json).collect();
+    let all = serde_json::json!({"cores": cores.describe(), "quick": quick, "sections": sections});
+    std::fs::write(&file, format!("{all:#}\n")).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Changes one by one.
+fn single(writers: usize, clients: usize, seconds: u64, reps: u16, cores: &Cores) -> anyhow::Result<Section> {
     let crowded = format!("{HTTP}, {} clients", count(clients as u64));
     let mut section = Section::new(format!("ingest: {writers} writers"));
-    for _ in 0..cli.reps.unwrap_or(if quick { 1 } else { 5 }) {
-        let store = store::measure(writers, seconds, &cores)?;
-        section.note(
-            STORE,
-            Sample::default()
-                .with("updates/s", store.updates as f64 / store.seconds)
-                .with("µs/update", store.cpu_seconds * 1e6 / store.updates as f64)
-                .with("user µs", store.user_seconds * 1e6 / store.updates as f64)
-                .with("p50 ms", store.p50_ms)
-                .with("p99 ms", store.p99_ms)
-                .with("CPU %", store.cpu_seconds / store.seconds * 100.0),
-        );
-        let alone = ingest(&cores, writers, 0, seconds)?;
+    for _ in 0..reps {
+        section.note(STORE, store::measure(writers, None, seconds, cores)?.sample());
+        let alone = ingest(cores, writers, None, 0, seconds)?;
         section.note(HTTP, alone.sample());
-        let readers = ingest(&cores, writers, clients, seconds)?;
+        let readers = ingest(cores, writers, None, clients, seconds)?;
         let writing = alone.cpu.as_secs_f64() / alone.updates as f64 * readers.updates as f64;
         section.note(
             &crowded,
@@ -146,12 +162,18 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         );
     }
     section.compare("updates/s", STORE);
-    println!("{section}");
-    let Some(file) = cli.json else {
-        return Ok(());
-    };
-    let all = serde_json::json!({"cores": cores.describe(), "quick": quick, "sections": [section.json()]});
-    std::fs::write(&file, format!("{all:#}\n")).with_context(|| format!("cannot write {}", file.display()))
+    Ok(section)
+}
+
+/// Changes in batches. A latency is that of a batch.
+fn batched(writers: usize, batch: usize, seconds: u64, reps: u16, cores: &Cores) -> anyhow::Result<Section> {
+    let mut section = Section::new(format!("batches of {}: {writers} writers", count(batch as u64)));
+    for _ in 0..reps {
+        section.note(STORE, store::measure(writers, Some(batch), seconds, cores)?.sample());
+        section.note(HTTP, ingest(cores, writers, Some(batch), 0, seconds)?.sample());
+    }
+    section.compare("updates/s", STORE);
+    Ok(section)
 }
 
 /// What a round over HTTP has come to.
@@ -185,10 +207,16 @@ impl Outcome {
     }
 }
 
-fn ingest(cores: &Cores, writers: usize, clients: usize, seconds: u64) -> anyhow::Result<Outcome> {
+fn ingest(
+    cores: &Cores,
+    writers: usize,
+    batch: Option<usize>,
+    clients: usize,
+    seconds: u64,
+) -> anyhow::Result<Outcome> {
     let directory = tempfile::tempdir()?;
     let hub = Hub::start(env!("CARGO_BIN_EXE_taskhub"), directory.path(), &[], cores)?;
-    let mut writers = Writers::open(hub.address, writers)?;
+    let mut writers = Writers::open(hub.address, writers, batch)?;
     let mut load_client = LoadClient::new()?;
     let path = "/api/events/stream".to_owned();
     let ask = Ask { address: hub.address, path, ids: Ids::Hub, receive_bytes: None };

@@ -1,5 +1,7 @@
 //! The store alone: the same transactions by way of the service, without HTTP and without a stream. As a process
 //! of its own, so that it can be set on the hub's cores and its CPU counted.
+//!
+//! The operations of a batch are there already, so nothing reads or writes JSON for a caller.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -11,14 +13,17 @@ use clap::Parser;
 use rig::cores::Cores;
 use rig::figures::Histogram;
 use rig::process::{Cpu, Process};
+use rig::report::Sample;
 use serde::{Deserialize, Serialize};
 use taskhub::config::{ExecutorConfig, StoreConfig};
+use taskhub::domain::batch::{BatchOperation, TaskOperation};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::{StatusUpdate, TaskDraft};
 use taskhub::service::{Precondition, Service, Signals};
 use taskhub::store::{Opened, Store};
 
 use crate::TASKS_EACH;
+use crate::batches;
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
@@ -26,6 +31,9 @@ pub struct Options {
     callers: usize,
     #[arg(long)]
     seconds: u64,
+    /// Changes in each batch; without it they are made one by one.
+    #[arg(long)]
+    batch: Option<usize>,
 }
 
 /// What it has done, in words for its parent.
@@ -39,10 +47,26 @@ pub struct Done {
     pub p99_ms: f64,
 }
 
+impl Done {
+    pub fn sample(&self) -> Sample {
+        let each = |seconds: f64| seconds * 1e6 / self.updates as f64;
+        Sample::default()
+            .with("updates/s", self.updates as f64 / self.seconds)
+            .with("µs/update", each(self.cpu_seconds))
+            .with("user µs", each(self.user_seconds))
+            .with("p50 ms", self.p50_ms)
+            .with("p99 ms", self.p99_ms)
+            .with("CPU %", self.cpu_seconds / self.seconds * 100.0)
+    }
+}
+
 /// Runs it as a process.
-pub fn measure(callers: usize, seconds: u64, cores: &Cores) -> anyhow::Result<Done> {
+pub fn measure(callers: usize, batch: Option<usize>, seconds: u64, cores: &Cores) -> anyhow::Result<Done> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["store", "--callers", &callers.to_string(), "--seconds", &seconds.to_string()]);
+    if let Some(batch) = batch {
+        command.args(["--batch", &batch.to_string()]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut process = Process::start(&mut command, cores)?;
     let mut line = String::new();
@@ -83,7 +107,7 @@ async fn work(service: &Service, options: &Options) -> anyhow::Result<Done> {
     let mut callers = Vec::new();
     for _ in 0..options.callers {
         let mut tasks = Vec::new();
-        for _ in 0..TASKS_EACH {
+        for _ in 0..options.batch.unwrap_or(TASKS_EACH) {
             tasks.push(service.create_task(new()?, None).await?.value.task.id);
         }
         callers.push(tasks);
@@ -91,8 +115,13 @@ async fn work(service: &Service, options: &Options) -> anyhow::Result<Done> {
     let before = Cpu::own()?;
     let started = Instant::now();
     let until = started + Duration::from_secs(options.seconds);
-    let callers: Vec<_> =
-        callers.into_iter().map(|tasks| tokio::spawn(call(service.clone(), tasks, until))).collect();
+    let callers: Vec<_> = callers
+        .into_iter()
+        .map(|tasks| match options.batch {
+            Some(_) => tokio::spawn(call_batches(service.clone(), tasks, until)),
+            None => tokio::spawn(call(service.clone(), tasks, until)),
+        })
+        .collect();
     let mut latency = Histogram::default();
     for caller in callers {
         latency.add(&caller.await??);
@@ -100,7 +129,7 @@ async fn work(service: &Service, options: &Options) -> anyhow::Result<Done> {
     let (time, cpu) = (started.elapsed(), Cpu::own()?.since(before));
     let milliseconds = |share| latency.quantile(share).as_secs_f64() * 1e3;
     Ok(Done {
-        updates: latency.count(),
+        updates: latency.count() * options.batch.unwrap_or(1) as u64,
         seconds: time.as_secs_f64(),
         cpu_seconds: cpu.total.as_secs_f64(),
         user_seconds: cpu.user().as_secs_f64(),
@@ -121,6 +150,29 @@ async fn call(service: Service, tasks: Vec<TaskId>, until: Instant) -> anyhow::R
             .await?;
         latency.note(asked.elapsed().as_nanos() as u64);
         updates += 1;
+    }
+    Ok(latency)
+}
+
+async fn call_batches(service: Service, tasks: Vec<TaskId>, until: Instant) -> anyhow::Result<Histogram> {
+    let ids: Vec<_> = tasks.iter().map(ToString::to_string).collect();
+    let batches: Vec<Vec<TaskOperation>> = batches::both(&ids)
+        .into_iter()
+        .map(|operations| {
+            let checked = |it| Ok(serde_json::from_value::<BatchOperation>(it)?.checked()?);
+            operations.into_iter().map(checked).collect::<anyhow::Result<_>>()
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let mut latency = Histogram::default();
+    for operations in batches.iter().cycle() {
+        if Instant::now() >= until {
+            break;
+        }
+        let asked = Instant::now();
+        for result in service.each_of(operations.clone(), true).await?.value {
+            result?;
+        }
+        latency.note(asked.elapsed().as_nanos() as u64);
     }
     Ok(latency)
 }
