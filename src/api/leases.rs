@@ -9,7 +9,7 @@ use crate::auth::Principal;
 use crate::domain::error::Invalid;
 use crate::domain::event::EventId;
 use crate::domain::id::LeaseId;
-use crate::domain::lease::Lease;
+use crate::domain::lease::{Lease, Progress};
 use crate::domain::task::Task;
 use crate::service::{ClaimRequest, Service, Stamped};
 
@@ -32,6 +32,9 @@ pub struct LeaseRenewal {
     /// Tells everybody: emits `task_updated` and `lease_event`.
     #[oai(default)]
     pub announce: bool,
+    /// How far the worker is. Tells everybody, as `announce` does.
+    #[oai(nullable)]
+    pub progress: Option<Progress>,
 }
 
 #[derive(Debug, ApiResponse)]
@@ -85,7 +88,8 @@ impl LeaseApi {
     ///
     /// Gives a worker the most pressing ready task, by priority and then by age: its status is `inprogress` and the worker is
     /// its assignee, in one step that nobody else can share. With `wait_seconds` a worker for whom nothing is ready waits;
-    /// the first to wait is the first to get a task. A task that is being executed is left out.
+    /// the first to wait is the first to get a task. A task that is being executed is left out. With
+    /// `task_id` it is that task or none.
     ///
     /// The worker has the task by a lease, for `lease_seconds`. It renews the lease in time, sends its id as `Taskhub-Lease`
     /// with each report, and ends it with a report of another status than `inprogress`, or by giving it back. When the lease
@@ -99,7 +103,7 @@ impl LeaseApi {
         service: Data<&Service>,
         principal: Data<&Principal>,
         body: JsonBody<ClaimRequest>,
-    ) -> Result<ClaimReply, Problems<{ BODY | CONFLICT }>> {
+    ) -> Result<ClaimReply, Problems<{ BODY | NOT_FOUND | CONFLICT }>> {
         // Both only wait: a claim that is given up gets no task, or gets the same one when it is repeated.
         let claimed = tokio::select! {
             claimed = service.claim_task(body.0) => claimed?,
@@ -131,7 +135,7 @@ impl LeaseApi {
     /// Renew a lease
     ///
     /// The lease lasts from now on for `lease_seconds`, or for as long as before. A lease that has ended is refused (409).
-    /// Emits nothing, unless `announce` is set.
+    /// Emits nothing, unless `announce` or `progress` is set.
     #[oai(path = "/api/leases/:lease_id", method = "put", operation_id = "renewLease")]
     async fn renew(
         &self,
@@ -140,11 +144,12 @@ impl LeaseApi {
         lease_id: Path<LeaseId>,
         body: JsonBody<Option<LeaseRenewal>>,
     ) -> Result<LeaseReply, Problems<{ BODY | CONFLICT }>> {
-        let LeaseRenewal { lease_seconds, announce } = body.0.unwrap_or_default();
+        let LeaseRenewal { lease_seconds, announce, progress } = body.0.unwrap_or_default();
         if lease_seconds.is_some_and(|seconds| !(5..=3600).contains(&seconds)) {
             return Err(Invalid::new("lease_seconds", "must be 5 to 3600").into());
         }
-        let Stamped { value, cursor } = service.renew_lease(lease_id.0, lease_seconds, announce).await?;
+        let Stamped { value, cursor } =
+            service.renew_lease(lease_id.0, lease_seconds, announce, progress).await?;
         Ok(LeaseReply::Ok(JsonBody(value), cursor))
     }
 

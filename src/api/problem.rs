@@ -115,6 +115,16 @@ impl Problem {
         self.code
     }
 
+    /// What went wrong, without what follows from the code.
+    pub fn words(&self) -> &str {
+        &self.detail
+    }
+
+    /// The field of the request that is wrong, if it is one.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     pub fn internal() -> Self {
         Self::new(Code::Internal, "the hub failed; its log says why")
     }
@@ -165,7 +175,7 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let words = error.to_string();
         match error {
-            ServiceError::NoTask(_) => Self::new(Code::TaskNotFound, words),
+            ServiceError::NoTask(_) | ServiceError::NoTaskOf(_) => Self::new(Code::TaskNotFound, words),
             ServiceError::NoProject(_) => {
                 Self::new(Code::ProjectNotFound, format!("{words}; `GET /api/projects` lists them"))
             }
@@ -217,6 +227,10 @@ impl From<ServiceError> for Problem {
             ServiceError::LeaseLost(_) => Self::new(
                 Code::LeaseLost,
                 format!("{words}: it has expired, was given back or was taken away; claim a task again"),
+            ),
+            ServiceError::QuestionsOpen(_) => Self::new(
+                Code::QuestionsOpen,
+                format!("{words}; wait for their answers, or report the status `review`"),
             ),
             ServiceError::NeverExecuted(_) => {
                 Self::new(Code::ExecutionNotFound, format!("{words}; POST starts an execution"))

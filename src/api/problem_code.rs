@@ -31,6 +31,8 @@ word_enum! {
         DependencyCycle = "dependency_cycle",
         /// (409) the lease is not, or no longer, in force; nothing was changed
         LeaseLost = "lease_lost",
+        /// (409) a worker calls a task done that waits for answers
+        QuestionsOpen = "questions_open",
         /// (409) there are as many as there can be
         LimitReached = "limit_reached",
         /// (404) there is no such lease in force
@@ -125,6 +127,7 @@ impl Code {
             | Self::ProjectArchived
             | Self::DependencyCycle
             | Self::LeaseLost
+            | Self::QuestionsOpen
             | Self::QuestionAnswered
             | Self::LimitReached => StatusCode::CONFLICT,
             Self::CursorGone | Self::RouteGone => StatusCode::GONE,

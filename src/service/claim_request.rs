@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::domain::error::Invalid;
 use crate::domain::event::EventId;
+use crate::domain::id::TaskId;
 use crate::domain::project::ProjectName;
 use crate::domain::task::{Priority, Task};
 use crate::domain::text::{Assignee, Tag, must_be_one_line};
@@ -25,6 +26,10 @@ pub(super) const BATCH_MAX: usize = 128;
 pub struct ClaimRequest {
     /// Who takes the task; it becomes its assignee.
     pub worker: Assignee,
+    /// Only this task.
+    #[oai(nullable)]
+    #[serde(default)]
+    pub task_id: Option<TaskId>,
     /// Only a task of this project.
     #[oai(nullable)]
     #[serde(default)]
@@ -49,6 +54,11 @@ pub struct ClaimRequest {
     #[oai(default)]
     #[serde(default)]
     pub another: bool,
+    /// The lease ends after so many seconds unless the worker renews it; then it lasts for `lease_seconds`. For workers that
+    /// may never get the answer, because their own client has given up.
+    #[oai(skip)]
+    #[serde(skip)]
+    pub unconfirmed_seconds_max: Option<u32>,
 }
 
 fn default_lease_seconds() -> u32 {
@@ -68,7 +78,21 @@ impl ClaimRequest {
     }
 
     pub(super) fn filter(&self) -> ClaimFilter {
-        ClaimFilter { project: self.project.clone(), tag: self.tag.clone(), priority: self.priority }
+        ClaimFilter {
+            task: self.task_id,
+            project: self.project.clone(),
+            tag: self.tag.clone(),
+            priority: self.priority,
+        }
+    }
+
+    /// For how long the lease lasts that the answer tells of, and for how long once the worker has renewed it, if that
+    /// differs.
+    pub(super) fn first_seconds(&self) -> (u32, Option<u32>) {
+        match self.unconfirmed_seconds_max {
+            Some(max) if max < self.lease_seconds => (max, Some(self.lease_seconds)),
+            _ => (self.lease_seconds, None),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::domain::event::{LeasePhase, NewEvent};
 use crate::domain::id::LeaseId;
 use crate::domain::lease::Lease;
 use crate::domain::task::{Status, Task};
+use crate::domain::text::TokenName;
 use crate::domain::token::Actor;
 use crate::store::{ClaimFilter, HeldLease, StoreError, Tx};
 
@@ -33,12 +34,15 @@ impl Service {
     /// The most pressing ready task, which is the worker's from now on; `None` when there was none in time.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`], [`ServiceError::TooManyClaims`], [`ServiceError::Store`]
+    /// [`ServiceError::Invalid`], [`ServiceError::NoTask`], [`ServiceError::TooManyClaims`], [`ServiceError::Store`]
     ///
     /// # Cancel safety
     /// A claim whose caller has gone gets no task, unless that was just decided: then the worker gets it by asking again.
     pub async fn claim_task(&self, request: ClaimRequest) -> Result<Option<Stamped<Task>>, ServiceError> {
         let request = request.checked()?;
+        if let Some(task) = request.task_id {
+            self.task(task, None).await?;
+        }
         let until = Instant::now() + Duration::from_secs(request.wait_seconds.into());
         let (reply, answer) = oneshot::channel();
         let claimant = Claimant { request, actor: self.actor().clone(), until, reply };
@@ -168,6 +172,21 @@ fn claim_all(
     wishes.into_iter().map(claim).collect()
 }
 
+/// The lease that the worker has already and would get back.
+fn held_already(
+    tx: &Tx<'_>,
+    request: &ClaimRequest,
+    actor: Option<&TokenName>,
+) -> Result<Option<HeldLease>, StoreError> {
+    match request.task_id {
+        Some(task) => {
+            let held = tx.lease_of_task(task)?;
+            Ok(held.filter(|held| held.lease.worker == request.worker && held.actor.as_ref() == actor))
+        }
+        None => tx.lease_of_worker(&request.worker, actor),
+    }
+}
+
 fn claim(
     tx: &mut Tx<'_>,
     request: &ClaimRequest,
@@ -175,10 +194,15 @@ fn claim(
 ) -> Result<Option<Granted>, ServiceError> {
     let actor = tx.actor().token.clone();
     if !request.another
-        && let Some(held) = tx.lease_of_worker(&request.worker, actor.as_ref())?
+        && let Some(held) = held_already(tx, request, actor.as_ref())?
         && let Some(task) = tx.task(held.task)?
     {
-        let held = renew(tx, HeldLease { seconds: request.lease_seconds, ..held })?;
+        // Who has renewed it once is there.
+        let (seconds, confirmed_seconds) = match held.confirmed_seconds {
+            Some(_) => request.first_seconds(),
+            None => (request.lease_seconds, None),
+        };
+        let held = renew(tx, HeldLease { seconds, confirmed_seconds, ..held })?;
         let task = Task { lease: Some(held.lease.clone()), ..task };
         return Ok(Some(Granted { task, cursor: tx.head(), held }));
     }
@@ -190,11 +214,13 @@ fn claim(
         exhausted.insert(filter);
         return Ok(None);
     };
+    let (seconds, confirmed_seconds) = request.first_seconds();
     let lease = Lease {
         id: LeaseId::generate(),
         number: tx.next_lease_number(task.id)?,
         worker: request.worker.clone(),
-        expires_at: end(tx.now(), request.lease_seconds),
+        expires_at: end(tx.now(), seconds),
+        progress: None,
     };
     let next = Task {
         status: Status::InProgress,
@@ -203,7 +229,7 @@ fn claim(
         ..task.clone()
     };
     let task = save_ending(tx, task, next, None, None)?;
-    let held = HeldLease { lease, task: task.id, actor, seconds: request.lease_seconds, renewals: 0 };
+    let held = HeldLease { lease, task: task.id, actor, seconds, confirmed_seconds, renewals: 0 };
     tx.insert_lease(&held)?;
     tx.append(&NewEvent::lease(&task, &held.lease, LeasePhase::Claimed))?;
     Ok(Some(Granted { task, cursor: tx.head(), held }))

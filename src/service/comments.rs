@@ -46,6 +46,19 @@ impl Service {
             })
             .await
     }
+
+    /// The last comments on a task, at most `limit`, oldest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::Store`]
+    pub async fn latest_comments(&self, task: TaskId, limit: usize) -> Result<Vec<Comment>, ServiceError> {
+        self.store
+            .read(move |view| {
+                load(view, task)?;
+                Ok(view.latest_comments(task, limit)?)
+            })
+            .await
+    }
 }
 
 /// Adds a comment, in the name of the token or else of who is stated.

@@ -8,12 +8,15 @@ use crate::domain::execution::{ExecutionStatus, WrongState};
 use crate::domain::id::{ExecutionId, LeaseId, QuestionId, TaskId};
 use crate::domain::project::ProjectName;
 use crate::domain::question::Question;
+use crate::domain::task::TaskKey;
 use crate::store::{OfStore, StoreError};
 
 #[derive(Debug, Error)]
 pub enum ServiceError {
     #[error("there is no task {0}")]
     NoTask(TaskId),
+    #[error("there is no task {0}")]
+    NoTaskOf(TaskKey),
     #[error("there is no project {0}")]
     NoProject(ProjectName),
     #[error("there is a project {0} already")]
@@ -60,9 +63,12 @@ pub enum ServiceError {
     BatchTooLarge,
     #[error("{0} claims are waiting, which is the most")]
     TooManyClaims(usize),
-    /// The lease was not, or is no longer, the one that the task is held by.
+    /// The lease was not, or is no longer, the one that the task is held by. By its id or its handle.
     #[error("the lease {0} is not in force")]
-    LeaseLost(LeaseId),
+    LeaseLost(String),
+    /// The worker says that the task is done, and waits for answers.
+    #[error("{0} questions about the task are open")]
+    QuestionsOpen(usize),
     /// The same `Idempotency-Key` came with another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{ChangeReason, LeasePhase, NewEvent};
 use crate::domain::id::{LeaseId, TaskId};
-use crate::domain::lease::Lease;
+use crate::domain::lease::{Lease, Progress};
 use crate::domain::task::{Status, Task};
 use crate::store::{HeldLease, Tx, View};
 
@@ -27,8 +27,8 @@ impl Service {
         self.read(None, move |view| Ok(in_force(view, id)?.ok_or(ServiceError::NoLease(id))?.lease)).await
     }
 
-    /// Lets a lease last for `seconds` from now, or for as long as it was given first. With `announce` the task and the log
-    /// tell it.
+    /// Lets a lease last for `seconds` from now, or for as long as it was given first. With `announce` or
+    /// `progress` the task and the log tell it.
     ///
     /// # Errors
     /// [`ServiceError::LeaseLost`], [`ServiceError::Store`]
@@ -37,17 +37,21 @@ impl Service {
         id: LeaseId,
         seconds: Option<u32>,
         announce: bool,
+        progress: Option<Progress>,
     ) -> Result<Stamped<Lease>, ServiceError> {
         let lease_starts = self.lease_starts.clone();
         let held = self
             .write(move |tx| {
-                let held = in_force(tx, id)?.ok_or(ServiceError::LeaseLost(id))?;
-                let seconds = seconds.unwrap_or(held.seconds);
-                let held = renew(tx, HeldLease { seconds, ..held })?;
+                let held = in_force(tx, id)?.ok_or(ServiceError::LeaseLost(id.to_string()))?;
+                let seconds = seconds.or(held.confirmed_seconds).unwrap_or(held.seconds);
+                let mut held = HeldLease { seconds, confirmed_seconds: None, ..held };
+                let is_told = announce || progress.is_some();
+                held.lease.progress = progress.or(held.lease.progress);
+                let held = renew(tx, held)?;
                 // Here, since the renewal is committed also when its caller has gone. Should it not be, the end before it
                 // is still waited for.
                 let _ = lease_starts.send(LeaseStart::of(&held));
-                if announce {
+                if is_told {
                     let task = load(tx, held.task)?;
                     let next = Task { lease: Some(held.lease.clone()), ..task.clone() };
                     let task = save_ending(tx, task, next, None, None)?;
@@ -65,7 +69,7 @@ impl Service {
     /// [`ServiceError::LeaseLost`], [`ServiceError::Store`]
     pub async fn return_lease(&self, id: LeaseId) -> Result<Stamped<()>, ServiceError> {
         self.write(move |tx| {
-            let held = in_force(tx, id)?.ok_or(ServiceError::LeaseLost(id))?;
+            let held = in_force(tx, id)?.ok_or(ServiceError::LeaseLost(id.to_string()))?;
             let task = load(tx, held.task)?;
             let next = Task { status: Status::Todo, assignee: None, ..task.clone() };
             save_ending(tx, task, next, None, Some(LeasePhase::Returned))?;
@@ -163,7 +167,7 @@ pub(super) fn report_once(
 pub(super) fn require(view: &View<'_>, lease: LeaseId, task: TaskId) -> Result<(), ServiceError> {
     match in_force(view, lease)? {
         Some(held) if held.task == task => Ok(()),
-        _ => Err(ServiceError::LeaseLost(lease)),
+        _ => Err(ServiceError::LeaseLost(lease.to_string())),
     }
 }
 

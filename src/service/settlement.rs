@@ -108,9 +108,11 @@ pub(super) fn settle_unstarted(
 }
 
 /// The next status of the task. When somebody or the script itself has changed the status
-/// meanwhile, that status stays.
+/// meanwhile, that status stays. It also stays when a worker holds the task: the execution is a part
+/// of its work, and the worker reports the end.
 fn status_after(execution: &Execution, task: &Task, done_status: DoneStatus) -> Option<Status> {
-    if execution.status != ExecutionStatus::Completed || task.status != Status::InProgress {
+    let is_under_way = task.status == Status::InProgress && task.lease.is_none();
+    if execution.status != ExecutionStatus::Completed || !is_under_way {
         return None;
     }
     match done_status {

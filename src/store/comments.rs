@@ -42,6 +42,19 @@ impl View<'_> {
         let next = found.last().filter(|_| more).map(|last| last.id);
         Ok((found, next))
     }
+
+    /// The last comments on a task, at most `limit`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn latest_comments(&self, task: TaskId, limit: usize) -> Result<Vec<Comment>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM comments WHERE task_id = ?1 ORDER BY id DESC LIMIT ?2");
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let found = statement.query_map(params![task.uuid(), limit as i64], comment)?;
+        let mut comments: Vec<_> = found.collect::<rusqlite::Result<_>>()?;
+        comments.reverse();
+        Ok(comments)
+    }
 }
 
 impl Tx<'_> {

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{LeaseId, TaskId};
-use crate::domain::lease::Lease;
+use crate::domain::lease::{Lease, Progress};
 use crate::domain::project::ProjectName;
 use crate::domain::task::{Priority, Task};
 use crate::domain::text::{Assignee, Tag, TokenName};
@@ -13,10 +13,10 @@ use crate::domain::text::{Assignee, Tag, TokenName};
 use super::StoreError;
 use super::columns::TASKS;
 use super::reader::View;
-use super::tasks::{parsed, task};
+use super::tasks::{parsed, parsed_option, task};
 use super::tx::Tx;
 
-const COLUMNS: &str = "id, number, worker, expires_at, task_id, actor, seconds, renewals";
+const COLUMNS: &str = "id, number, worker, expires_at, task_id, actor, seconds, renewals, progress, confirmed_seconds";
 
 /// A lease in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct HeldLease {
     pub actor: Option<TokenName>,
     /// For how long it is given and renewed.
     pub seconds: u32,
+    /// For how long from its first renewal by the worker on, when it was given for less. The worker may have gone before it
+    /// learned of the lease.
+    pub confirmed_seconds: Option<u32>,
     /// How often it was renewed: tells a lease from what it was when its end was decided.
     pub renewals: u32,
 }
@@ -35,6 +38,7 @@ pub struct HeldLease {
 /// Which ready tasks a worker takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ClaimFilter {
+    pub task: Option<TaskId>,
     pub project: Option<ProjectName>,
     pub tag: Option<Tag>,
     pub priority: Option<Priority>,
@@ -131,10 +135,10 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError`], also when the task has one.
     pub fn insert_lease(&mut self, held: &HeldLease) -> Result<(), StoreError> {
-        let HeldLease { lease, task, actor, seconds, renewals } = held;
+        let HeldLease { lease, task, actor, seconds, confirmed_seconds, renewals } = held;
         self.conn
             .prepare_cached(&format!(
-                "INSERT INTO leases ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                "INSERT INTO leases ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
             ))?
             .execute(params![
                 lease.id.uuid(),
@@ -145,6 +149,8 @@ impl Tx<'_> {
                 actor.as_ref().map(TokenName::as_str),
                 seconds,
                 renewals,
+                lease.progress.as_ref().map(Progress::as_str),
+                confirmed_seconds,
             ])?;
         Ok(())
     }
@@ -154,9 +160,11 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError`]
     pub fn renew_lease(&mut self, held: &HeldLease) -> Result<(), StoreError> {
-        let sql = "UPDATE leases SET expires_at = ?2, seconds = ?3, renewals = ?4 WHERE id = ?1";
-        let HeldLease { lease, seconds, renewals, .. } = held;
-        let values = params![lease.id.uuid(), lease.expires_at.ms(), seconds, renewals];
+        let sql = "UPDATE leases SET expires_at = ?2, seconds = ?3, renewals = ?4, progress = ?5, confirmed_seconds = ?6
+                   WHERE id = ?1";
+        let HeldLease { lease, seconds, confirmed_seconds, renewals, .. } = held;
+        let progress = lease.progress.as_ref().map(Progress::as_str);
+        let values = params![lease.id.uuid(), lease.expires_at.ms(), seconds, renewals, progress, confirmed_seconds];
         self.conn.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
@@ -173,6 +181,10 @@ impl Tx<'_> {
 pub(super) fn most_pressing(filter: &ClaimFilter) -> (String, Vec<Value>) {
     let mut conditions = String::new();
     let mut values = Vec::new();
+    if let Some(task) = filter.task {
+        conditions.push_str(" AND id = ?");
+        values.push(task.uuid().into());
+    }
     if let Some(project) = &filter.project {
         conditions.push_str(" AND project = ?");
         values.push(Value::Text(project.to_string()));
@@ -202,10 +214,12 @@ fn held(row: &Row<'_>) -> rusqlite::Result<HeldLease> {
             number: row.get(1)?,
             worker: parsed(row, 2)?,
             expires_at: Timestamp::from_ms(row.get(3)?),
+            progress: parsed_option(row, 8)?,
         },
         task: TaskId::from_uuid(row.get(4)?),
         actor: actor.and_then(|name| name.parse().ok()),
         seconds: row.get(6)?,
         renewals: row.get(7)?,
+        confirmed_seconds: row.get(9)?,
     })
 }

@@ -30,6 +30,14 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row([id.uuid()], task).optional()?)
     }
 
+    /// # Errors
+    /// [`StoreError`]
+    pub fn task_of(&self, key: &TaskKey) -> Result<Option<Task>, StoreError> {
+        let sql = format!("SELECT {TASKS}, sum FROM tasks WHERE project = ?1 AND number = ?2");
+        let values = params![key.project.as_str(), key.number];
+        Ok(self.conn.prepare_cached(&sql)?.query_row(values, task).optional()?)
+    }
+
     /// A page of tasks that the caller may see, and the key of the next page if there is one. A page
     /// of large tasks has fewer than `limit` tasks.
     ///

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{LeaseId, TaskId};
-use crate::domain::lease::Lease;
+use crate::domain::lease::{Lease, Progress};
 use crate::domain::schema::word_enum;
 use crate::domain::text::{Assignee, TokenName};
 
@@ -41,6 +41,9 @@ pub struct LeaseEventData {
     pub worker: Assignee,
     /// When the lease ends, or would have ended.
     pub expires_at: Timestamp,
+    /// How far the worker is, as it said last; null when it has said nothing.
+    #[oai(nullable)]
+    pub progress: Option<Progress>,
     /// The name of the token that caused it; null when it was nobody's.
     #[oai(nullable)]
     pub actor: Option<TokenName>,
@@ -55,6 +58,7 @@ impl LeaseEventData {
             number: lease.number,
             worker: lease.worker.clone(),
             expires_at: lease.expires_at,
+            progress: lease.progress.clone(),
             actor: None,
         }
     }

@@ -62,6 +62,26 @@ pub struct TaskDraft {
     pub attempts_max: i64,
 }
 
+impl TaskDraft {
+    /// A draft with everything but the title as it is when nothing is said.
+    pub fn titled(title: Title) -> Self {
+        Self {
+            project: ProjectName::default(),
+            title,
+            description: Description::default(),
+            status: todo(),
+            priority: None,
+            assignee: None,
+            tags: Vec::new(),
+            artifacts: Vec::new(),
+            script: None,
+            blocked_by: Vec::new(),
+            auto_start: false,
+            attempts_max: ATTEMPTS_MAX,
+        }
+    }
+}
+
 /// How often a task may be lost by its workers unless its creator says otherwise.
 const ATTEMPTS_MAX: i64 = 3;
 

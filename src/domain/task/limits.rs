@@ -7,7 +7,7 @@ use crate::domain::error::Invalid;
 use crate::domain::text::{Artifact, Assignee, Tag, Title, must_be_one_line, must_be_seen};
 
 /// Most tasks that a task can wait for.
-pub(super) const BLOCKERS_MAX: usize = 100;
+pub const BLOCKERS_MAX: usize = 100;
 /// Most tags a task can carry.
 pub const TAGS_MAX: usize = 50;
 /// Most artifacts a task can list.

@@ -28,9 +28,9 @@ use super::lease::Lease;
 use super::project::ProjectName;
 use super::text::{Artifact, Assignee, Description, Script, Tag, Title};
 
+pub use limits::BLOCKERS_MAX;
 use limits::{
-    ARTIFACTS_CHARS_MAX, ARTIFACTS_MAX, BLOCKERS_MAX, artifacts, chars_of, check_words, checked_attempts,
-    distinct,
+    ARTIFACTS_CHARS_MAX, ARTIFACTS_MAX, artifacts, chars_of, check_words, checked_attempts, distinct,
 };
 
 /// A task as the API answers it.
