@@ -158,7 +158,8 @@ impl App {
             data_dir: data_dir.clone(),
             vitals: shutdown.vitals.clone(),
         };
-        server::serve(listeners, edge::endpoint(context, &config.server), tls, &config.server, &shutdown);
+        let endpoint = edge::endpoint(context, &config.server, shutdown.hard.clone());
+        server::serve(listeners, endpoint, tls, &config.server, &shutdown);
         Ok(Self {
             addresses,
             url,

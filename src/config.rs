@@ -76,6 +76,9 @@ pub struct ServerConfig {
     /// Ask nobody for a token, although there are some or others can reach this hub: all who can may run scripts here
     #[arg(long, env = "TASKHUB_INSECURE_NO_AUTH")]
     pub insecure_no_auth: bool,
+    /// Which tools agents see at `/mcp`: `agent`, or `classic` for those of the first system
+    #[arg(long, env = "TASKHUB_MCP_PROFILE", value_enum, default_value_t)]
+    pub mcp_profile: McpProfile,
     /// Largest request body
     #[arg(long, env = "TASKHUB_BODY_BYTES_MAX", default_value_t = 1_572_864, value_name = "BYTES",
           value_parser = clap::value_parser!(u32).range(1024..=1_073_741_824))]
@@ -121,6 +124,16 @@ pub enum ForwardedHeader {
     XForwardedFor,
     /// RFC 7239
     Forwarded,
+}
+
+/// Which tools agents see.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum McpProfile {
+    /// Few tools, with small answers
+    #[default]
+    Agent,
+    /// The tools of the first system, by their names
+    Classic,
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

@@ -12,8 +12,9 @@
 //! | [`executor`] | running scripts and finding out how they end | domain, service, events |
 //! | [`auth`] | the callers, and what they may do | domain, store (reading) |
 //! | [`api`] | operations, problems, the specification | domain, service, events, auth, executor (reading), store (its queries) |
+//! | [`mcp`] | what agents call: tools over the same service | domain, service, events, auth, executor (reading), store (its queries), api (its problems) |
 //! | [`web`] | the board, the monitor and the documentation, as files for a browser | api (the specification) |
-//! | [`edge`] | the checks of every request: guard, access, limits, CORS, proxies | domain, service, auth, api, web |
+//! | [`edge`] | the checks of every request: guard, access, limits, CORS, proxies | domain, service, auth, api, mcp, web |
 //! | [`client`] | the commands that talk to a running hub, over HTTP | domain |
 //! | [`server`] | sockets: accepting, deadlines, ending | shutdown |
 //! | [`app`], [`cli`] | putting the parts together, in order | everything |
@@ -35,6 +36,7 @@ pub mod events;
 pub mod exec_root;
 pub mod executor;
 pub mod handoff;
+pub mod mcp;
 pub mod metrics;
 pub mod open_files;
 pub mod process;

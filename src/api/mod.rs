@@ -26,12 +26,12 @@ mod questions;
 mod raw_log;
 pub mod request_headers;
 pub mod spec;
-mod stream_reply;
+pub mod stream_reply;
 mod stream_status;
 mod system;
 mod tasks;
 mod tickets;
-mod waiting;
+pub mod waiting;
 
 use crate::auth::Auth;
 use crate::data_dir::DataDir;

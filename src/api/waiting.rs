@@ -226,7 +226,14 @@ impl WaitApi {
     }
 }
 
-async fn wait(
+/// Waits until something is true of a task, or has been since `after`.
+///
+/// # Errors
+/// A [`Problem`]
+///
+/// # Cancel safety
+/// Reads only.
+pub async fn wait(
     log: &Events,
     service: &Service,
     id: TaskId,

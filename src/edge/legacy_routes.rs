@@ -85,8 +85,8 @@ pub fn route(request: &mut Request) -> Option<LegacyRoute> {
         ("help", "GET", ["tools", name]) if is_bare => {
             return Some(LegacyRoute::Help(Some((*name).to_owned())));
         }
-        ("mcp", "GET", []) | ("mcp", "POST", ["messages"]) if is_bare => {
-            let words = "MCP by HTTP with SSE is not served any more; use the operations that /docs and /help describe";
+        ("mcp", _, ["messages"]) if is_bare => {
+            let words = "MCP by HTTP with SSE is not served any more; use POST /mcp";
             return Some(LegacyRoute::Refused(Code::RouteGone, words));
         }
         _ => return None,

@@ -12,12 +12,14 @@
 //! described needs the highest scope, so a forgotten route is closed.
 
 mod access;
+mod agent_routes;
 mod authority;
 mod byte_budget;
 mod cors;
 mod framework_error;
 mod legacy_query;
 mod legacy_routes;
+mod oauth_probe;
 mod operation;
 mod origin_guard;
 mod pipeline;
@@ -30,6 +32,7 @@ mod unknown_parameters;
 
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response};
+use tokio_util::sync::CancellationToken;
 
 use crate::api::ApiContext;
 use crate::config::ServerConfig;
@@ -37,6 +40,12 @@ use crate::config::ServerConfig;
 use pipeline::Pipeline;
 
 /// All routes, behind all checks.
-pub fn endpoint(context: ApiContext, config: &ServerConfig) -> BoxEndpoint<'static, Response> {
-    Pipeline::new(context, config).boxed()
+///
+/// When `cut_off` is cancelled, answers to agents end at once.
+pub fn endpoint(
+    context: ApiContext,
+    config: &ServerConfig,
+    cut_off: CancellationToken,
+) -> BoxEndpoint<'static, Response> {
+    Pipeline::new(context, config, cut_off).boxed()
 }

@@ -24,6 +24,9 @@ pub struct Operation {
     pub is_stream: bool,
 }
 
+/// Where agents find the hub.
+pub const MCP_PATH: &str = "/mcp";
+
 /// A query parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
@@ -43,6 +46,7 @@ pub struct Template {
 static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
     let paths = spec::DOCUMENT["paths"].as_object().into_iter().flatten();
     let mut templates: Vec<_> = paths.map(|(path, operations)| Template::of(path, operations)).collect();
+    templates.push(Template::mcp());
     templates.sort_by_key(|template| template.parts.iter().filter(|part| is_parameter(part)).count());
     templates
 });
@@ -65,6 +69,20 @@ impl Template {
             parts: path.trim_matches('/').split('/').collect(),
             operations: operations.filter_map(|(method, it)| Operation::of(method, it)).collect(),
         }
+    }
+
+    /// The endpoint for agents. It is not in the specification, because its messages are those of another protocol. A token
+    /// has to be good for reading; what a message asks for may need more.
+    fn mcp() -> Self {
+        let post = Operation {
+            method: Method::POST,
+            scope: Some(Scope::Read),
+            query: Vec::new(),
+            takes_body: true,
+            takes_key: false,
+            is_stream: false,
+        };
+        Self { parts: vec![MCP_PATH.trim_matches('/')], operations: vec![post] }
     }
 
     /// The operation that answers `method`.

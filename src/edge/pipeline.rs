@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Route};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::ServerConfig;
 use crate::domain::token::Caller;
@@ -18,9 +19,11 @@ use crate::domain::token::Caller;
 use crate::api::permission::HeadOnly;
 use crate::api::problem::Problem;
 use crate::api::{ApiContext, conditional, spec};
+use crate::mcp::McpEndpoint;
 use crate::web;
 
 use super::access::Access;
+use super::agent_routes;
 use super::byte_budget::Budget;
 use super::legacy_routes::{self, LegacyRoute};
 use super::operation::{self, Operation};
@@ -28,7 +31,9 @@ use super::origin_guard::{self, Allowed};
 use super::proxies::Proxies;
 use super::rate_limit::RateLimit;
 use super::request_body::{self, BodyLimits};
-use super::{cors, framework_error, legacy_query, request_path, response_budget, unknown_parameters};
+use super::{
+    cors, framework_error, legacy_query, oauth_probe, request_path, response_budget, unknown_parameters,
+};
 
 pub struct Pipeline {
     allowed: Allowed,
@@ -38,11 +43,12 @@ pub struct Pipeline {
     answers: Budget<Caller>,
     context: Arc<ApiContext>,
     pages: Route,
-    api: BoxEndpoint<'static>,
+    api: Arc<BoxEndpoint<'static>>,
+    mcp: McpEndpoint,
 }
 
 impl Pipeline {
-    pub fn new(context: ApiContext, config: &ServerConfig) -> Self {
+    pub fn new(context: ApiContext, config: &ServerConfig, cut_off: CancellationToken) -> Self {
         let proxies = Proxies { trusted: config.trusted_proxy.clone(), header: config.forwarded_header };
         let rate_limit = config.rate_limit.map(RateLimit::new);
         Self {
@@ -56,7 +62,8 @@ impl Pipeline {
             answers: Budget::new(config.answers_bytes_max, 1),
             context: Arc::new(context),
             pages: web::add_to(Route::new()),
-            api: spec::service().into_endpoint(),
+            api: Arc::new(spec::service().into_endpoint()),
+            mcp: McpEndpoint::new(config.mcp_profile, cut_off),
         }
     }
 
@@ -82,6 +89,9 @@ impl Pipeline {
         request_path::normalize(&mut request);
         let legacy = legacy_routes::route(&mut request);
         let path = request.uri().path().to_owned();
+        if let Some(problem) = oauth_probe::answer(&path) {
+            return problem.into_response();
+        }
         let template = operation::at(&path);
         let operation = template.and_then(|template| template.operation(request.method()));
         let caller = match self.admit(&mut request, operation).await {
@@ -99,6 +109,10 @@ impl Pipeline {
             return answer;
         }
         let answer = match template {
+            Some(_) if path == operation::MCP_PATH => {
+                agent_routes::add(&mut request, &self.api, &self.context);
+                Ok(self.mcp.answer(request).await)
+            }
             Some(_) => self.api.call(request).await,
             None => self.pages.call(request).await,
         };

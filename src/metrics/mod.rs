@@ -17,6 +17,7 @@ use metrics::{
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 const REQUESTS: &str = "taskhub_http_requests_total";
+const TOOL_CALLS: &str = "taskhub_mcp_tool_calls_total";
 const IN_FLIGHT: &str = "taskhub_http_requests_in_flight";
 const REQUEST_SECONDS: &str = "taskhub_http_request_duration_seconds";
 const STREAMS: &str = "taskhub_streams";
@@ -86,6 +87,7 @@ impl Metrics {
             "Requests answered, by method and status; a stream counts when it opens",
             true,
         );
+        describe(TOOL_CALLS, None, "Calls of tools by agents, by how they ended", true);
         describe(IN_FLIGHT, None, "Requests that wait for their answer's head", false);
         describe(STREAMS, None, "Streams open now", false);
         describe(LOG_HEAD, None, "Events in the log, expired ones included", true);
@@ -137,6 +139,12 @@ impl Metrics {
             }
         }
         self.request_seconds.record(elapsed.as_secs_f64());
+    }
+
+    /// Counts a call of a tool. `outcome` is `ok` or the code of the refusal.
+    pub fn tool_call(&self, tool: &'static str, outcome: &str) {
+        let labels = vec![Label::new("tool", tool), Label::new("outcome", outcome.to_owned())];
+        self.recorder.register_counter(&Key::from_parts(TOOL_CALLS, labels), &METADATA).increment(1);
     }
 
     /// Counts a request as in flight until what it returns is dropped.

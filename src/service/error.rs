@@ -67,7 +67,7 @@ pub enum ServiceError {
     #[error("the lease {0} is not in force")]
     LeaseLost(String),
     /// The worker says that the task is done, and waits for answers.
-    #[error("{0} questions about the task are open")]
+    #[error("open questions about the task: {0}")]
     QuestionsOpen(usize),
     /// The same `Idempotency-Key` came with another request.
     #[error("the idempotency key was used for another request")]

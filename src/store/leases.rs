@@ -16,7 +16,8 @@ use super::reader::View;
 use super::tasks::{parsed, parsed_option, task};
 use super::tx::Tx;
 
-const COLUMNS: &str = "id, number, worker, expires_at, task_id, actor, seconds, renewals, progress, confirmed_seconds";
+const COLUMNS: &str =
+    "id, number, worker, expires_at, task_id, actor, seconds, renewals, progress, confirmed_seconds";
 
 /// A lease in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +165,8 @@ impl Tx<'_> {
                    WHERE id = ?1";
         let HeldLease { lease, seconds, confirmed_seconds, renewals, .. } = held;
         let progress = lease.progress.as_ref().map(Progress::as_str);
-        let values = params![lease.id.uuid(), lease.expires_at.ms(), seconds, renewals, progress, confirmed_seconds];
+        let values =
+            params![lease.id.uuid(), lease.expires_at.ms(), seconds, renewals, progress, confirmed_seconds];
         self.conn.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }

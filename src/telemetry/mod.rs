@@ -35,6 +35,11 @@ pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| {
         format!("--log {:?} is not a tracing filter, such as `info` or `taskhub=debug`", config.log)
     })?;
+    // The library for agents tells of each call that it begins and ends, and warns of what a client did wrong.
+    let filter = match config.log.contains("rmcp") {
+        true => filter,
+        false => filter.add_directive("rmcp=error".parse().expect("a directive")),
+    };
     let queue = LogQueue::start(StandardError).context("cannot start a thread")?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,0 +1,154 @@
+//! A call of a tool: in whose name it is made, and what it may work with.
+
+use std::sync::Arc;
+
+use poem::http::request::Parts;
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+use tokio::time::{Duration, Instant};
+
+use crate::api::problem::Code;
+use crate::api::{ApiContext, permission};
+use crate::auth::Principal;
+use crate::domain::event::EventId;
+use crate::domain::id::{LeaseId, TaskId};
+use crate::domain::lease::LeaseHandle;
+use crate::domain::task::{BLOCKERS_MAX, Task};
+use crate::domain::token::Scope;
+use crate::service::{Service, ServiceError};
+
+use super::classic::ToRoutes;
+use super::failure::Failure;
+use super::progress::Progress;
+use super::task_name::TaskName;
+
+/// The longest wait of a tool, in seconds: clients give up after 60.
+pub const WAIT_SECONDS_MAX: u32 = 45;
+
+/// The last event when a request arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival(pub u64);
+
+#[derive(Debug)]
+pub struct Call {
+    pub context: Arc<ApiContext>,
+    pub service: Service,
+    pub principal: Principal,
+    pub arrival: Arrival,
+    pub progress: Option<Progress>,
+    /// The routes of the hub, for the tools that are routes.
+    pub routes: Option<ToRoutes>,
+}
+
+impl Call {
+    /// The call that a request makes. `None` when the pipeline has not admitted it, which is a fault of the hub.
+    pub fn of(request: &RequestContext<RoleServer>) -> Option<Self> {
+        let extensions = &request.extensions.get::<Parts>()?.extensions;
+        Some(Self {
+            context: extensions.get::<Arc<ApiContext>>()?.clone(),
+            service: extensions.get::<Service>()?.clone(),
+            principal: extensions.get::<Principal>()?.clone(),
+            arrival: *extensions.get()?,
+            progress: Progress::asked_for(request),
+            routes: extensions.get::<ToRoutes>().cloned(),
+        })
+    }
+
+    /// # Errors
+    /// A [`Failure`] that names the scope
+    pub fn require(&self, scope: Scope) -> Result<(), Failure> {
+        Ok(permission::require(&self.principal, scope)?)
+    }
+
+    /// # Errors
+    /// A [`Failure`] that says what to do
+    pub async fn task(&self, name: TaskName) -> Result<Task, Failure> {
+        Ok(name.find(&self.service).await?.value)
+    }
+
+    /// The tasks with these names, each looked up once.
+    ///
+    /// # Errors
+    /// A [`Failure`] that names `argument`, when there are too many, or one is not there
+    pub async fn tasks(&self, argument: &str, names: Vec<TaskName>) -> Result<Vec<TaskId>, Failure> {
+        if names.len() > BLOCKERS_MAX {
+            let detail = format!("{argument}: has {}", names.len());
+            return Err(Failure::new(Code::InvalidField, detail, format!("pass at most {BLOCKERS_MAX}")));
+        }
+        let mut ids = Vec::with_capacity(names.len());
+        for name in names {
+            ids.push(self.task(name).await?.id);
+        }
+        Ok(ids)
+    }
+
+    /// The lease with this handle, and the task that it holds.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says what has become of the task
+    pub async fn lease(&self, handle: &LeaseHandle) -> Result<(LeaseId, Task), Failure> {
+        match self.service.lease_of(handle.clone()).await {
+            Ok(found) => Ok(found),
+            Err(error) => Err(self.refused_under(handle, error).await),
+        }
+    }
+
+    /// The same for a lease that need not be given, of a task that is known.
+    ///
+    /// # Errors
+    /// As [`Call::lease`]
+    pub async fn lease_on(
+        &self,
+        handle: Option<LeaseHandle>,
+        task: &Task,
+    ) -> Result<Option<LeaseId>, Failure> {
+        let Some(handle) = handle else {
+            return Ok(None);
+        };
+        match self.lease(&handle).await? {
+            (lease, held) if held.id == task.id => Ok(Some(lease)),
+            (_, held) => {
+                let error = Failure::from(ServiceError::LeaseLost(handle.to_string()));
+                Err(Failure {
+                    detail: format!("lease {handle} is of task {}, not of {}", held.key, task.key),
+                    ..error
+                }
+                .next("call again with the task of the lease"))
+            }
+        }
+    }
+
+    /// What to tell of an error under a lease. Of a lost one it says what the task is now.
+    pub async fn refused_under(&self, handle: &LeaseHandle, error: ServiceError) -> Failure {
+        let lost = matches!(error, ServiceError::LeaseLost(_));
+        let failure = Failure::from(error);
+        if !lost {
+            return failure;
+        }
+        match self.service.task_of(handle.task.clone()).await {
+            Ok(task) => {
+                let task = task.value;
+                let holder = match &task.assignee {
+                    Some(assignee) => format!("{} by {assignee}", task.status),
+                    None => task.status.to_string(),
+                };
+                let detail = format!(
+                    "task {} is not yours any more: lease {handle} has ended; it is {holder} since {}",
+                    task.key, task.updated_at
+                );
+                Failure { detail, ..failure }
+            }
+            Err(_) => Failure { detail: format!("there is no task {} any more", handle.task), ..failure },
+        }
+    }
+
+    /// The end of a wait.
+    pub fn until(seconds: u32) -> Instant {
+        Instant::now() + Duration::from_secs(seconds.min(WAIT_SECONDS_MAX).into())
+    }
+
+    /// The last event of the log.
+    pub fn head(&self) -> EventId {
+        self.context.events.head()
+    }
+}

@@ -1,0 +1,131 @@
+//! `POST /mcp`: what HTTP has to say about a message before the library of the protocol reads it.
+//!
+//! The library answers a body that is no message with a text of its own, and refuses a client that does not list both forms of
+//! an answer. Here such a body gets an error of JSON-RPC, and every client is taken for one that reads both.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http_body_util::BodyExt;
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{IntoResponse, Request, Response};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::{Value, json};
+use tokio::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::ApiContext;
+use crate::api::problem::{Code, Problem};
+use crate::config::McpProfile;
+
+use super::call::Arrival;
+use super::handler::Handler;
+use super::progress::TakesStream;
+
+/// Between two comments on a stream that answers a call.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// What the library counts itself; the pipeline has counted before, with the operator's limit.
+const BODY_BYTES_MAX: usize = usize::MAX;
+
+pub struct McpEndpoint {
+    server: StreamableHttpService<Handler, NeverSessionManager>,
+}
+
+impl McpEndpoint {
+    /// Ends every answer when `cut_off` is cancelled.
+    pub fn new(profile: McpProfile, cut_off: CancellationToken) -> Self {
+        let config = StreamableHttpServerConfig::default()
+            .with_legacy_session_mode(false)
+            .with_json_response(true)
+            // The pipeline has checked Host and Origin.
+            .disable_allowed_hosts()
+            .with_sse_retry(None)
+            .with_sse_keep_alive(Some(KEEPALIVE))
+            .with_max_request_body_bytes(BODY_BYTES_MAX)
+            .with_cancellation_token(cut_off);
+        let sessions = Arc::new(NeverSessionManager::default());
+        Self { server: StreamableHttpService::new(move || Ok(Handler { profile }), sessions, config) }
+    }
+
+    /// Answers a request whose body has been read.
+    pub async fn answer(&self, mut request: Request) -> Response {
+        if request.method() != Method::POST {
+            let detail =
+                "send each message with POST; this hub keeps no session and opens no stream with GET";
+            return Problem::new(Code::MethodNotAllowed, detail)
+                .with_allow("POST".to_owned())
+                .into_response();
+        }
+        let body = request.take_body().into_bytes().await.unwrap_or_default();
+        if let Err((code, words)) = check(&body) {
+            return refuse(code, words);
+        }
+        if let Some(context) = request.extensions().get::<Arc<ApiContext>>() {
+            let arrival = Arrival(context.events.head().seq);
+            request.extensions_mut().insert(arrival);
+        }
+        let takes_stream = takes_stream(&request);
+        request.extensions_mut().insert(TakesStream(takes_stream));
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        request.headers_mut().insert(header::ACCEPT, both);
+        request.set_body(body);
+        let request: hyper::Request<_> = request.into();
+        let response = self.server.handle(request).await;
+        response
+            .map(|body| body.map_err(|never: Infallible| -> std::io::Error { match never {} }).boxed())
+            .into()
+    }
+}
+
+impl std::fmt::Debug for McpEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("McpEndpoint")
+    }
+}
+
+/// Whether a client that listed what it takes has listed streams.
+fn takes_stream(request: &Request) -> bool {
+    let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
+}
+
+/// # Errors
+/// The code of JSON-RPC, and what to send instead
+fn check(body: &[u8]) -> Result<(), (i32, &'static str)> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(message)) if message.get("jsonrpc") == Some(&json!("2.0")) => Ok(()),
+        Ok(Value::Object(_)) => Err((-32600, "the message has no \"jsonrpc\": \"2.0\"")),
+        Ok(Value::Array(_)) => {
+            Err((-32600, "this is a batch, which the protocol has no more; send each message alone"))
+        }
+        Ok(_) => Err((-32600, "the body is no message; send an object")),
+        Err(_) => Err((-32700, "the body is not JSON, or is nested too deeply")),
+    }
+}
+
+fn refuse(code: i32, words: &str) -> Response {
+    let body = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": words } });
+    Response::builder()
+        .status(StatusCode::BAD_REQUEST)
+        .content_type("application/json")
+        .body(body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_message_is_refused_by_its_code() {
+        let code = |body: &str| check(body.as_bytes()).err().map(|(code, _)| code);
+        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), None);
+        for batch in ["[]", r#"[{"jsonrpc":"2.0"}]"#, "5", "{}", r#"{"jsonrpc":"1.0"}"#] {
+            assert_eq!(code(batch), Some(-32600), "{batch}");
+        }
+        for broken in ["", "{", &"[".repeat(10_000)] {
+            assert_eq!(code(broken), Some(-32700));
+        }
+    }
+}

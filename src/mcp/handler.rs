@@ -1,0 +1,253 @@
+//! What the protocol asks of a server, answered by the tables of this room.
+
+use rmcp::model::{
+    ArgumentInfo, CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
+    CompleteResult, CompletionInfo, ContentBlock, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
+    Implementation, InitializeRequestParams, InitializeResult, JsonObject, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, PromptMessage,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents, ResourceTemplate,
+    Role, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+};
+use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::json;
+
+use crate::api::{permission, stream_reply};
+use crate::config::McpProfile;
+
+use super::call::Call;
+use super::failure::Failure;
+use super::resource::{self, Resource};
+use super::table::{Answer, Arguments, Row};
+use super::{completion, listen, profiles, prompts};
+
+/// For how long a client may keep the list of tools: it changes only with the hub's version.
+const LIST_TTL_MS: u64 = 300_000;
+
+const INSTRUCTIONS: &str = "\
+TaskHub holds tasks that agents and people work on. Your loop:
+1. claim_task(worker: your name, wait_seconds: 45) gives you one task and a lease. Nothing? Call it again.
+2. Work on it. Call heartbeat(lease, progress) before expires_at; when it answers stop: true, drop the task.
+3. Unsure? ask_person(task, text, options) waits for a person's answer. Note findings with comment.
+4. complete_task(lease, summary, proof): proof says what you checked and what came out. Cannot do it? fail_task(lease, reason).
+Then begin again. The same worker that claims again gets its task back, so a lost answer costs nothing.
+Tasks are named by key, such as web-12. To plan, create_tasks makes many at once; blocked_by names what comes first, by key or \
+by the name of another task in the call. A task is ready when all of these are done.
+run_task runs a script on the hub's machine; read_log shows its output. wait_events(cursor) waits for changes and misses none: \
+pass the cursor of its last answer.
+A refused call says what to do in `next`.";
+
+const CLASSIC_INSTRUCTIONS: &str = "\
+TaskHub holds tasks, runs their scripts, and streams every change. These are the tools of its first version.";
+
+/// Answers requests. It keeps nothing between them.
+#[derive(Debug, Clone, Copy)]
+pub struct Handler {
+    pub profile: McpProfile,
+}
+
+impl Handler {
+    fn call_of(context: &RequestContext<RoleServer>) -> Result<Call, ErrorData> {
+        Call::of(context).ok_or_else(|| ErrorData::internal_error("the hub failed; its log says why", None))
+    }
+
+    fn row(self, name: &str) -> Option<&'static Row> {
+        profiles::tools_of(self.profile).iter().find(|row| row.name == name)
+    }
+
+    fn instructions(self) -> &'static str {
+        match self.profile {
+            McpProfile::Agent => INSTRUCTIONS,
+            McpProfile::Classic => CLASSIC_INSTRUCTIONS,
+        }
+    }
+}
+
+impl ServerHandler for Handler {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_completions()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .build();
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("taskhub", env!("CARGO_PKG_VERSION")).with_title("TaskHub"))
+            .with_instructions(self.instructions())
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let mut info = self.negotiate_initialize(&request)?;
+        // A client of that era would subscribe by a request of its own, and wait for notices on a stream that is not there.
+        if let Some(resources) = &mut info.capabilities.resources {
+            resources.subscribe = None;
+        }
+        context.peer.set_peer_info(request);
+        Ok(info)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.row(name).map(Row::tool)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let scope = Self::call_of(&context)?.principal.scope;
+        let tools =
+            profiles::tools_of(self.profile).iter().filter(|row| row.scope <= scope).map(Row::tool).collect();
+        Ok(ListToolsResult::with_all_items(tools)
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(row) = self.row(&request.name) else {
+            return Err(ErrorData::invalid_params(format!("there is no tool {}", request.name), None));
+        };
+        let call = Self::call_of(&context)?;
+        let given = request.arguments.unwrap_or_default();
+        let gone = call.principal.gone.clone();
+        // All only wait: what a call writes is one transaction, done or not.
+        let answer = tokio::select! {
+            answer = perform(row, &call, &given) => answer,
+            () = gone.cancelled() => Err(permission::no_longer_let_in().into()),
+            () = context.ct.cancelled() => return Err(ErrorData::internal_error("the call was cancelled", None)),
+        };
+        let outcome = answer.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok");
+        call.context.metrics.tool_call(row.name, outcome);
+        Ok(match answer {
+            Ok(Answer::Data(data)) => CallToolResult::structured(data),
+            Ok(Answer::Text(text)) => CallToolResult::success(vec![ContentBlock::text(text)]),
+            Err(failure) => failure.result(),
+        }
+        .into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompts = ListPromptsResult::with_all_items(prompts::all());
+        Ok(prompts.with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Public))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        let text = match prompts::text(&request.name, &arguments) {
+            Some(Ok(text)) => text,
+            Some(Err(failure)) => return Err(ErrorData::invalid_params(failure.detail, None)),
+            None => {
+                return Err(ErrorData::invalid_params(format!("there is no prompt {}", request.name), None));
+            }
+        };
+        Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]).into())
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let call = Self::call_of(&context)?;
+        let projects = call.service.projects().await.map_err(|error| failed(error.into()))?.value;
+        let boards = projects.into_iter().map(|project| {
+            let uri = Resource::Board(project.project).to_string();
+            rmcp::model::Resource::new(uri, project.title.to_string()).with_mime_type("text/markdown")
+        });
+        let boards = ListResourcesResult::with_all_items(boards.collect());
+        Ok(boards.with_ttl_ms(0).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let templates = [
+            (resource::TASK, "task", "A task with its comments and last execution", "text/markdown"),
+            (resource::LOG, "log", "The end of the log of a task's last execution", "text/plain"),
+            (resource::BOARD, "board", "The tasks of a project by status", "text/markdown"),
+        ];
+        let templates = templates.map(|(uri, name, description, mime_type)| {
+            ResourceTemplate::new(uri, name).with_description(description).with_mime_type(mime_type)
+        });
+        let templates = ListResourceTemplatesResult::with_all_items(templates.to_vec());
+        Ok(templates.with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Public))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let call = Self::call_of(&context)?;
+        let uri = request.uri;
+        let not_found = |words: String| ErrorData::resource_not_found(words, Some(json!({ "uri": uri })));
+        let resource: Resource = uri.parse().map_err(not_found)?;
+        let mime_type = resource.mime_type();
+        let text =
+            resource.read(&call).await.map_err(|failure| match failure.code.ends_with("_not_found") {
+                true => not_found(failure.detail),
+                false => failed(failure),
+            })?;
+        let contents = ResourceContents::text(text, uri).with_mime_type(mime_type);
+        let read =
+            ReadResourceResult::new(vec![contents]).with_ttl_ms(0).with_cache_scope(CacheScope::Private);
+        Ok(read.into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let call = Self::call_of(&context)?;
+        let ArgumentInfo { name, value, .. } = request.argument;
+        let values = completion::complete(&call, &name, &value).await.map_err(failed)?;
+        let values = CompletionInfo::new(values).map_err(|words| ErrorData::internal_error(words, None))?;
+        Ok(CompleteResult::new(values))
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let mut accepted = requested.supported_by(&self.get_info().capabilities);
+        if let Some(uris) = &mut accepted.resource_subscriptions {
+            uris.retain(|uri| uri.parse::<Resource>().is_ok());
+            uris.truncate(listen::URIS_MAX);
+        }
+        Some(accepted)
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let call = Self::call_of(subscription.request_context())?;
+        let permit = stream_reply::permit(&call.context.stream_quota, call.service.actor());
+        let _permit = permit.map_err(|problem| failed(problem.into()))?;
+        listen::listen(&call, &subscription).await.map_err(failed)
+    }
+}
+
+/// A failure where the protocol has no result for one.
+fn failed(failure: Failure) -> ErrorData {
+    ErrorData::internal_error(format!("{}: {}; {}", failure.code, failure.detail, failure.next), None)
+}
+
+async fn perform(row: &Row, call: &Call, given: &JsonObject) -> Result<Answer, Failure> {
+    call.require(row.scope)?;
+    (row.work)(call, Arguments { given, schema: &row.input }).await
+}

@@ -1,0 +1,141 @@
+//! A task as text: all that an agent should know before it begins, as Markdown.
+
+use crate::domain::execution::Execution;
+use crate::domain::lease::LeaseHandle;
+use crate::domain::task::Task;
+use crate::service::{Service, ServiceError};
+use crate::store::QuestionQuery;
+
+use super::failure::Failure;
+
+/// Of a text, in bytes: about 8,000 tokens, at three bytes for each.
+const TEXT_BYTES_MAX: usize = 24_000;
+/// Of the description alone, so that comments have room.
+const DESCRIPTION_BYTES_MAX: usize = 14_000;
+/// Of a comment alone.
+const COMMENT_BYTES_MAX: usize = 2_000;
+/// The latest of them.
+const COMMENTS_MAX: usize = 10;
+
+/// # Errors
+/// A [`Failure`] that says what to do
+pub async fn of(service: &Service, task: &Task) -> Result<String, Failure> {
+    let why = service.why(task.id, None).await?.value;
+    let mut text = format!("# {} {}\n\n", task.key, task.title);
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            text.push_str(&format!("- {name}: {value}\n"));
+        }
+    };
+    line("id", task.id.to_string());
+    line("status", task.status.to_string());
+    line("why", why.summary);
+    line("priority", task.priority.map(|it| it.to_string()).unwrap_or_default());
+    line("assignee", task.assignee.as_ref().map(ToString::to_string).unwrap_or_default());
+    line("tags", listed(&task.tags));
+    let blockers = why.blocked_by.iter().map(|it| format!("{} ({}) {}", it.key, it.status, it.title));
+    line("blocked by", blockers.collect::<Vec<_>>().join("; "));
+    if let Some(lease) = why.lease {
+        let progress = lease.progress.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
+        let handle = LeaseHandle::of(&task.key, &lease);
+        line("lease", format!("{handle} of {} until {}{progress}", lease.worker, lease.expires_at));
+    }
+    if task.attempts > 0 {
+        line("attempts", format!("{} of {}", task.attempts, task.attempts_max));
+    }
+    line("artifacts", listed(&task.artifacts));
+    line("version", task.version.to_string());
+    if !task.description.as_str().is_empty() {
+        let description =
+            cut(task.description.as_str(), DESCRIPTION_BYTES_MAX, "GET /api/tasks has the whole");
+        text.push_str(&format!("\n{description}\n"));
+    }
+    text.push_str(&questions(service, task).await?);
+    text.push_str(&execution(service, task).await?);
+    text.push_str(&comments(service, task).await?);
+    Ok(cut(&text, TEXT_BYTES_MAX, "the rest is on the board"))
+}
+
+async fn questions(service: &Service, task: &Task) -> Result<String, Failure> {
+    if task.waiting_for.is_empty() {
+        return Ok(String::new());
+    }
+    let query = QuestionQuery { task_id: Some(task.id), open: Some(true), after: None, limit: 20 };
+    let (questions, _) = service.questions(query).await?;
+    let mut text = "\n## Open questions\n".to_owned();
+    for question in questions {
+        let options = listed(&question.options);
+        let options = if options.is_empty() { options } else { format!(" [{options}]") };
+        text.push_str(&format!("- {}: {}{options}\n", question.id, question.text));
+    }
+    Ok(text)
+}
+
+async fn execution(service: &Service, task: &Task) -> Result<String, Failure> {
+    let script = if task.script.is_some() { "\nIt has a script: run_task runs it.\n" } else { "" };
+    match service.latest_execution(task.id).await {
+        Ok(execution) => Ok(format!("{script}\n## Last execution\n{}\n", in_words(&execution))),
+        Err(ServiceError::NeverExecuted(_)) => Ok(script.to_owned()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn in_words(execution: &Execution) -> String {
+    let mut words = format!("{} {}", execution.session_name, execution.status);
+    if let Some(code) = execution.exit_code {
+        words.push_str(&format!(", exit code {code}"));
+    }
+    if let Some(reason) = &execution.reason {
+        words.push_str(&format!(", {reason}"));
+    }
+    words.push_str("; read_log has its output");
+    words
+}
+
+async fn comments(service: &Service, task: &Task) -> Result<String, Failure> {
+    let mut comments = service.latest_comments(task.id, COMMENTS_MAX + 1).await?;
+    if comments.is_empty() {
+        return Ok(String::new());
+    }
+    let mut text = "
+## Comments
+"
+    .to_owned();
+    if comments.len() > COMMENTS_MAX {
+        comments.remove(0);
+        text.push_str(
+            "(earlier ones are on the board)
+",
+        );
+    }
+    for comment in &comments {
+        let author = comment.author.as_ref().map_or("somebody", |author| author.as_str());
+        let words = cut(comment.text.as_str(), COMMENT_BYTES_MAX, "the whole is on the board");
+        text.push_str(&format!("- {} {author}: {words}\n", comment.created_at));
+    }
+    Ok(text)
+}
+
+fn listed<T: ToString>(values: &[T]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A text of at most about `bytes_max`, with a hint where the rest is.
+pub fn cut(text: &str, bytes_max: usize, hint: &str) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes_max);
+    format!("{}… [{} bytes more; {hint}]", &text[..end], text.len() - end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(cut("short", 5, "hint"), "short");
+        assert_eq!(cut("äöü", 3, "look there"), "ä… [4 bytes more; look there]");
+    }
+}

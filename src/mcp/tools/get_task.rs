@@ -1,0 +1,36 @@
+//! `get_task`: all of one task, as text.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::token::Scope;
+use crate::mcp::call::Call;
+use crate::mcp::failure::Failure;
+use crate::mcp::schema;
+use crate::mcp::table::{Answer, Arguments, Effect, Row};
+use crate::mcp::task_name::TaskName;
+use crate::mcp::task_text;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    task: TaskName,
+}
+
+pub fn row() -> Row {
+    Row {
+        name: "get_task",
+        scope: Scope::Read,
+        description: "Read a task: description, what blocks it, comments, questions, last execution.",
+        effect: Effect::Reads,
+        input: schema::object(json!({ "task": schema::task() }), &["task"]),
+        output: None,
+        work: |call, arguments| Box::pin(work(call, arguments)),
+    }
+}
+
+async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
+    let wanted: Wanted = arguments.read()?;
+    let task = call.task(wanted.task).await?;
+    Ok(Answer::Text(task_text::of(&call.service, &task).await?))
+}

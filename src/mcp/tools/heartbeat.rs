@@ -1,0 +1,53 @@
+//! `heartbeat`: keep a task, and say how far it is.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::lease::{LeaseHandle, Progress};
+use crate::domain::token::Scope;
+use crate::mcp::call::Call;
+use crate::mcp::failure::Failure;
+use crate::mcp::schema;
+use crate::mcp::table::{Answer, Arguments, Effect, Row};
+use crate::service::ServiceError;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sign {
+    lease: LeaseHandle,
+    #[serde(default)]
+    progress: Option<Progress>,
+}
+
+pub fn row() -> Row {
+    Row {
+        name: "heartbeat",
+        scope: Scope::Write,
+        description: "Renew a lease. stop: true means that the task is not yours any more: drop it.",
+        effect: Effect::Settles,
+        input: schema::object(
+            json!({ "lease": schema::string(), "progress": schema::described("How far you are, one line") }),
+            &["lease"],
+        ),
+        output: Some(schema::result(
+            json!({ "stop": schema::boolean(), "expires_at": schema::string(), "reason": schema::string() }),
+        )),
+        work: |call, arguments| Box::pin(work(call, arguments)),
+    }
+}
+
+async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
+    let sign: Sign = arguments.read()?;
+    let renewed = match call.service.lease_of(sign.lease.clone()).await {
+        Ok((lease, _)) => call.service.renew_lease(lease, None, false, sign.progress).await,
+        Err(error) => Err(error),
+    };
+    match renewed {
+        Ok(lease) => Ok(Answer::Data(json!({ "stop": false, "expires_at": lease.value.expires_at }))),
+        Err(error @ ServiceError::LeaseLost(_)) => {
+            let lost = call.refused_under(&sign.lease, error).await;
+            Ok(Answer::Data(json!({ "stop": true, "reason": lost.detail })))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,142 @@
+//! `list_tasks`: find tasks, a short row for each.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::api::problem::Code;
+use crate::domain::filter::FacetFilter;
+use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
+use crate::domain::project::ProjectName;
+use crate::domain::task::{Status, Task};
+use crate::domain::text::{Assignee, Tag};
+use crate::domain::token::Scope;
+use crate::mcp::call::Call;
+use crate::mcp::failure::Failure;
+use crate::mcp::schema;
+use crate::mcp::table::{Answer, Arguments, Effect, Row};
+use crate::service::TaskPage;
+
+const LIMIT_MAX: u32 = 50;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Query {
+    project: Option<ProjectName>,
+    status: Vec<Status>,
+    ready: Option<bool>,
+    assignee: Option<Assignee>,
+    tag: Option<Tag>,
+    q: Option<String>,
+    limit: u32,
+    cursor: Option<String>,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            project: None,
+            status: Vec::new(),
+            ready: None,
+            assignee: None,
+            tag: None,
+            q: None,
+            limit: 20,
+            cursor: None,
+        }
+    }
+}
+
+pub fn row() -> Row {
+    let task = json!({
+        "key": schema::string(),
+        "title": schema::string(),
+        "status": schema::string(),
+        "ready": schema::boolean(),
+        "priority": schema::string(),
+        "assignee": schema::string(),
+        "tags": { "type": "array", "items": schema::string() },
+    });
+    Row {
+        name: "list_tasks",
+        scope: Scope::Read,
+        description: "Find tasks, newest first; get_task has the rest of one. ready: free to claim, nothing blocks it.",
+        effect: Effect::Reads,
+        input: schema::object(
+            json!({
+                "project": schema::string(),
+                "status": { "type": "array", "items": schema::one_of(&["todo", "inprogress", "review", "done"]) },
+                "ready": schema::boolean(),
+                "assignee": schema::string(),
+                "tag": schema::string(),
+                "q": schema::described("Text in title or description"),
+                "limit": schema::integer(1, LIMIT_MAX.into()),
+                "cursor": schema::described("next_cursor of the page before"),
+            }),
+            &[],
+        ),
+        output: Some(schema::result(json!({
+            "tasks": { "type": "array", "items": schema::object(task, &["key", "title", "status"]) },
+            "next_cursor": schema::string(),
+        }))),
+        work: |call, arguments| Box::pin(work(call, arguments)),
+    }
+}
+
+async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
+    let query: Query = arguments.read()?;
+    if !(1..=LIMIT_MAX).contains(&query.limit) {
+        let next = format!("limit takes a whole number from 1 to {LIMIT_MAX}");
+        return Err(Failure::new(Code::InvalidField, "limit: is out of range", next));
+    }
+    let after: Option<PageKey> = match query.cursor.map(|cursor| cursor.parse()) {
+        None => None,
+        Some(Ok(key)) => Some(key),
+        Some(Err(words)) => {
+            let next = "pass the next_cursor of the page before, or leave cursor out";
+            return Err(Failure::new(Code::InvalidField, format!("cursor: {words}"), next));
+        }
+    };
+    let filter = FacetFilter {
+        projects: query.project.into_iter().collect(),
+        ready: query.ready,
+        statuses: query.status,
+        assignees: query.assignee.into_iter().collect(),
+        tags: query.tag.into_iter().collect(),
+        ..FacetFilter::default()
+    };
+    let query = TaskQuery {
+        filter,
+        text: query.q.filter(|text| !text.is_empty()),
+        sort: TaskSort::CreatedAt,
+        order: SortOrder::Descending,
+        after,
+        limit: query.limit as usize,
+    };
+    let TaskPage { tasks, next } = call.service.tasks(query, None).await?.value;
+    let mut page = json!({ "tasks": tasks.iter().map(brief).collect::<Vec<_>>() });
+    if let Some(next) = next {
+        page["next_cursor"] = next.to_string().into();
+    }
+    Ok(Answer::Data(page))
+}
+
+/// A task in a row. What it does not have is left out.
+fn brief(task: &Task) -> Value {
+    let mut row = Map::new();
+    row.insert("key".into(), task.key.to_string().into());
+    row.insert("title".into(), task.title.as_str().into());
+    row.insert("status".into(), task.status.to_string().into());
+    if task.ready {
+        row.insert("ready".into(), true.into());
+    }
+    if let Some(priority) = task.priority {
+        row.insert("priority".into(), priority.to_string().into());
+    }
+    if let Some(assignee) = &task.assignee {
+        row.insert("assignee".into(), assignee.as_str().into());
+    }
+    if !task.tags.is_empty() {
+        row.insert("tags".into(), json!(task.tags));
+    }
+    row.into()
+}

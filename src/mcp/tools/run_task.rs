@@ -1,0 +1,122 @@
+//! `run_task`: run a script on the hub's machine, and wait for its end; or stop one.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::api::waiting::{self, Until};
+use crate::domain::execution::{Execution, ExecutionRequest};
+use crate::domain::lease::LeaseHandle;
+use crate::domain::text::Script;
+use crate::domain::token::Scope;
+use crate::executor::logs::{self, From};
+use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
+use crate::mcp::failure::Failure;
+use crate::mcp::progress::Progress;
+use crate::mcp::schema;
+use crate::mcp::table::{Answer, Arguments, Effect, Row};
+use crate::mcp::task_name::TaskName;
+
+/// Of the log, in bytes; `read_log` has more.
+const TAIL_BYTES_MAX: usize = 2 << 10;
+const TAIL_LINES: usize = 40;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    task: TaskName,
+    #[serde(default)]
+    script: Option<Script>,
+    #[serde(default)]
+    timeout_seconds: Option<u32>,
+    #[serde(default)]
+    stop: bool,
+    #[serde(default = "wait_seconds")]
+    wait_seconds: u32,
+    #[serde(default)]
+    lease: Option<LeaseHandle>,
+}
+
+fn wait_seconds() -> u32 {
+    WAIT_SECONDS_MAX
+}
+
+pub fn row() -> Row {
+    Row {
+        name: "run_task",
+        scope: Scope::Exec,
+        description: "Run a task's script, or the one given, on the hub's machine, and wait. Still running? wait_events with \
+                      events [\"execution_event\"]. stop: true stops it.",
+        effect: Effect::Runs,
+        input: schema::object(
+            json!({
+                "task": schema::task(),
+                "script": schema::described("Shell, or #! first"),
+                "timeout_seconds": schema::integer(1, 86_400),
+                "wait_seconds": schema::integer(0, WAIT_SECONDS_MAX.into()),
+                "stop": schema::boolean(),
+                "lease": schema::string(),
+            }),
+            &["task"],
+        ),
+        output: Some(schema::result(json!({
+            "execution": schema::string(),
+            "status": schema::string(),
+            "exit_code": schema::number(),
+            "log_tail": schema::string(),
+            "reason": schema::string(),
+            "cursor": schema::described("For wait_events, while it runs"),
+        }))),
+        work: |call, arguments| Box::pin(work(call, arguments)),
+    }
+}
+
+async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
+    let run: Run = arguments.read()?;
+    let until = Call::until(run.wait_seconds);
+    let task = call.task(run.task).await?;
+    let started = if run.stop {
+        call.service.stop_execution(task.id).await?
+    } else {
+        let lease = call.lease_on(run.lease, &task).await?;
+        let request = ExecutionRequest {
+            script_content: run.script,
+            timeout_seconds: run.timeout_seconds,
+            ..ExecutionRequest::default()
+        };
+        call.service.start_execution(task.id, request, None, lease).await?
+    };
+    let id = started.value.id;
+    if !started.value.status.is_final() {
+        let after = Some(started.cursor);
+        let end =
+            waiting::wait(&call.context.events, &call.service, task.id, &Until::ExecutionEnded, after, until);
+        Progress::while_waiting(call.progress.as_ref(), "it runs", end).await?;
+    }
+    let execution = call.service.execution_of(task.id, Some(id)).await?;
+    let mut answer = answer(call, &execution).await;
+    if !execution.status.is_final() {
+        // From its start on, so that an end that comes just now is not missed.
+        answer["cursor"] = json!(started.cursor);
+    }
+    Ok(Answer::Data(answer))
+}
+
+async fn answer(call: &Call, execution: &Execution) -> serde_json::Value {
+    let mut answer = json!({ "execution": execution.id, "status": execution.status });
+    if let Some(code) = execution.exit_code {
+        answer["exit_code"] = code.into();
+    }
+    if let Some(reason) = &execution.reason {
+        answer["reason"] = reason.as_str().into();
+    }
+    let path = call.context.data_dir.join(&execution.log_file);
+    let page =
+        logs::read_page(&path, From::Tail(TAIL_LINES), TAIL_BYTES_MAX, execution.status.is_final()).await;
+    // A log that cannot be read is told by `read_log`.
+    if let Ok(page) = page
+        && !page.text.is_empty()
+    {
+        answer["log_tail"] = page.text.into();
+    }
+    answer
+}

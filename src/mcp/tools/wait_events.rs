@@ -1,0 +1,141 @@
+//! `wait_events`: what has happened since a place in the log, or as soon as something happens.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::api::problem::Code;
+use crate::domain::event::{EventId, EventKind};
+use crate::domain::filter::{EventFilter, FacetFilter};
+use crate::domain::project::ProjectName;
+use crate::domain::text::{Assignee, Tag};
+use crate::domain::token::Scope;
+use crate::events::Start;
+use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
+use crate::mcp::compact_event::compact;
+use crate::mcp::failure::Failure;
+use crate::mcp::progress::Progress;
+use crate::mcp::schema;
+use crate::mcp::table::{Answer, Arguments, Effect, Row};
+use crate::mcp::task_name::TaskName;
+
+const LIMIT_MAX: u32 = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wait {
+    #[serde(default)]
+    cursor: Option<String>,
+    #[serde(default)]
+    task: Option<TaskName>,
+    #[serde(default)]
+    project: Option<ProjectName>,
+    #[serde(default)]
+    events: Vec<String>,
+    #[serde(default)]
+    assignee: Option<Assignee>,
+    #[serde(default)]
+    tag: Option<Tag>,
+    #[serde(default = "limit")]
+    limit: u32,
+    #[serde(default = "wait_seconds")]
+    wait_seconds: u32,
+}
+
+fn limit() -> u32 {
+    20
+}
+
+fn wait_seconds() -> u32 {
+    WAIT_SECONDS_MAX
+}
+
+pub fn row() -> Row {
+    Row {
+        name: "wait_events",
+        scope: Scope::Read,
+        description: "Wait for changes, such as task_updated, execution_event, comment_added, question_answered. Without cursor: from now on. \
+                      Pass the answered cursor to miss nothing; reset: true means some are lost, look anew.",
+        effect: Effect::Reads,
+        input: schema::object(
+            json!({
+                "cursor": schema::string(),
+                "task": schema::task(),
+                "project": schema::string(),
+                "events": schema::strings("Kinds"),
+                "assignee": schema::string(),
+                "tag": schema::string(),
+                "limit": schema::integer(1, LIMIT_MAX.into()),
+                "wait_seconds": schema::integer(0, WAIT_SECONDS_MAX.into()),
+            }),
+            &[],
+        ),
+        output: Some(schema::result(json!({
+            "events": { "type": "array", "items": { "type": "object" } },
+            "cursor": schema::string(),
+            "more": schema::boolean(),
+            "reset": schema::boolean(),
+        }))),
+        work: |call, arguments| Box::pin(work(call, arguments)),
+    }
+}
+
+async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
+    let wait: Wait = arguments.read()?;
+    let log = &call.context.events;
+    let start = match wait.cursor.filter(|cursor| !cursor.is_empty()) {
+        None => Start::Live,
+        Some(cursor) if cursor == "earliest" => Start::Earliest,
+        Some(cursor) if cursor.parse::<EventId>().is_ok() => Start::After(cursor),
+        Some(cursor) => {
+            let detail = format!("cursor: {cursor:?} is no place in the log");
+            let next = "pass the cursor of the last answer, or leave it out for what happens from now on";
+            return Err(Failure::new(Code::InvalidField, detail, next));
+        }
+    };
+    let task_ids = match wait.task {
+        Some(name) => vec![call.task(name).await?.id],
+        None => Vec::new(),
+    };
+    let facets = FacetFilter {
+        projects: wait.project.into_iter().collect(),
+        assignees: wait.assignee.into_iter().collect(),
+        tags: wait.tag.into_iter().collect(),
+        allowed: call.service.actor().projects.clone(),
+        ..FacetFilter::default()
+    };
+    let events = wait.events.iter().map(|kind| kind_of(kind)).collect::<Result<_, _>>()?;
+    let filter = EventFilter { events, task_ids, facets };
+    let position = log.locate(&start).await?;
+    if position.reset.is_some() {
+        return Ok(reset(call));
+    }
+    let limit = wait.limit.clamp(1, LIMIT_MAX) as usize;
+    let history = log.history(position.cursor, filter, limit, Call::until(wait.wait_seconds));
+    let history =
+        Progress::while_waiting(call.progress.as_ref(), "nothing has happened yet", history).await?;
+    let Some(history) = history else {
+        return Ok(reset(call));
+    };
+    let list = [b"[", &history.events[..], b"]"].concat();
+    let events: Vec<Value> = serde_json::from_slice(&list).unwrap_or_default();
+    let events: Vec<_> = events.iter().map(compact).collect();
+    let mut answer = json!({ "events": events, "cursor": history.cursor });
+    if history.cursor.seq < log.head().seq && !events.is_empty() {
+        answer["more"] = true.into();
+    }
+    Ok(Answer::Data(answer))
+}
+
+/// The kinds are not in the schema, where they would take many words.
+fn kind_of(kind: &str) -> Result<EventKind, Failure> {
+    kind.parse().map_err(|_| {
+        let kinds: Vec<_> = EventKind::ALL.iter().map(|kind| kind.word()).collect();
+        let detail = format!("events: there is no kind {kind:?}");
+        Failure::new(Code::InvalidField, detail, format!("events takes a list of {}", kinds.join(", ")))
+    })
+}
+
+/// Retention has removed what should come next, or the cursor is of another log.
+fn reset(call: &Call) -> Answer {
+    Answer::Data(json!({ "events": [], "cursor": call.head(), "reset": true }))
+}
