@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
-use crate::client::{self, AskArgs, ClientError, ExecArgs, LogsArgs};
+use crate::client::{self, AskArgs, ClientError, ExecArgs, LogsArgs, McpArgs};
 use crate::config::Config;
 use crate::shutdown::Signals;
 use crate::{api, process, telemetry};
@@ -61,6 +61,8 @@ enum Command {
     Logs(LogsArgs),
     /// Ask a question about a task, wait for the answer, and print it (exit code 124: nobody has answered in time)
     Ask(AskArgs),
+    /// Let an agent that only starts programs use a running hub: MCP over standard input and output (the token: TASKHUB_TOKEN)
+    Mcp(McpArgs),
 }
 
 impl Cli {
@@ -78,6 +80,7 @@ impl Cli {
             Some(Command::Exec(args)) => return talk(client::exec(args)),
             Some(Command::Logs(args)) => return talk(client::logs(args)),
             Some(Command::Ask(args)) => return talk(client::ask(args)),
+            Some(Command::Mcp(args)) => return talk(client::mcp(args)),
             Some(Command::Serve(config)) => serve(*config)?,
             None => serve(self.config)?,
         }

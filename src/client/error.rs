@@ -9,6 +9,8 @@ use super::hub::HubError;
 pub enum ClientError {
     #[error(transparent)]
     Hub(#[from] HubError),
+    #[error("TASKHUB_TOKEN is not a token: {0}")]
+    Token(&'static str),
     #[error("cannot write to standard output")]
     Output(#[source] std::io::Error),
 }

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::response::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -168,7 +169,11 @@ impl Answer {
         }
     }
 
-    async fn whole(mut self) -> Result<Vec<u8>, HubError> {
+    /// All of a body that has an end.
+    ///
+    /// # Errors
+    /// [`HubError::Unreachable`], [`HubError::Foreign`]
+    pub async fn whole(mut self) -> Result<Vec<u8>, HubError> {
         let mut whole = Vec::new();
         while let Some(bytes) = self.next().await? {
             whole.extend_from_slice(&bytes);
@@ -231,6 +236,34 @@ impl Hub {
         self.send(self.request(Method::GET, path, accept, Bytes::new())?).await
     }
 
+    /// Sends a body with headers of its own. Answers what the hub answers, also a refusal: the head, and the body to read.
+    ///
+    /// # Errors
+    /// [`HubError`], but never [`HubError::Refused`] or [`HubError::Unavailable`]
+    ///
+    /// # Cancel safety
+    /// Closes the connection, also while the answer is read.
+    pub async fn post_as_is(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        answer_time_max: Duration,
+    ) -> Result<(Parts, Answer), HubError> {
+        let mut request = self.request(Method::POST, path, "*/*", body)?;
+        request.headers_mut().extend(headers);
+        self.answer(request, answer_time_max).await
+    }
+
+    /// The URL as the user gave it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// The error for an answer that a hub would not give.
     pub fn foreign(&self, reason: impl ToString) -> HubError {
         HubError::Foreign { url: self.url.clone(), reason: reason.to_string() }
@@ -266,16 +299,23 @@ impl Hub {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, HubError> {
-        let response = match timeout(ANSWER_TIME_MAX, self.exchange(request)).await {
-            Ok(response) => response?,
+        let (head, answer) = self.answer(request, ANSWER_TIME_MAX).await?;
+        match head.status.is_success() {
+            true => Ok(answer),
+            false => Err(self.refusal(head.status, answer).await),
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Full<Bytes>>,
+        time_max: Duration,
+    ) -> Result<(Parts, Answer), HubError> {
+        let (head, body) = match timeout(time_max, self.exchange(request)).await {
+            Ok(response) => response?.into_parts(),
             Err(_) => return Err(self.unreachable(&"it does not answer")),
         };
-        let status = response.status();
-        let answer = Answer { hub: self.clone(), body: response.into_body() };
-        match status.is_success() {
-            true => Ok(answer),
-            false => Err(self.refusal(status, answer).await),
-        }
+        Ok((head, Answer { hub: self.clone(), body }))
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, HubError> {

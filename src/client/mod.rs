@@ -1,9 +1,10 @@
-//! The commands that talk to a running hub: `taskhub exec`, `taskhub logs` and `taskhub ask`.
+//! The commands that talk to a running hub: `taskhub exec`, `taskhub logs`, `taskhub ask` and `taskhub mcp`.
 //!
 //! They use only the hub's HTTP API, like any other client. Standard output gets what scripts
 //! wrote, unchanged; all messages go to standard error.
 
 mod ask;
+mod bridge;
 mod error;
 mod follow;
 mod hub;
@@ -11,6 +12,7 @@ mod outcome;
 mod trust;
 
 pub use ask::{AskArgs, ask};
+pub use bridge::{McpArgs, mcp};
 pub use error::ClientError;
 pub use hub::{Bearer, Hub, HubError};
 pub use trust::Roots;
@@ -62,12 +64,19 @@ pub struct LogsArgs {
 
 #[derive(Debug, Clone, Args)]
 struct HubArgs {
-    /// Where the hub is
-    #[arg(long, env = "TASKHUB_URL", default_value = "http://localhost:8000")]
-    url: Hub,
+    #[command(flatten)]
+    place: HubPlace,
     /// What the hub asks for, if it does (better in the variable: other users see command lines)
     #[arg(long, env = "TASKHUB_TOKEN", hide_env_values = true)]
     token: Option<Bearer>,
+}
+
+/// Which hub, without a secret.
+#[derive(Debug, Clone, Args)]
+struct HubPlace {
+    /// Where the hub is
+    #[arg(long, env = "TASKHUB_URL", default_value = "http://localhost:8000")]
+    url: Hub,
     /// File with the certificate, in PEM form, that a hub's has to be or to lead to (default: those that this machine
     /// trusts)
     #[arg(long, env = "TASKHUB_CA_CERT", value_name = "FILE")]
@@ -76,7 +85,13 @@ struct HubArgs {
 
 impl HubArgs {
     fn hub(self) -> Hub {
-        self.url.with(self.token, self.ca_cert)
+        self.place.hub(self.token)
+    }
+}
+
+impl HubPlace {
+    fn hub(self, token: Option<Bearer>) -> Hub {
+        self.url.with(token, self.ca_cert)
     }
 }
 

@@ -31,6 +31,7 @@ mod imports;
 mod limits;
 mod lists;
 mod logs;
+mod mcp_bridge;
 mod oracle;
 mod outside;
 mod problems;
