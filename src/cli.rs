@@ -27,6 +27,7 @@ Pages of the repository:
   docs/tasks.md       tasks, comments, questions
   docs/stream.md      follow changes
   docs/executions.md  run scripts
+  docs/agents.md      let agents work on tasks, by MCP
   docs/security.md    tokens, TLS, limits
   docs/operations.md  settings, proxies, backups, what fails how";
 

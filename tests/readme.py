@@ -144,6 +144,14 @@ def main():
     print("ok: a worker claims a task, renews its lease and reports")
     passed += 1
 
+    for name in ("mcp", "mcp_initialize"):
+        answer = shell(shown[name])
+        answers = [json.loads(line) for line in answer.replace("}{", "}\n{").splitlines()]
+        assert answers and all("result" in it for it in answers), answer
+        assert "tasks" in answers[-1]["result"]["structuredContent"], answer
+    print("ok: a call of a tool in both eras of MCP")
+    passed += 1
+
     answer = shell(shown["batch"])
     assert answer.count('"status":201') == 2, answer
     print("ok: a batch of lines")
