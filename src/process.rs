@@ -33,3 +33,8 @@ pub fn survive_size_limits() -> io::Result<()> {
     // Nothing reads the flag: the error of the write is enough.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }
+
+/// How many cores this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
