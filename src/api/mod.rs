@@ -21,6 +21,7 @@ mod paging;
 pub mod permission;
 pub mod problem;
 mod problem_code;
+mod problem_map;
 mod projects;
 mod questions;
 mod raw_log;
