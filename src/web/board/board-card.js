@@ -21,6 +21,7 @@ export function createCard(id, actions) {
     tags: el("ul", { class: "tags" }),
     facts: el("div", { class: "card-facts" }),
     foot: el("div", { class: "card-foot" }),
+    key: el("span", { class: "card-key mono" }),
     time: el("time", { class: "card-time" }),
     move: statusSelect((status) => actions.move(id, status)),
     execute: el("div", { class: "card-execute" }),
@@ -31,7 +32,7 @@ export function createCard(id, actions) {
     actions.open(id);
   });
   parts.move.classList.add("card-move");
-  parts.foot.append(parts.facts, el("div", { class: "card-corner" }, parts.time, parts.move), parts.execute);
+  parts.foot.append(parts.facts, el("div", { class: "card-corner" }, el("span", { class: "card-stamp" }, parts.key, parts.time), parts.move), parts.execute);
   const node = el("li", { class: "card", draggable: true, data: { id } },
     el("div", { class: "card-head" }, parts.title, parts.priority), parts.foot);
   return { node, parts, actions, id };
@@ -58,6 +59,7 @@ export function refreshCard(card, task, execution) {
   else parts.facts.append(parts.tags);
   node.classList.toggle("slim", facts.length === 0 && task.tags.length === 0);
 
+  parts.key.textContent = task.key;
   parts.time.dateTime = task.updated_at;
   parts.time.title = `Changed ${new Date(task.updated_at).toLocaleString()}`;
   parts.time.textContent = ago(task.updated_at);

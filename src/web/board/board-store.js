@@ -126,7 +126,7 @@ function normalise(task) {
 
 function matches(task, query) {
   if (!query) return true;
-  const text = [task.title, task.assignee, task.priority, task.id, ...task.tags].join("\n").toLowerCase();
+  const text = [task.title, task.assignee, task.priority, task.key, task.id, ...task.tags].join("\n").toLowerCase();
   return query.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 

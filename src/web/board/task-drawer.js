@@ -89,7 +89,9 @@ export class TaskDrawer {
   #facts(task) {
     const when = (timestamp) => el("time", { dateTime: timestamp, text: new Date(timestamp).toLocaleString() });
     const rows = [
+      ["Key", el("span", { class: "mono", text: task.key })],
       ["Assignee", task.assignee && assigneeBadge(task.assignee)],
+      ["Progress", task.lease?.progress && el("span", { text: marked(task.lease.progress) })],
       ["Tags", task.tags.length > 0 && el("ul", { class: "tags" }, ...task.tags.map(tagChip))],
       ["Artifacts", task.artifacts.length > 0 &&
         el("ul", { class: "artifacts" }, ...task.artifacts.map((path) => el("li", { class: "mono", text: path })))],
