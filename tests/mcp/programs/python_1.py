@@ -39,8 +39,8 @@ class Client:
     async def list_prompts(self):
         return wire(await self.session.list_prompts())
 
-    async def get_prompt(self, name):
-        return wire(await self.session.get_prompt(name))
+    async def get_prompt(self, name, arguments):
+        return wire(await self.session.get_prompt(name, arguments))
 
     async def complete(self, uri, name, value):
         reference = ResourceTemplateReference(type="ref/resource", uri=uri)

@@ -214,7 +214,7 @@ async function read(client, tools) {
   assert.ok(completed.completion.values.length > 0, "a key is completed");
   const { prompts } = await client.listPrompts();
   assert.deepEqual(prompts.map((prompt) => prompt.name).sort(), ["plan", "review", "work_loop"]);
-  const prompt = await client.getPrompt("work_loop", {});
+  const prompt = await client.getPrompt("work_loop", { worker: tag });
   assert.ok(prompt.messages[0].content.text.includes("claim_task"));
 }
 

@@ -263,7 +263,7 @@ async def read(tools):
     assert completed["completion"]["values"], "a key is completed"
     prompts = (await client.list_prompts())["prompts"]
     is_equal(sorted(prompt["name"] for prompt in prompts), ["plan", "review", "work_loop"])
-    prompt = await client.get_prompt("work_loop")
+    prompt = await client.get_prompt("work_loop", {"worker": TAG})
     contains(prompt["messages"][0]["content"]["text"], "claim_task")
 
 
