@@ -69,5 +69,7 @@ class Hub:
 def make_token(binary, data):
     made = subprocess.run(
         [binary, "token", "create", "--name", "mcp", "--scope", "exec", "--data-dir", data],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=20, check=True)
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=START_SECONDS)
+    if made.returncode:
+        raise Failed(f"no token was made: {made.stderr}")
     return made.stdout.strip()

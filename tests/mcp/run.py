@@ -55,8 +55,8 @@ def main(binary, names):
                 home.mkdir()
                 try:
                     PARTS[name](hubs, home, report)
-                except (Failed, OSError) as error:
-                    report.add(name, error)
+                except Exception as error:  # a part that breaks must not hide the others
+                    report.add(name, repr(error))
                 report.note(f"{name} is through")
     except (Failed, OSError) as error:
         report.add("the hubs", error)

@@ -18,6 +18,11 @@ DESCRIPTION_CHARACTERS_MAX = 2048
 NOT_AT_THE_TOP = ("oneOf", "anyOf", "allOf")
 NAME_CHARACTERS_MAX = 60 - len("mcp__taskhub__")
 
+DESCRIPTION = 3 * """The page of a project shows at most 50 tasks.
+
+Done when `make test` passes and the board shows 51 of 51.
+"""
+
 
 def check(hubs, _, report):
     listed = rpc.request(hubs.open, "tools/list")["tools"]
@@ -56,8 +61,7 @@ def work(hub):
         return shown or text
 
     tag = f"tokens-{secrets.token_hex(4)}"
-    description = "The page of a project shows at most 50 tasks.\n\nDone when `make test` passes and the board shows 51 of 51.\n" * 3
-    task = {"title": "Show every task of a project", "description": description, "tags": [tag], "script": "seq 200; echo passed"}
+    task = {"title": "Show every task of a project", "description": DESCRIPTION, "tags": [tag], "script": "seq 200; echo passed"}
     rpc.request(hub, "tools/call", name="create_tasks", arguments={"tasks": [task]})
     claimed = call("claim_task", worker="agent-1", tag=tag, wait_seconds=45)
     key, lease = claimed["key"], claimed["lease"]
@@ -73,7 +77,8 @@ def work(hub):
         raise Failed("the execution did not end")
     call("read_log", task=key, tail_lines=20)
     call("heartbeat", lease=lease, progress="The tests pass.")
-    call("complete_task", lease=lease, summary="The page asks for more until it has all.", proof="make test: 214 passed. 51 of 51 shown.")
+    proof = "make test: 214 passed. 51 of 51 shown."
+    call("complete_task", lease=lease, summary="The page asks for more until it has all.", proof=proof)
     return said
 
 
