@@ -60,4 +60,4 @@ def run_program(command, home, environment):
         code, output, errors = 1, str(error), ""
     done = re.findall(r"^ok: (.*)$", output, re.MULTILINE)
     failed = dict(re.findall(r"^failed: ([^:]+): (.*)$", output, re.MULTILINE))
-    return done, failed, f"it ended with {code} and said:\n{output}{errors[-4000:]}"
+    return done, failed, f"it ended with {code} and said:\n{output}{errors[-2000:]}"
