@@ -17,9 +17,9 @@ use crate::domain::task::{BLOCKERS_MAX, Task};
 use crate::domain::token::Scope;
 use crate::service::{Service, ServiceError};
 
-use super::classic::ToRoutes;
 use super::failure::Failure;
 use super::progress::Progress;
+use super::routes::ToRoutes;
 use super::task_name::TaskName;
 
 /// The longest wait of a tool, in seconds: clients give up after 60.

@@ -3,12 +3,10 @@
 //! Each was a route of HTTP under another name. Here, too, a call becomes a request for that route, and its answer is the body
 //! of the answer. The pipeline sends it, so that it passes the checks of the route.
 
-use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use futures_util::future::BoxFuture;
 use poem::http::{Method, StatusCode, Uri, header};
-use poem::{Request, Response};
+use poem::Request;
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
@@ -17,23 +15,9 @@ use crate::domain::token::Scope;
 
 use super::call::Call;
 use super::failure::Failure;
+use super::routes::ToRoutes;
 use super::schema::{described, object, one_of, string, strings};
 use super::table::{Answer, Arguments, Effect, Row};
-
-/// Sends a request to the routes of the hub, as the caller that this request has been admitted for.
-pub trait Routes: Send + Sync {
-    fn send(&self, request: Request) -> BoxFuture<'_, Response>;
-}
-
-/// The [`Routes`] in the extensions of a request.
-#[derive(Clone)]
-pub struct ToRoutes(pub Arc<dyn Routes>);
-
-impl fmt::Debug for ToRoutes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ToRoutes")
-    }
-}
 
 /// The tools, in the order in which the first system listed them.
 pub static TOOLS: LazyLock<Vec<Row>> = LazyLock::new(|| {
