@@ -1,17 +1,16 @@
 //! `POST /mcp`: what HTTP has to say about a message before the library of the protocol reads it.
 //!
-//! The library answers a body that is no message with a text of its own, and refuses a client that does not list both forms of
-//! an answer. Here such a body gets an error of JSON-RPC, and every client is taken for one that reads both.
+//! The library refuses a client that does not list both forms of an answer. Here every client is taken for one that reads
+//! both, and what is no message is answered by an error of JSON-RPC (`message`).
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use http_body_util::BodyExt;
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderValue, Method, header};
 use poem::{IntoResponse, Request, Response};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use serde_json::{Value, json};
 use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +20,7 @@ use crate::config::McpProfile;
 
 use super::call::Arrival;
 use super::handler::Handler;
+use super::message::{self, Refusal};
 use super::progress::TakesStream;
 
 /// Between two comments on a stream that answers a call.
@@ -28,6 +28,9 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// What the library counts itself; the pipeline has counted before, with the operator's limit.
 const BODY_BYTES_MAX: usize = usize::MAX;
+
+/// The header that names the version of the protocol.
+const VERSION: &str = "mcp-protocol-version";
 
 pub struct McpEndpoint {
     server: StreamableHttpService<Handler, NeverSessionManager>,
@@ -59,8 +62,9 @@ impl McpEndpoint {
                 .into_response();
         }
         let body = request.take_body().into_bytes().await.unwrap_or_default();
-        if let Err((code, words)) = check(&body) {
-            return refuse(code, words);
+        let version = request.headers().get(VERSION).map(|value| value.to_str().unwrap_or("not a text"));
+        if let Err(refusal) = message::check(&body, version) {
+            return refusal.response();
         }
         if let Some(context) = request.extensions().get::<Arc<ApiContext>>() {
             let arrival = Arrival(context.events.head().seq);
@@ -73,6 +77,9 @@ impl McpEndpoint {
         request.set_body(body);
         let request: hyper::Request<_> = request.into();
         let response = self.server.handle(request).await;
+        if response.status().is_client_error() && !response.headers().contains_key(header::CONTENT_TYPE) {
+            return Refusal::of_the_library().response();
+        }
         response
             .map(|body| body.map_err(|never: Infallible| -> std::io::Error { match never {} }).boxed())
             .into()
@@ -89,43 +96,4 @@ impl std::fmt::Debug for McpEndpoint {
 fn takes_stream(request: &Request) -> bool {
     let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
-}
-
-/// # Errors
-/// The code of JSON-RPC, and what to send instead
-fn check(body: &[u8]) -> Result<(), (i32, &'static str)> {
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(message)) if message.get("jsonrpc") == Some(&json!("2.0")) => Ok(()),
-        Ok(Value::Object(_)) => Err((-32600, "the message has no \"jsonrpc\": \"2.0\"")),
-        Ok(Value::Array(_)) => {
-            Err((-32600, "this is a batch, which the protocol has no more; send each message alone"))
-        }
-        Ok(_) => Err((-32600, "the body is no message; send an object")),
-        Err(_) => Err((-32700, "the body is not JSON, or is nested too deeply")),
-    }
-}
-
-fn refuse(code: i32, words: &str) -> Response {
-    let body = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": words } });
-    Response::builder()
-        .status(StatusCode::BAD_REQUEST)
-        .content_type("application/json")
-        .body(body.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_message_is_refused_by_its_code() {
-        let code = |body: &str| check(body.as_bytes()).err().map(|(code, _)| code);
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), None);
-        for batch in ["[]", r#"[{"jsonrpc":"2.0"}]"#, "5", "{}", r#"{"jsonrpc":"1.0"}"#] {
-            assert_eq!(code(batch), Some(-32600), "{batch}");
-        }
-        for broken in ["", "{", &"[".repeat(10_000)] {
-            assert_eq!(code(broken), Some(-32700));
-        }
-    }
 }

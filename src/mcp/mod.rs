@@ -27,6 +27,7 @@ mod failure;
 mod handler;
 mod listen;
 mod profiles;
+mod message;
 mod progress;
 mod prompts;
 mod resource;
