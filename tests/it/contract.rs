@@ -63,7 +63,11 @@ fn reference(schema: &str) -> Value {
 fn verdict_on_head(head: Head) -> Result<(), String> {
     let content_type = content_type(head.headers);
     let is_problem = head.status.is_client_error() || head.status.is_server_error();
-    if is_problem && content_type != "application/problem+json" && *head.method != Method::HEAD {
+    if is_problem
+        && content_type != "application/problem+json"
+        && *head.method != Method::HEAD
+        && !is_rpc(head)
+    {
         return Err(format!("a problem as {content_type:?}"));
     }
     let Some(response) = response(head)? else { return Ok(()) };
@@ -94,6 +98,9 @@ fn verdict_on_body(head: Head, body: &[u8]) -> Result<(), String> {
         return if body.is_empty() { Ok(()) } else { Err("a body".to_owned()) };
     }
     let json = || serde_json::from_slice::<Value>(body).map_err(|error| error.to_string());
+    if is_rpc(head) {
+        return rpc(&json()?);
+    }
     if head.status.is_client_error() || head.status.is_server_error() {
         let problem = json()?;
         fits(&reference("Problem"), &problem)?;
@@ -109,6 +116,22 @@ fn verdict_on_body(head: Head, body: &[u8]) -> Result<(), String> {
             "application/json" => fits(&content["application/json"]["schema"], &json()?),
             _ => Ok(()),
         },
+    }
+}
+
+/// Whether this is an answer of another protocol, as agents get it.
+fn is_rpc(head: Head) -> bool {
+    head.path == "/mcp" && content_type(head.headers) == "application/json"
+}
+
+/// JSON-RPC 2.0, section 5: a result or an error, and never both.
+fn rpc(answer: &Value) -> Result<(), String> {
+    let error = answer.get("error");
+    let is_error = |error: &Value| error["code"].is_i64() && error["message"].is_string();
+    let has_one = answer.get("result").is_some_and(Value::is_object) != error.is_some_and(is_error);
+    match answer["jsonrpc"] == "2.0" && has_one && (error.is_some() || !answer["id"].is_null()) {
+        true => Ok(()),
+        false => Err(format!("no answer of JSON-RPC: {answer}")),
     }
 }
 

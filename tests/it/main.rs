@@ -32,6 +32,7 @@ mod limits;
 mod lists;
 mod logs;
 mod mcp_bridge;
+mod mcp;
 mod oracle;
 mod outside;
 mod problems;

@@ -1,0 +1,14 @@
+//! MCP as agents speak it: over the same sockets and through the same checks as all other requests.
+//!
+//! Every answer of a tool is held against the output schema that `tools/list` shows, closed: a field that is not described is
+//! a fault.
+
+mod agent;
+mod frames;
+mod plans;
+mod reports;
+mod schemas;
+mod scopes;
+mod waits;
+
+pub use agent::{Agent, Era, message};
