@@ -16,10 +16,16 @@ impl Lives {
         Self(lives.subscribe())
     }
 
+    /// Who to ask in this life, as soon as there is one.
+    pub async fn client(&mut self) -> Client {
+        let client = self.0.wait_for(Option::is_some).await.expect("there will be a hub").clone();
+        client.expect("waited for")
+    }
+
     /// Asks until there is an answer, in this life or a later one.
     pub async fn ask(&mut self, request: impl Fn(&Client) -> RequestBuilder) -> (StatusCode, Value) {
         loop {
-            let client = self.present().await;
+            let client = self.client().await;
             if let Ok(answer) = client.try_send(request(&client)).await
                 && answer.status != StatusCode::SERVICE_UNAVAILABLE
             {
@@ -35,7 +41,7 @@ impl Lives {
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> (StatusCode, Bytes) {
         loop {
-            if let Ok(answer) = request(&self.present().await).send().await
+            if let Ok(answer) = request(&self.client().await).send().await
                 && answer.status() != StatusCode::SERVICE_UNAVAILABLE
                 && let (status, Ok(body)) = (answer.status(), answer.bytes().await)
             {
@@ -43,11 +49,6 @@ impl Lives {
             }
             self.end().await;
         }
-    }
-
-    async fn present(&mut self) -> Client {
-        let client = self.0.wait_for(Option::is_some).await.expect("there will be a hub").clone();
-        client.expect("waited for")
     }
 
     /// The end of a life that does not answer any more: the hub is gone, or about to go.
