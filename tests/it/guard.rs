@@ -28,7 +28,8 @@ impl Bench {
             let path = path.replace("{task_id}", &id).replace("{project}", "evil");
             path.replace("{lease_id}", NOBODY).replace("{question_id}", NOBODY)
         });
-        let paths: Vec<_> = paths.chain(web::paths().map(str::to_owned)).collect();
+        let pages = web::paths().map(str::to_owned).chain(["/mcp".to_owned()]);
+        let paths: Vec<_> = paths.chain(pages).collect();
         assert!(paths.len() > 35, "the routes are found");
         // With each method, whether or not the route has it: one that it gets later must not stay outside.
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
@@ -53,6 +54,9 @@ impl Bench {
     }
 }
 
+/// A call of a tool that changes something.
+const MESSAGE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"create_tasks","arguments":{"tasks":[{"title":"evil"}]}}}"#;
+
 /// A body that the operation would take.
 fn fitting(path: &str) -> &'static str {
     match path {
@@ -63,6 +67,7 @@ fn fitting(path: &str) -> &'static str {
         _ if path.starts_with("/api/leases/") => "{}",
         _ if path.starts_with("/api/questions/") => r#"{"answer":"evil"}"#,
         _ if path.ends_with("/comments") || path.ends_with("/questions") => r#"{"text":"evil"}"#,
+        "/mcp" => MESSAGE,
         "/api/events/announcements" => r#"{"level":"info","message":"evil"}"#,
         _ if path.starts_with("/api/tasks/status/") => r#"{"new_status":"done"}"#,
         _ if path.starts_with("/api/exec/") => r#"{"script_content":"true"}"#,

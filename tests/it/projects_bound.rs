@@ -2,6 +2,7 @@
 //!
 //! The bound token has `alpha`. `bravo` is the project that it must not learn of: every text, name and tag in there says so.
 
+mod agents;
 mod attempts;
 mod dependencies;
 mod matrix;

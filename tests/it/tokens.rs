@@ -208,6 +208,18 @@ async fn each_role_may_do_exactly_what_the_specification_says() {
         }
     }
     assert_eq!(seen, NEEDED.len());
+    // The endpoint for agents is open to each role; its tools have scopes of their own.
+    for (scope, client) in &clients {
+        let answer = client.request(Method::POST, "/mcp").json(&json!({})).answered().await;
+        let challenge = answer.headers().get("www-authenticate").map(|it| it.to_str().expect("ASCII"));
+        match scope.is_empty() {
+            true => {
+                assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+                assert!(challenge.expect("a challenge").starts_with("Bearer realm="));
+            }
+            false => assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{scope}: it is no message"),
+        }
+    }
     // What is described nowhere is closed, in every spelling; pages are open.
     for (path, status) in [
         ("/nowhere", StatusCode::UNAUTHORIZED),

@@ -17,6 +17,8 @@ pub struct Names {
     pub number: String,
     /// By which the task is held.
     pub lease: String,
+    /// What agents call the lease by.
+    pub handle: String,
     /// An open one about the task.
     pub question: String,
     /// One on the task.
@@ -30,8 +32,10 @@ pub struct Names {
 
 impl Names {
     /// What is replaced before answers are compared.
-    pub fn all(&self) -> [&str; 13] {
+    pub fn all(&self) -> [&str; 14] {
         [
+            // Before the key, which it begins with.
+            &self.handle,
             &self.tag,
             &self.assignee,
             &self.key,
