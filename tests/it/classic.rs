@@ -65,7 +65,7 @@ async fn what_is_wrong_is_said_as_on_our_own_routes() {
         (Method::GET, "/tasks/file/0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e", 404),
         (Method::GET, "/tasks/create", 404),
         (Method::GET, "/help/tools/nothing", 404),
-        (Method::GET, "/mcp", 410),
+        (Method::GET, "/mcp/messages", 410),
         (Method::POST, "/mcp/messages/", 410),
     ] {
         let (answered, problem) = ask(&hub.client, method, path).await;
