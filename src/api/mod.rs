@@ -13,6 +13,7 @@ pub mod conditional;
 mod event_schema;
 mod events;
 mod executions;
+mod hooks;
 pub mod json_body;
 mod leases;
 mod logs;

@@ -5,6 +5,7 @@
 //! its wire form (serde) and its schema (poem-openapi's `Type`) in one place. A second list of
 //! fields for the specification would drift from the first.
 
+pub mod agent_session;
 pub mod allowed_projects;
 pub mod batch;
 pub mod clock;

@@ -4,6 +4,7 @@
 //! event and commits. Nothing here publishes events. The store hands committed events to the
 //! streams.
 
+mod agent_sessions;
 mod batch;
 mod change;
 mod claim_request;

@@ -24,13 +24,7 @@ impl Service {
             if tx.project(&new.project)?.is_some() {
                 return Err(ServiceError::ProjectExists(new.project));
             }
-            if tx.projects()?.len() >= PROJECTS_MAX {
-                return Err(ServiceError::TooManyProjects(PROJECTS_MAX));
-            }
-            let project = Project::create(new, tx.now())?;
-            tx.insert_project(&project)?;
-            tx.append(&NewEvent::project(EventKind::ProjectCreated, &project))?;
-            Ok(project)
+            insert(tx, new)
         })
         .await
     }
@@ -105,6 +99,17 @@ impl Service {
         })
         .await
     }
+}
+
+/// Creates a project that is not there.
+pub(super) fn insert(tx: &mut Tx<'_>, new: ProjectDraft) -> Result<Project, ServiceError> {
+    if tx.projects()?.len() >= PROJECTS_MAX {
+        return Err(ServiceError::TooManyProjects(PROJECTS_MAX));
+    }
+    let project = Project::create(new, tx.now())?;
+    tx.insert_project(&project)?;
+    tx.append(&NewEvent::project(EventKind::ProjectCreated, &project))?;
+    Ok(project)
 }
 
 /// The number of a new task of the project.

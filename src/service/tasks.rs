@@ -210,6 +210,7 @@ fn delete(tx: &mut Tx<'_>, task: &Task) -> Result<(), ServiceError> {
         tx.append(&NewEvent::lease(task, lease, LeasePhase::TakenAway))?;
     }
     delete_conversation(tx, task)?;
+    tx.delete_agent_sessions(task.id)?;
     tx.replace_blockers(task.id, &task.blocked_by, &[])?;
     tx.delete_task(task.id)?;
     tx.append(&NewEvent::task_deleted(task))?;

@@ -36,6 +36,7 @@
 //! that every short query holds, and empties the file. Long queries, such as those for snapshots,
 //! do not hold the gate.
 
+mod agent_sessions;
 mod audit;
 mod checksum;
 mod columns;
@@ -65,6 +66,7 @@ mod tokens;
 mod tx;
 mod writer;
 
+pub use agent_sessions::KnownSession;
 pub use comments::{CommentPage, CommentQuery};
 pub use events::Age;
 pub use executions::{ExecutionPage, ExecutionQuery};

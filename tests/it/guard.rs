@@ -68,6 +68,7 @@ fn fitting(path: &str) -> &'static str {
         _ if path.starts_with("/api/questions/") => r#"{"answer":"evil"}"#,
         _ if path.ends_with("/comments") || path.ends_with("/questions") => r#"{"text":"evil"}"#,
         "/mcp" => MESSAGE,
+        "/api/hooks/claude-code" => r#"{"session_id":"evil","hook_event_name":"SessionStart"}"#,
         "/api/events/announcements" => r#"{"level":"info","message":"evil"}"#,
         _ if path.starts_with("/api/tasks/status/") => r#"{"new_status":"done"}"#,
         _ if path.starts_with("/api/exec/") => r#"{"script_content":"true"}"#,

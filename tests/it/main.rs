@@ -25,6 +25,7 @@ mod executor;
 mod frames;
 mod guard;
 mod handoff;
+mod hooks;
 mod hostile;
 mod http2;
 mod imports;

@@ -134,6 +134,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("listEvents", "read"),
     ("getEventStatus", "read"),
     ("announce", "write"),
+    ("reportClaudeCodeHook", "write"),
     ("createEventTicket", "read"),
     ("listProjects", "read"),
     ("createProject", "write"),

@@ -28,6 +28,7 @@ use super::batch::BatchApi;
 use super::comments::CommentApi;
 use super::events::EventApi;
 use super::executions::ExecutionApi;
+use super::hooks::HookApi;
 use super::leases::LeaseApi;
 use super::logs::LogApi;
 use super::projects::ProjectApi;
@@ -53,6 +54,7 @@ pub type Api = (
     EventApi,
     TicketApi,
     AnnouncementApi,
+    HookApi,
     SystemApi,
 );
 
@@ -74,6 +76,7 @@ pub fn service() -> OpenApiService<Api, ()> {
             EventApi,
             TicketApi,
             AnnouncementApi,
+            HookApi,
             SystemApi,
         ),
         "TaskHub",

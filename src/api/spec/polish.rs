@@ -189,7 +189,12 @@ fn is_optional(schema: &str, field: &str) -> bool {
     field == "omitted" || (schema == "BatchResult" && matches!(field, "task" | "problem"))
 }
 
-/// A schema in a request allows no other fields. A schema in an answer requires all its fields,
+/// What another program sends by a schema of its own, which grows without us.
+fn is_open(schema: &str) -> bool {
+    schema == "HookInput"
+}
+
+/// A schema in a request allows no other fields, unless it is [open](is_open). A schema in an answer requires all its fields,
 /// except those that are [optional](is_optional).
 fn close_or_complete(name: &str, schema: &mut Value, requested: bool) {
     let Some(object) = schema.as_object_mut() else {
@@ -198,6 +203,9 @@ fn close_or_complete(name: &str, schema: &mut Value, requested: bool) {
     let Some(properties) = object.get("properties").and_then(Value::as_object) else {
         return;
     };
+    if requested && is_open(name) {
+        return;
+    }
     if requested {
         object.insert("additionalProperties".to_owned(), json!(false));
     } else {

@@ -131,7 +131,7 @@ fn filters(names: &Names) -> Vec<String> {
 }
 
 /// Every operation but those of working together, those that delete last.
-pub const TRIED: [(&str, Tried); 27] = [
+pub const TRIED: [(&str, Tried); 28] = [
     ("health", Open),
     ("readiness", Open),
     ("createEventTicket", Open),
@@ -142,6 +142,17 @@ pub const TRIED: [(&str, Tried); 27] = [
         Refused(|names| {
             let body = json!({ "level": "info", "message": names.word });
             vec![with_body(Method::POST, "/api/events/announcements".into(), body)]
+        }),
+    ),
+    (
+        "reportClaudeCodeHook",
+        Alike(|names| {
+            let told = |event: &str| {
+                let path = format!("/api/hooks/claude-code?project={}", names.project);
+                let body = json!({ "session_id": "s", "hook_event_name": event, "prompt": "p" });
+                with_body(Method::POST, path, body)
+            };
+            ["SessionStart", "UserPromptSubmit", "PreToolUse", "SessionEnd"].map(told).into()
         }),
     ),
     ("listProjects", Alike(|names| vec![get(format!("/api/projects?project={}", names.project))])),
