@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use poem::http::{Method, StatusCode, Uri, header};
 use poem::Request;
+use poem::http::{Method, StatusCode, Uri, header};
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 

