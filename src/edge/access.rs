@@ -17,7 +17,7 @@ use crate::domain::token::{Actor, Caller, Scope};
 use crate::quota::OnReserve;
 use crate::service::Service;
 
-use super::operation::Operation;
+use super::operation::{MCP_PATH, Operation};
 use super::proxies::Proxies;
 use super::rate_limit::RateLimit;
 use crate::api::permission::{ShownTicket, challenge, require};
@@ -116,6 +116,8 @@ fn needed_scope(request: &Request, operation: Option<&Operation>) -> Option<Scop
     match operation {
         Some(operation) => operation.scope,
         None if is_safe => Some(Scope::Read),
+        // Answered 405, which every client of the protocol has to get.
+        None if request.uri().path() == MCP_PATH => Some(Scope::Read),
         None => Some(Scope::Exec),
     }
 }
@@ -158,6 +160,7 @@ mod tests {
         assert_eq!(needed(Method::POST, "/api/tasks"), Some(Scope::Write));
         assert_eq!(needed(Method::POST, "/api/exec/1"), Some(Scope::Exec));
         assert_eq!(needed(Method::GET, "/nowhere"), Some(Scope::Read));
+        assert_eq!(needed(Method::DELETE, "/mcp"), Some(Scope::Read));
         for route in ["/nowhere", "/", "/health", "/api/tasks/status/x/y"] {
             assert_eq!(needed(Method::POST, route), Some(Scope::Exec), "{route}");
         }

@@ -41,9 +41,9 @@ impl Lives {
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> (StatusCode, Bytes) {
         loop {
-            if let Ok(answer) = request(&self.client().await).send().await
-                && answer.status() != StatusCode::SERVICE_UNAVAILABLE
-                && let (status, Ok(body)) = (answer.status(), answer.bytes().await)
+            let answer = send_unchecked(request(&self.client().await)).await;
+            if let Some((status, body)) =
+                answer.ok().filter(|(status, _)| *status != StatusCode::SERVICE_UNAVAILABLE)
             {
                 return (status, body);
             }
@@ -55,4 +55,13 @@ impl Lives {
     async fn end(&mut self) {
         self.0.changed().await.expect("there will be a hub");
     }
+}
+
+/// Sends a request without the check against the specification.
+///
+/// # Errors
+/// When there is no whole answer.
+pub async fn send_unchecked(request: RequestBuilder) -> reqwest::Result<(StatusCode, Bytes)> {
+    let answer = request.send().await?;
+    Ok((answer.status(), answer.bytes().await?))
 }
