@@ -29,6 +29,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// What the library counts itself; the pipeline has counted before, with the operator's limit.
 const BODY_BYTES_MAX: usize = usize::MAX;
 
+const STREAM: &str = "text/event-stream";
+
 /// The header that names the version of the protocol.
 const VERSION: &str = "mcp-protocol-version";
 
@@ -80,9 +82,14 @@ impl McpEndpoint {
         if response.status().is_client_error() && !response.headers().contains_key(header::CONTENT_TYPE) {
             return Refusal::of_the_library().response();
         }
-        response
-            .map(|body| body.map_err(|never: Infallible| -> std::io::Error { match never {} }).boxed())
-            .into()
+        let never = |never: Infallible| -> std::io::Error { match never {} };
+        let mut answer: Response = response.map(|body| body.map_err(never).boxed()).into();
+        if !answer.content_type().is_some_and(|kind| kind.starts_with(STREAM)) {
+            // It is whole already. With its length it counts against the client's budget.
+            let body = answer.take_body().into_bytes().await.unwrap_or_default();
+            answer.set_body(body);
+        }
+        answer
     }
 }
 
@@ -95,5 +102,5 @@ impl std::fmt::Debug for McpEndpoint {
 /// Whether a client that listed what it takes has listed streams.
 fn takes_stream(request: &Request) -> bool {
     let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
+    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with(STREAM))
 }
