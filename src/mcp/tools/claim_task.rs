@@ -71,6 +71,7 @@ pub fn row() -> Row {
             "attempts": schema::described_number("Times it was lost before"),
             "lease": schema::described("For heartbeat and reports"),
             "expires_at": schema::string(),
+            "reason": schema::described("Why the task asked for was not free"),
         }))),
         work: |call, arguments| Box::pin(work(call, arguments)),
     }
@@ -96,7 +97,11 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let claim = call.service.claim_task(request);
     let claimed = Progress::while_waiting(call.progress.as_ref(), "no task is ready yet", claim).await?;
     let Some(task) = claimed.map(|claimed| claimed.value) else {
-        return Ok(Answer::Data(json!({})));
+        let none = match task_id {
+            Some(id) => json!({ "reason": call.service.why(id, None).await?.value.summary }),
+            None => json!({}),
+        };
+        return Ok(Answer::Data(none));
     };
     let mut answer = json!({ "key": task.key, "title": task.title });
     if !task.description.as_str().is_empty() {

@@ -272,8 +272,10 @@ async fn a_worker_may_ask_for_one_task() {
         claimed["lease"],
         "its own again"
     );
-    for in_vain in [claim("bob", &wanted), claim("bob", &blocked)] {
-        assert_eq!(agent.data("claim_task", in_vain.clone()).await, json!({}), "{in_vain}");
+    for (in_vain, reason) in [(&wanted, "ada has claimed it"), (&blocked, "it waits for")] {
+        let answer = agent.data("claim_task", claim("bob", in_vain)).await;
+        assert!(answer.get("lease").is_none(), "{answer}");
+        assert!(answer["reason"].as_str().is_some_and(|words| words.contains(reason)), "{answer}");
     }
     agent.refused_by("task_not_found", "claim_task", claim("bob", "default-99")).await;
     // A worker that holds one may ask for another by its name.
