@@ -85,9 +85,15 @@ impl<M> StreamReply<M> {
 }
 
 impl StreamReply<Event> {
-    /// `offer` is the client's socket, when another thread may write to it.
+    /// `offer` is the client's socket, when another thread may write to it. That thread closes the
+    /// socket at the end of the stream, so the head says it: no client may use the connection again.
     pub fn of(format: Format, stream: EventStream, offer: Option<Offer>) -> Self {
-        Self::of_chunks(format, stream.into_body(offer))
+        let is_last = offer.is_some();
+        let mut reply = Self::of_chunks(format, stream.into_body(offer));
+        if is_last {
+            reply.0.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        reply
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answered, Hub};
 use crate::sse::{Stream, seq};
+use crate::wire::Wire;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_client_gets_one_task_updated_with_exactly_the_fields() {
@@ -248,6 +249,18 @@ async fn a_stream_may_not_be_kept_or_held_back_on_its_way() {
     let answer = hub.client.request(Method::GET, "/api/events/stream").answered().await;
     assert_eq!(answer.headers()["cache-control"], "no-store, no-transform");
     assert_eq!(answer.headers()["x-accel-buffering"], "no");
+}
+
+/// The thread that writes the stream closes the connection at its end. A client that was not told
+/// would send its next request on it, and lose it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_says_that_it_is_the_last_answer_of_its_connection() {
+    let hub = Hub::start().await;
+    let answer = hub.client.request(Method::GET, "/api/events/stream").answered().await;
+    assert_eq!(answer.headers()["connection"], "close");
+    let encrypted = Wire::Tls1.hub(&[]).await;
+    let answer = encrypted.client.request(Method::GET, "/api/events/stream").answered().await;
+    assert_eq!(answer.headers().get("connection"), None, "its socket is not given away");
 }
 
 #[tokio::test(flavor = "multi_thread")]
