@@ -8,7 +8,7 @@ use crate::domain::id::LeaseId;
 use crate::store::HeldLease;
 
 /// The end of a lease as it stands; one that was renewed has another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseEnd {
     pub at: Instant,
     pub lease: LeaseId,

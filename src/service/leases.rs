@@ -48,8 +48,8 @@ impl Service {
                 let is_told = announce || progress.is_some();
                 held.lease.progress = progress.or(held.lease.progress);
                 let held = renew(tx, held)?;
-                // Here, since the renewal is committed also when its caller has gone. Should it not be, the end before it
-                // is still waited for.
+                // Here, since the renewal is committed also when its caller has gone. Should it not be, `expire` finds that
+                // out.
                 let _ = lease_starts.send(LeaseStart::of(&held));
                 if is_told {
                     let task = load(tx, held.task)?;
@@ -79,16 +79,17 @@ impl Service {
     }
 
     /// Ends leases, unless they have ended or were renewed since their end was set. Somebody may have their tasks again, or,
-    /// when this has happened too often, look at them.
+    /// when this has happened too often, look at them. Answers those that have no end any more, although they are in force:
+    /// the renewal that set this end was never committed.
     ///
     /// # Errors
     /// [`ServiceError::Store`]
-    pub(super) async fn expire_leases(&self, ends: Vec<LeaseEnd>) -> Result<(), ServiceError> {
-        self.store
-            .write(move |tx| {
-                ends.into_iter().try_for_each(|LeaseEnd { lease, renewals, .. }| expire(tx, lease, renewals))
-            })
-            .await
+    pub(super) async fn expire_leases(&self, ends: Vec<LeaseEnd>) -> Result<Vec<HeldLease>, ServiceError> {
+        let expire_all = move |tx: &mut Tx<'_>| {
+            let left = ends.into_iter().map(|end| expire(tx, end.lease, end.renewals));
+            left.filter_map(Result::transpose).collect()
+        };
+        self.store.write(expire_all).await
     }
 
     /// Gives all leases in force a new end, after a time in which nobody could renew them.
@@ -106,10 +107,12 @@ impl Service {
     }
 }
 
-fn expire(tx: &mut Tx<'_>, id: LeaseId, renewals: u32) -> Result<(), ServiceError> {
-    // Fewer renewals than were waited for: the last one was not committed.
-    let Some(held) = tx.lease(id)?.filter(|held| held.renewals <= renewals) else {
-        return Ok(());
+/// Ends a lease. Answers it when it had fewer renewals than its end had: it keeps its time, from now on.
+fn expire(tx: &mut Tx<'_>, id: LeaseId, renewals: u32) -> Result<Option<HeldLease>, ServiceError> {
+    let held = match tx.lease(id)? {
+        Some(held) if held.renewals < renewals => return Ok(Some(held)),
+        Some(held) if held.renewals == renewals => held,
+        _ => return Ok(None),
     };
     let task = load(tx, held.task)?;
     let attempts = task.attempts + 1;
@@ -119,7 +122,7 @@ fn expire(tx: &mut Tx<'_>, id: LeaseId, renewals: u32) -> Result<(), ServiceErro
     };
     let next = Task { status, attempts, assignee: None, ..task.clone() };
     save_ending(tx, task, next, Some(reason), Some(LeasePhase::Expired))?;
-    Ok(())
+    Ok(None)
 }
 
 /// The lease if it is in force, and the caller may see its task.
