@@ -220,49 +220,52 @@ impl Events {
     ///
     /// # Cancel safety
     /// Reads only.
-    pub async fn history(
+    pub fn history(
         &self,
         mut cursor: u64,
         filter: EventFilter,
         limit: usize,
         deadline: Instant,
-    ) -> Result<Option<History>, StoreError> {
+    ) -> impl Future<Output = Result<Option<History>, StoreError>> + Send {
         let options = StreamOptions::new(filter, Format::Ndjson);
         let mut news = self.news.subscribe();
-        let mut lines = BytesMut::new();
-        let mut count = 0;
-        let scan_until = Instant::now() + SCAN_TIME_MAX;
-        while count < limit {
-            // Few events pass the filter of a long log: answer with what was found so far. The
-            // cursor continues.
-            if self.draining.is_cancelled() || Instant::now() >= scan_until.max(deadline) {
-                break;
-            }
-            // Armed before looking.
-            news.mark_unchanged();
-            match self.feed.next(cursor, &options, limit - count).await? {
-                Next::Some(batch) => {
-                    cursor = batch.until;
-                    count += batch.len() as usize;
-                    lines.extend_from_slice(&batch.bytes);
-                    // The page is full. The next request continues.
-                    if count > 0 && lines.len() >= HISTORY_BYTES_MAX {
-                        break;
+        // A block, which holds what it takes only once; the arguments of an async fn are held twice.
+        async move {
+            let mut lines = BytesMut::new();
+            let mut count = 0;
+            let scan_until = Instant::now() + SCAN_TIME_MAX;
+            while count < limit {
+                // Few events pass the filter of a long log: answer with what was found so far. The
+                // cursor continues.
+                if self.draining.is_cancelled() || Instant::now() >= scan_until.max(deadline) {
+                    break;
+                }
+                // Armed before looking.
+                news.mark_unchanged();
+                match self.feed.next(cursor, &options, limit - count).await? {
+                    Next::Some(batch) => {
+                        cursor = batch.until;
+                        count += batch.len() as usize;
+                        lines.extend_from_slice(&batch.bytes);
+                        // The page is full. The next request continues.
+                        if count > 0 && lines.len() >= HISTORY_BYTES_MAX {
+                            break;
+                        }
+                    }
+                    Next::Expired { .. } => return Ok(None),
+                    Next::UpToDate if count > 0 => break,
+                    Next::UpToDate => {
+                        // All are cancel safe.
+                        tokio::select! {
+                            _ = news.changed() => {}
+                            _ = self.draining.cancelled() => break,
+                            _ = tokio::time::sleep_until(deadline) => break,
+                        }
                     }
                 }
-                Next::Expired { .. } => return Ok(None),
-                Next::UpToDate if count > 0 => break,
-                Next::UpToDate => {
-                    // All are cancel safe.
-                    tokio::select! {
-                        _ = news.changed() => {}
-                        _ = self.draining.cancelled() => break,
-                        _ = tokio::time::sleep_until(deadline) => break,
-                    }
-                }
             }
+            Ok(Some(History { events: joined_by_commas(lines), cursor: self.feed.id(cursor) }))
         }
-        Ok(Some(History { events: joined_by_commas(lines), cursor: self.feed.id(cursor) }))
     }
 
     /// Changes when a keepalive of this period is due.

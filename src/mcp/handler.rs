@@ -1,9 +1,10 @@
 //! What the protocol asks of a server, answered by the tables of this room.
 
+use poem::http::request::Parts;
 use rmcp::model::{
     ArgumentInfo, CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
-    CompleteResult, CompletionInfo, ContentBlock, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
-    Implementation, InitializeRequestParams, InitializeResult, JsonObject, ListPromptsResult,
+    CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
+    Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, PromptMessage,
     ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents, ResourceTemplate,
     Role, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
@@ -12,13 +13,14 @@ use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 
-use crate::api::{permission, stream_reply};
+use crate::api::stream_reply;
 use crate::config::McpProfile;
 
 use super::call::Call;
+use super::deferred::{Deferred, Place};
 use super::failure::Failure;
 use super::resource::{self, Resource};
-use super::table::{Answer, Arguments, Row};
+use super::table::Row;
 use super::{completion, listen, profiles, prompts};
 
 /// For how long a client may keep the list of tools: it changes only with the hub's version.
@@ -117,22 +119,19 @@ impl ServerHandler for Handler {
             return Err(ErrorData::invalid_params(format!("there is no tool {}", request.name), None));
         };
         let call = Self::call_of(&context)?;
-        let given = request.arguments.unwrap_or_default();
-        let gone = call.principal.gone.clone();
-        // All only wait: what a call writes is one transaction, done or not.
-        let answer = tokio::select! {
-            answer = perform(row, &call, &given) => answer,
-            () = gone.cancelled() => Err(permission::no_longer_let_in().into()),
-            () = context.ct.cancelled() => return Err(ErrorData::internal_error("the call was cancelled", None)),
-        };
-        let outcome = answer.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok");
-        call.context.metrics.tool_call(row.name, outcome);
-        Ok(match answer {
-            Ok(Answer::Data(data)) => CallToolResult::structured(data),
-            Ok(Answer::Text(text)) => CallToolResult::success(vec![ContentBlock::text(text)]),
-            Err(failure) => failure.result(),
+        let place = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Place>());
+        let tells_progress = call.progress.is_some();
+        let deferred = Box::new(Deferred { row, call, given: request.arguments.unwrap_or_default() });
+        match place {
+            Some(place) if !tells_progress => {
+                place.put(deferred);
+                Ok(CallToolResult::success(Vec::new()).into())
+            }
+            _ => tokio::select! {
+                result = deferred.make() => Ok(result.into()),
+                () = context.ct.cancelled() => Err(ErrorData::internal_error("the call was cancelled", None)),
+            },
         }
-        .into())
     }
 
     async fn list_prompts(
@@ -245,9 +244,4 @@ impl ServerHandler for Handler {
 /// A failure where the protocol has no result for one.
 fn failed(failure: Failure) -> ErrorData {
     ErrorData::internal_error(format!("{}: {}; {}", failure.code, failure.detail, failure.next), None)
-}
-
-async fn perform(row: &Row, call: &Call, given: &JsonObject) -> Result<Answer, Failure> {
-    call.require(row.scope)?;
-    (row.work)(call, Arguments { given, schema: &row.input }).await
 }

@@ -22,6 +22,7 @@ mod call;
 mod classic;
 mod compact_event;
 mod completion;
+mod deferred;
 mod endpoint;
 mod failure;
 mod handler;

@@ -2,6 +2,7 @@
 //!
 //! Some clients give up after a minute of silence, and start anew with each word on progress.
 
+use futures_util::future::BoxFuture;
 use poem::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
@@ -33,19 +34,28 @@ impl Progress {
     ///
     /// # Cancel safety
     /// As `work`.
-    pub async fn while_waiting<T>(progress: Option<&Self>, what: &str, work: impl Future<Output = T>) -> T {
-        let Some(progress) = progress else {
-            return work.await;
-        };
+    pub fn while_waiting<'a, T: Send + 'a>(
+        progress: Option<&'a Self>,
+        what: &'a str,
+        work: impl Future<Output = T> + Send + 'a,
+    ) -> BoxFuture<'a, T> {
+        // Boxed, since a future that is handed on is kept once for each hand.
+        let work = Box::pin(work);
+        match progress {
+            Some(progress) => Box::pin(progress.tell_until(work, what)),
+            None => work,
+        }
+    }
+
+    async fn tell_until<T: Send>(&self, mut work: BoxFuture<'_, T>, what: &str) -> T {
         let started = Instant::now();
         let mut ticks = tokio::time::interval_at(started + PERIOD, PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tokio::pin!(work);
         loop {
             // Both are cancel safe: the work is only polled.
             tokio::select! {
                 done = &mut work => return done,
-                _ = ticks.tick() => progress.tell(started.elapsed().as_secs() as f64, what).await,
+                _ = ticks.tick() => self.tell(started.elapsed().as_secs() as f64, what).await,
             }
         }
     }

@@ -93,7 +93,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         }
     };
     let task_ids = match wait.task {
-        Some(name) => vec![call.task(name).await?.id],
+        Some(name) => vec![Box::pin(call.task(name)).await?.id],
         None => Vec::new(),
     };
     let facets = FacetFilter {

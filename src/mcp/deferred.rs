@@ -1,0 +1,83 @@
+//! A call that is made when the library has done its part.
+//!
+//! The library serves each request with two tasks and two channels, tens of kilobytes that it holds until the tool answers. So
+//! a call that only answers does not wait in there: the handler leaves it in the request's [`Place`], and the library answers at
+//! once, with an empty result. It has checked the message by then. The endpoint makes the call, and fills in its result.
+
+use std::mem;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
+use serde_json::{Map, Value};
+
+use crate::api::permission;
+
+use super::call::Call;
+use super::table::{Answer, Arguments, Row};
+
+/// A call of a tool that exists.
+pub struct Deferred {
+    pub row: &'static Row,
+    pub call: Call,
+    pub given: JsonObject,
+}
+
+impl Deferred {
+    /// The result of the tool. Counts the call.
+    ///
+    /// # Cancel safety
+    /// What a call writes is one transaction, done or not; besides that it only waits.
+    pub async fn make(&self) -> CallToolResult {
+        let Self { row, call, given } = self;
+        let arguments = Arguments { given, schema: &row.input };
+        let work = call.require(row.scope).map(|()| (row.work)(call, arguments));
+        let answer = tokio::select! {
+            answer = async { work?.await } => answer,
+            () = call.principal.gone.cancelled() => Err(permission::no_longer_let_in().into()),
+        };
+        let outcome = answer.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok");
+        call.context.metrics.tool_call(row.name, outcome);
+        match answer {
+            Ok(Answer::Data(data)) => CallToolResult::structured(data),
+            Ok(Answer::Text(text)) => CallToolResult::success(vec![ContentBlock::text(text)]),
+            Err(failure) => failure.result(),
+        }
+    }
+}
+
+/// Where the handler leaves the call of a request. Clones are one place.
+#[derive(Clone, Default)]
+pub struct Place(Arc<Mutex<Option<Box<Deferred>>>>);
+
+impl Place {
+    pub fn put(&self, deferred: Box<Deferred>) {
+        *self.0.lock().unwrap_or_else(|poison| poison.into_inner()) = Some(deferred);
+    }
+
+    pub fn take(&self) -> Option<Box<Deferred>> {
+        mem::take(&mut self.0.lock().unwrap_or_else(|poison| poison.into_inner()))
+    }
+}
+
+/// The message of the library with an empty result, to be filled in.
+pub struct Frame(Map<String, Value>);
+
+impl Frame {
+    /// `None` for a message that has no result.
+    pub fn of(message: &[u8]) -> Option<Self> {
+        let message: Map<_, _> = serde_json::from_slice(message).ok()?;
+        message.get("result").is_some_and(Value::is_object).then_some(Self(message))
+    }
+
+    /// The message with the result of the call. What the library has added to its own stays.
+    pub async fn filled(mut self, call: Box<Deferred>) -> Bytes {
+        let result = call.make().await;
+        if let (Some(Value::Object(own)), Ok(Value::Object(result))) =
+            (self.0.get_mut("result"), serde_json::to_value(result))
+        {
+            own.extend(result);
+        }
+        Value::Object(self.0).to_string().into()
+    }
+}
