@@ -16,12 +16,19 @@ const DESCRIPTION_BYTES_MAX: usize = 14_000;
 const COMMENT_BYTES_MAX: usize = 2_000;
 /// The latest of them.
 const COMMENTS_MAX: usize = 10;
+/// Open questions that are shown, the oldest first.
+const OPEN_MAX: usize = 20;
+/// Questions that have ended, the latest.
+const ENDED_QUESTIONS_MAX: usize = 5;
+/// Of such a question, and of its answer, alone.
+const ANSWER_BYTES_MAX: usize = 1_000;
 
 /// # Errors
 /// A [`Failure`] that says what to do
 pub async fn of(service: &Service, task: &Task) -> Result<String, Failure> {
     let why = service.why(task.id, None).await?.value;
-    let mut text = format!("# {} {}\n\n", task.key, task.title);
+    let holder = service.holder_of(task.id).await?;
+    let mut text = format!("# {} {}\n\n", task.key, in_one_line(task.title.as_str()));
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
             text.push_str(&format!("- {name}: {value}\n"));
@@ -33,12 +40,20 @@ pub async fn of(service: &Service, task: &Task) -> Result<String, Failure> {
     line("priority", task.priority.map(|it| it.to_string()).unwrap_or_default());
     line("assignee", task.assignee.as_ref().map(ToString::to_string).unwrap_or_default());
     line("tags", listed(&task.tags));
-    let blockers = why.blocked_by.iter().map(|it| format!("{} ({}) {}", it.key, it.status, it.title));
-    line("blocked by", blockers.collect::<Vec<_>>().join("; "));
+    let blockers = why
+        .blocked_by
+        .iter()
+        .map(|it| format!("{} ({}) {}", it.key, it.status, in_one_line(it.title.as_str())));
+    let hidden = why.hidden_blockers.iter().map(|id| format!("{id} (you may not see it)"));
+    line("blocked by", blockers.chain(hidden).collect::<Vec<_>>().join("; "));
     if let Some(lease) = why.lease {
-        let progress = lease.progress.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
-        let handle = LeaseHandle::of(&task.key, &lease);
-        line("lease", format!("{handle} of {} until {}{progress}", lease.worker, lease.expires_at));
+        let progress = lease.progress.as_ref().map(|it| format!("; {}", in_one_line(it.as_str())));
+        let progress = progress.unwrap_or_default();
+        line("held by", format!("{} until {}{progress}", lease.worker, lease.expires_at));
+        // Who knows the handle may renew and report under it.
+        if holder.is_some_and(|holder| holder.is_caller && holder.lease.id == lease.id) {
+            line("lease", LeaseHandle::of(&task.key, &lease).to_string());
+        }
     }
     if task.attempts > 0 {
         line("attempts", format!("{} of {}", task.attempts, task.attempts_max));
@@ -46,8 +61,7 @@ pub async fn of(service: &Service, task: &Task) -> Result<String, Failure> {
     line("artifacts", listed(&task.artifacts));
     line("version", task.version.to_string());
     if !task.description.as_str().is_empty() {
-        let description =
-            cut(task.description.as_str(), DESCRIPTION_BYTES_MAX, "GET /api/tasks has the whole");
+        let description = cut(task.description.as_str(), DESCRIPTION_BYTES_MAX, "the whole is on the board");
         text.push_str(&format!("\n{description}\n"));
     }
     text.push_str(&questions(service, task).await?);
@@ -57,16 +71,30 @@ pub async fn of(service: &Service, task: &Task) -> Result<String, Failure> {
 }
 
 async fn questions(service: &Service, task: &Task) -> Result<String, Failure> {
-    if task.waiting_for.is_empty() {
-        return Ok(String::new());
+    let mut text = String::new();
+    if !task.waiting_for.is_empty() {
+        text.push_str("\n## Open questions\n");
+        let query = QuestionQuery { task_id: Some(task.id), open: Some(true), after: None, limit: OPEN_MAX };
+        let (questions, _) = service.questions(query).await?;
+        for question in questions {
+            let options = listed(&question.options);
+            let options = if options.is_empty() { options } else { format!(" [{options}]") };
+            text.push_str(&format!("- {}: {}{options}\n", question.id, indented(question.text.as_str())));
+        }
     }
-    let query = QuestionQuery { task_id: Some(task.id), open: Some(true), after: None, limit: 20 };
-    let (questions, _) = service.questions(query).await?;
-    let mut text = "\n## Open questions\n".to_owned();
-    for question in questions {
-        let options = listed(&question.options);
-        let options = if options.is_empty() { options } else { format!(" [{options}]") };
-        text.push_str(&format!("- {}: {}{options}\n", question.id, question.text));
+    let ended = service.ended_questions(task.id, ENDED_QUESTIONS_MAX).await?;
+    if !ended.is_empty() {
+        text.push_str("\n## Answered questions, the latest first\n");
+    }
+    for question in ended {
+        let asked = cut(question.text.as_str(), ANSWER_BYTES_MAX, "the whole is on the board");
+        let by = question.answered_by.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let answer = match &question.answer {
+            Some(answer) => cut(answer.as_str(), ANSWER_BYTES_MAX, "ask_person with question has the whole"),
+            None => "expired without an answer".to_owned(),
+        };
+        let (asked, answer) = (indented(&asked), indented(&answer));
+        text.push_str(&format!("- {}: {asked} -> {answer}{by}\n", question.id));
     }
     Ok(text)
 }
@@ -111,13 +139,23 @@ async fn comments(service: &Service, task: &Task) -> Result<String, Failure> {
     for comment in &comments {
         let author = comment.author.as_ref().map_or("somebody", |author| author.as_str());
         let words = cut(comment.text.as_str(), COMMENT_BYTES_MAX, "the whole is on the board");
-        text.push_str(&format!("- {} {author}: {words}\n", comment.created_at));
+        text.push_str(&format!("- {} {author}: {}\n", comment.created_at, indented(&words)));
     }
     Ok(text)
 }
 
 fn listed<T: ToString>(values: &[T]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A text where a line break would begin another entry.
+pub fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A text as one entry of a list: what follows a line break belongs to it.
+fn indented(text: &str) -> String {
+    text.trim().lines().map(str::trim_end).collect::<Vec<_>>().join("\n  ")
 }
 
 /// A text of at most about `bytes_max`, with a hint where the rest is.

@@ -18,6 +18,14 @@ use super::lease_end::{LeaseEnd, LeaseStart};
 use super::lookup::load;
 use super::{Service, ServiceError, Stamped};
 
+/// Who has a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub lease: Lease,
+    /// Without tokens all callers are one.
+    pub is_caller: bool,
+}
+
 impl Service {
     /// A lease in force, with its present end.
     ///
@@ -25,6 +33,20 @@ impl Service {
     /// [`ServiceError::NoLease`], [`ServiceError::Store`]
     pub async fn lease(&self, id: LeaseId) -> Result<Stamped<Lease>, ServiceError> {
         self.read(None, move |view| Ok(in_force(view, id)?.ok_or(ServiceError::NoLease(id))?.lease)).await
+    }
+
+    /// The lease of a task in force, and whether the caller's token has claimed it.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::Store`]
+    pub async fn holder_of(&self, task: TaskId) -> Result<Option<Holder>, ServiceError> {
+        let caller = self.actor().token.clone();
+        let found = self.read(None, move |view| {
+            load(view, task)?;
+            let held = view.lease_of_task(task)?;
+            Ok(held.map(|held| Holder { is_caller: held.actor == caller, lease: held.lease }))
+        });
+        Ok(found.await?.value)
     }
 
     /// Lets a lease last for `seconds` from now, or for as long as it was given first. With `announce` or

@@ -40,6 +40,7 @@ pub use error::ServiceError;
 pub use executions::{Claimed, Todo};
 pub use idempotency::IdempotencyKey;
 pub use lease_timer::LeaseTimer;
+pub use leases::Holder;
 pub use plan::PlannedTask;
 pub use precondition::{Precondition, Versions};
 pub use questions::Asked;

@@ -21,6 +21,9 @@ use super::{Service, ServiceError, Stamped};
 /// How many questions one transaction expires: others must not wait long for the writer.
 const EXPIRED_AT_ONCE: usize = 100;
 
+/// For how long a question that is repeated without a lease gets the answer of before, as other repetitions do: 24 hours.
+const REPEATED_MS: i64 = 24 * 3_600_000;
+
 /// The answer to a request that asks.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -54,6 +57,48 @@ impl Service {
             Ok(Asked { question: find(tx, id)?, repeated })
         })
         .await
+    }
+
+    /// The question, and asks it unless the caller has asked the same already. One that is open is the same whoever asks. One
+    /// that has an answer is the same when the caller's token asked it under this lease or, without a lease, in the last
+    /// [`REPEATED_MS`]: the caller may have lost the answer, and a person should not be asked twice. Another worker, or
+    /// another try, asks anew.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::LeaseLost`], [`ServiceError::Invalid`],
+    /// [`ServiceError::TooManyQuestions`], [`ServiceError::Store`]
+    pub async fn ask_once(
+        &self,
+        task_id: TaskId,
+        draft: QuestionDraft,
+        lease: Option<LeaseId>,
+    ) -> Result<Stamped<Question>, ServiceError> {
+        let draft = draft.checked()?;
+        self.write(move |tx| {
+            require_any(tx, lease, task_id)?;
+            load(tx, task_id)?;
+            match asked_before(tx, task_id, &draft, lease)? {
+                Some(question) => Ok(question),
+                None => {
+                    let id = ask(tx, task_id, draft)?;
+                    find(tx, id)
+                }
+            }
+        })
+        .await
+    }
+
+    /// The last questions of a task that have ended, at most `limit`, the latest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::Store`]
+    pub async fn ended_questions(&self, task: TaskId, limit: usize) -> Result<Vec<Question>, ServiceError> {
+        self.store
+            .read(move |view| {
+                load(view, task)?;
+                Ok(view.ended_questions(task, None, limit)?)
+            })
+            .await
     }
 
     /// A page of questions, oldest first.
@@ -132,6 +177,32 @@ impl Service {
             })
             .await
     }
+}
+
+/// The same question, if the caller has asked it before; see [`Service::ask_once`].
+fn asked_before(
+    view: &Tx<'_>,
+    task: TaskId,
+    draft: &QuestionDraft,
+    lease: Option<LeaseId>,
+) -> Result<Option<Question>, ServiceError> {
+    let is_same = |it: &Question| it.text == draft.text && it.options == draft.options;
+    let query = QuestionQuery { task_id: Some(task), open: Some(true), after: None, limit: OPEN_MAX };
+    let (open, _) = view.questions(&query)?;
+    if let Some(question) = open.into_iter().find(|it| is_same(it)) {
+        return Ok(Some(question));
+    }
+    let (asker, now) = (named(view), view.now());
+    let is_callers = |it: &Question| {
+        let is_recent = match lease {
+            // Both ids sort by time, and only who has the lease asks under it.
+            Some(lease) => it.id.uuid() > lease.uuid(),
+            None => it.created_at.ms() + REPEATED_MS > now.ms(),
+        };
+        is_recent && it.asked_by == asker && it.answer.is_some()
+    };
+    let ended = view.ended_questions(task, Some(&draft.text), OPEN_MAX)?;
+    Ok(ended.into_iter().find(|it| is_same(it) && is_callers(it)))
 }
 
 fn ask(tx: &mut Tx<'_>, task_id: TaskId, draft: QuestionDraft) -> Result<QuestionId, ServiceError> {

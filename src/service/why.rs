@@ -8,7 +8,7 @@ use crate::domain::event::EventId;
 use crate::domain::execution::ExecutionStatus;
 use crate::domain::id::{ExecutionId, QuestionId, TaskId};
 use crate::domain::lease::Lease;
-use crate::domain::task::{Status, Task, TaskKey};
+use crate::domain::task::{Status, TaskKey};
 use crate::domain::text::{Assignee, Title};
 use crate::store::View;
 
@@ -29,6 +29,10 @@ pub struct Why {
     pub assignee: Option<Assignee>,
     /// The blockers that are not `done`, in the order of `blocked_by`.
     pub blocked_by: Vec<OpenBlocker>,
+    /// While the task is blocked: what of `blocked_by` the caller may not see, or was deleted. The two are not told apart.
+    #[oai(skip)]
+    #[serde(skip)]
+    pub hidden_blockers: Vec<TaskId>,
     /// The lease in force, with its present end; null when nobody has claimed the task.
     #[oai(nullable)]
     pub lease: Option<Lease>,
@@ -82,11 +86,15 @@ impl Service {
 
 fn why(view: &View<'_>, id: TaskId) -> Result<Why, ServiceError> {
     let task = load(view, id)?;
-    let mut blocked_by = Vec::new();
+    let (mut blocked_by, mut hidden_blockers) = (Vec::new(), Vec::new());
+    let may_hide = view.allowed().is_bound() && view.any_unfinished(&task.blocked_by)?;
     for id in &task.blocked_by {
         // One that the caller may not see has no name here; its id is in the task.
-        let visible = |it: &Task| !it.is_done() && view.allowed().allow(&it.project);
-        if let Some(blocker) = view.task(*id)?.filter(visible) {
+        let found = view.task(*id)?.filter(|it| view.allowed().allow(&it.project));
+        if found.is_none() && may_hide {
+            hidden_blockers.push(*id);
+        }
+        if let Some(blocker) = found.filter(|it| !it.is_done()) {
             let (status, assignee) = (blocker.status, blocker.assignee);
             blocked_by.push(OpenBlocker {
                 task_id: *id,
@@ -103,6 +111,7 @@ fn why(view: &View<'_>, id: TaskId) -> Result<Why, ServiceError> {
         status: task.status,
         assignee: task.assignee,
         blocked_by,
+        hidden_blockers,
         lease: view.lease_of_task(id)?.map(|held| held.lease),
         waiting_for: task.waiting_for,
         execution: live_execution(view, id)?,
@@ -128,12 +137,17 @@ fn live_execution(view: &View<'_>, id: TaskId) -> Result<Option<LiveExecution>, 
 }
 
 impl Why {
-    fn in_words(&self) -> String {
-        let mut parts = Vec::new();
-        if !self.blocked_by.is_empty() {
-            let keys: Vec<_> = self.blocked_by.iter().map(|it| it.key.to_string()).collect();
-            parts.push(format!("it waits for {}", keys.join(", ")));
+    /// What the task waits for, in words; `None` when nothing blocks it.
+    pub fn blockers_in_words(&self) -> Option<String> {
+        let mut names: Vec<_> = self.blocked_by.iter().map(|it| it.key.to_string()).collect();
+        if !self.hidden_blockers.is_empty() {
+            names.push("what you may not see".to_owned());
         }
+        (!names.is_empty()).then(|| format!("it waits for {}", names.join(", ")))
+    }
+
+    fn in_words(&self) -> String {
+        let mut parts = Vec::from_iter(self.blockers_in_words());
         match &self.execution {
             Some(LiveExecution { ahead: Some(ahead), not_before, .. }) => {
                 let time = not_before.map(|time| format!(" and not before {time}")).unwrap_or_default();

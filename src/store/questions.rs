@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{QuestionId, TaskId};
-use crate::domain::question::Question;
+use crate::domain::question::{Question, QuestionText};
 
 use super::StoreError;
 use super::reader::View;
@@ -70,6 +70,25 @@ impl View<'_> {
         found.truncate(query.limit);
         let next = found.last().filter(|_| more).map(|last| last.id);
         Ok((found, next))
+    }
+
+    /// The last questions of a task that have ended, at most `limit`, the latest first. With a text only those that ask it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn ended_questions(
+        &self,
+        task: TaskId,
+        text: Option<&QuestionText>,
+        limit: usize,
+    ) -> Result<Vec<Question>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM questions WHERE task_id = ?1 AND status <> 'open' AND (?2 IS NULL OR text = ?2)
+             ORDER BY id DESC LIMIT ?3"
+        );
+        let values = params![task.uuid(), text.map(QuestionText::as_str), limit as i64];
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        Ok(statement.query_map(values, question)?.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The deadline of the open question that expires next.

@@ -1,12 +1,15 @@
 //! `ask_person`: ask a question about a task, and wait for the answer.
+//!
+//! An agent that has lost the answer asks the same again, and gets that answer: the service tells a repetition from a new
+//! question.
 
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::problem::Code;
-use crate::domain::id::{QuestionId, TaskId};
+use crate::domain::id::QuestionId;
 use crate::domain::lease::LeaseHandle;
-use crate::domain::question::{OPEN_MAX, QuestionDraft, QuestionOption, QuestionStatus, QuestionText};
+use crate::domain::question::{QuestionDraft, QuestionOption, QuestionStatus, QuestionText};
 use crate::domain::token::Scope;
 use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
 use crate::mcp::failure::Failure;
@@ -14,7 +17,6 @@ use crate::mcp::progress::Progress;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
-use crate::store::QuestionQuery;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +43,7 @@ pub fn row() -> Row {
     Row {
         name: "ask_person",
         scope: Scope::Write,
-        description: "Ask a person about a task (task, text), and wait. Still open? Call again, the same or with question alone.",
+        description: "Ask a person about a task (task, text), and wait. Still open, or the answer lost? Call again, the same or with question alone.",
         effect: Effect::Settles,
         input: schema::object(
             json!({
@@ -71,18 +73,9 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         (None, Some(task), Some(text)) => {
             let task = call.task(task).await?;
             let lease = call.lease_on(inquiry.lease, &task).await?;
-            match asked_already(call, task.id, &text, &inquiry.options).await? {
-                Some(id) => id,
-                None => {
-                    let draft = QuestionDraft {
-                        text,
-                        options: inquiry.options,
-                        deadline_seconds: None,
-                        default: None,
-                    };
-                    call.service.ask(task.id, draft, None, lease).await?.value.question.id
-                }
-            }
+            let draft =
+                QuestionDraft { text, options: inquiry.options, deadline_seconds: None, default: None };
+            call.service.ask_once(task.id, draft, lease).await?.value.id
         }
         _ => {
             let next = "pass task and text to ask, or question alone to wait";
@@ -96,16 +89,4 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         answer["answer"] = text.as_str().into();
     }
     Ok(Answer::Data(answer))
-}
-
-/// The same question, if it is open: an agent asks again when the answer of its first call was lost.
-async fn asked_already(
-    call: &Call,
-    task: TaskId,
-    text: &QuestionText,
-    options: &[QuestionOption],
-) -> Result<Option<QuestionId>, Failure> {
-    let query = QuestionQuery { task_id: Some(task), open: Some(true), after: None, limit: OPEN_MAX };
-    let (questions, _) = call.service.questions(query).await?;
-    Ok(questions.into_iter().find(|it| it.text == *text && it.options == options).map(|it| it.id))
 }

@@ -4,6 +4,7 @@
 //! a fault.
 
 mod agent;
+mod asked;
 mod drain;
 mod frames;
 mod plans;
