@@ -108,12 +108,9 @@ impl Call {
         match self.lease(&handle).await? {
             (lease, held) if held.id == task.id => Ok(Some(lease)),
             (_, held) => {
-                let error = Failure::from(ServiceError::LeaseLost(handle.to_string()));
-                Err(Failure {
-                    detail: format!("lease {handle} is of task {}, not of {}", held.key, task.key),
-                    ..error
-                }
-                .next("call again with the task of the lease"))
+                let detail = format!("lease: {handle} is of task {}, not of {}", held.key, task.key);
+                let next = format!("pass the lease of {}, or call again with task {}", task.key, held.key);
+                Err(Failure::new(Code::InvalidField, detail, next))
             }
         }
     }

@@ -23,8 +23,9 @@ impl Failure {
         Self { code: code.to_string(), detail: detail.into(), next: next.into() }
     }
 
-    pub fn next(self, next: impl Into<String>) -> Self {
-        Self { next: next.into(), ..self }
+    /// A refusal that only tools give, by a code of their own.
+    pub fn of_tools(code: &'static str, detail: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), detail: detail.into(), next: next.into() }
     }
 
     pub fn result(self) -> CallToolResult {

@@ -28,6 +28,7 @@ mod failure;
 mod handler;
 mod listen;
 mod message;
+mod preconditions;
 mod profiles;
 mod progress;
 mod prompts;

@@ -176,6 +176,25 @@ impl Service {
             .await
     }
 
+    /// An execution of a task with the task, both as they are at one place of the log.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::NoExecution`], [`ServiceError::Store`]
+    pub async fn execution_with_task(
+        &self,
+        task: TaskId,
+        id: ExecutionId,
+    ) -> Result<Stamped<(Execution, Task)>, ServiceError> {
+        self.read(None, move |view| {
+            let found = load(view, task)?;
+            match view.execution(id)? {
+                Some(execution) if execution.task_id == task => Ok((execution, found)),
+                _ => Err(ServiceError::NoExecution { task, execution: id }),
+            }
+        })
+        .await
+    }
+
     /// The execution of a task with this number, or the latest one when there is none. A log's
     /// cursor names its execution by this number.
     ///

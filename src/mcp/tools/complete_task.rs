@@ -8,9 +8,10 @@ use crate::domain::text::Artifact;
 use crate::domain::token::Scope;
 use crate::mcp::call::Call;
 use crate::mcp::failure::Failure;
+use crate::mcp::preconditions;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
-use crate::service::Completion;
+use crate::service::{Completion, ServiceError};
 
 use super::update_task::state;
 
@@ -48,6 +49,10 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let Report { lease, summary, proof, artifacts } = arguments.read()?;
     match call.service.complete_task(lease.clone(), Completion { summary, proof, artifacts }).await {
         Ok(task) => Ok(state(&task.value)),
+        Err(ServiceError::QuestionsOpen(_)) => {
+            let (_, task) = call.lease(&lease).await?;
+            Err(preconditions::questions_open(call, &task).await?)
+        }
         Err(error) => Err(call.refused_under(&lease, error).await),
     }
 }

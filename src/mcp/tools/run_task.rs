@@ -11,10 +11,12 @@ use crate::domain::token::Scope;
 use crate::executor::logs::{self, From};
 use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
 use crate::mcp::failure::Failure;
+use crate::mcp::preconditions;
 use crate::mcp::progress::Progress;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
+use crate::service::Stamped;
 
 /// Of the log, in bytes; `read_log` has more.
 const TAIL_BYTES_MAX: usize = 2 << 10;
@@ -62,6 +64,7 @@ pub fn row() -> Row {
             "execution": schema::string(),
             "status": schema::string(),
             "exit_code": schema::number(),
+            "task_status": schema::string(),
             "log_tail": schema::string(),
             "reason": schema::string(),
             "cursor": schema::described("For wait_events, while it runs"),
@@ -78,6 +81,11 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         call.service.stop_execution(task.id).await?
     } else {
         let lease = call.lease_on(run.lease, &task).await?;
+        // Who has the task may run it whatever it waits for by now.
+        if lease.is_none() {
+            preconditions::refuse_if_held(call, &task, "call again with its lease").await?;
+            preconditions::refuse_if_blocked(call, &task).await?;
+        }
         let request = ExecutionRequest {
             script_content: run.script,
             timeout_seconds: run.timeout_seconds,
@@ -92,11 +100,12 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
             waiting::wait(&call.context.events, &call.service, task.id, &Until::ExecutionEnded, after, until);
         Progress::while_waiting(call.progress.as_ref(), "it runs", end).await?;
     }
-    let execution = call.service.execution_of(task.id, Some(id)).await?;
+    // Both at one place of the log: what happens to the execution after it comes behind that place.
+    let Stamped { value: (execution, task), cursor } = call.service.execution_with_task(task.id, id).await?;
     let mut answer = answer(call, &execution).await;
+    answer["task_status"] = json!(task.status);
     if !execution.status.is_final() {
-        // From its start on, so that an end that comes just now is not missed.
-        answer["cursor"] = json!(started.cursor);
+        answer["cursor"] = json!(cursor);
     }
     Ok(Answer::Data(answer))
 }

@@ -1,4 +1,6 @@
 //! `update_task`: change fields of a task.
+//!
+//! It finishes only what no worker has and nobody is asked about: otherwise an agent could leave out the proof.
 
 use poem_openapi::types::MaybeUndefined;
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use crate::domain::text::{Description, Script, Tag, Title};
 use crate::domain::token::Scope;
 use crate::mcp::call::Call;
 use crate::mcp::failure::Failure;
+use crate::mcp::preconditions;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
@@ -47,7 +50,7 @@ pub fn row() -> Row {
         name: "update_task",
         scope: Scope::Write,
         description: "Change a task; what is left out stays, lists are replaced, priority or assignee \"\" clears. \
-                      To finish one, use complete_task.",
+                      A task that a worker has is finished by complete_task alone.",
         effect: Effect::Overwrites,
         input: schema::object(
             json!({
@@ -77,6 +80,16 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     }
     let task = call.task(change.task).await?;
     let lease = call.lease_on(change.lease, &task).await?;
+    let mut version = change.version;
+    if change.status == Some(Status::Done) && task.status != Status::Done {
+        if lease.is_some() {
+            return Err(preconditions::must_be_completed(&task));
+        }
+        preconditions::refuse_if_held(call, &task, "call complete_task with its lease").await?;
+        preconditions::refuse_if_asked(call, &task).await?;
+        // A claim or a question in between changes the version.
+        version = version.or(Some(task.version));
+    }
     let blocked_by = match change.blocked_by {
         None => MaybeUndefined::Undefined,
         Some(names) => MaybeUndefined::Value(call.tasks("blocked_by", names).await?),
@@ -92,10 +105,8 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         blocked_by,
         ..TaskPatch::default()
     };
-    let expected = Precondition {
-        if_match: change.version.map(|version| Versions::OneOf(vec![version])),
-        if_none_match: None,
-    };
+    let expected =
+        Precondition { if_match: version.map(|version| Versions::OneOf(vec![version])), if_none_match: None };
     let changed = call.service.update_task(task.id, patch, expected, lease).await?;
     Ok(state(&changed.value))
 }

@@ -7,6 +7,7 @@ mod agent;
 mod asked;
 mod drain;
 mod frames;
+mod held;
 mod plans;
 mod reports;
 mod schemas;

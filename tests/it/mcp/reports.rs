@@ -157,7 +157,7 @@ async fn a_lost_lease_is_refused_with_the_name_of_its_task() {
     // A lease of another task does not help.
     let other = agent.create(json!({ "title": "other" })).await;
     let foreign = json!({ "task": other, "title": "u", "lease": newer });
-    let refused = agent.refused_by("lease_lost", "update_task", foreign).await;
+    let refused = agent.refused_by("invalid_field", "update_task", foreign).await;
     assert!(
         refused["detail"].as_str().is_some_and(|it| it.contains(&key) && it.contains(&other)),
         "{refused}"
@@ -238,12 +238,15 @@ async fn an_execution_that_ends_takes_no_task_from_its_worker() {
     let agent = Agent::of(&hub.client).await;
     agent.create(json!({ "title": "t", "script": "true" })).await;
     let (key, lease) = agent.claim("ada").await;
-    for under in [Some(&lease), None] {
-        let mut run = json!({ "task": key });
-        if let Some(lease) = under {
-            run["lease"] = json!(lease);
+    for is_under_lease in [true, false] {
+        if is_under_lease {
+            let run = json!({ "task": key, "lease": lease });
+            assert_eq!(agent.data("run_task", run).await["status"], "completed");
+        } else {
+            let at = format!("/api/exec/{}", task(&agent, &key).await["id"].as_str().expect("an id"));
+            hub.client.post(&at, json!({})).await;
+            hub.client.wait_for(&at, |execution| execution["status"] == "completed").await;
         }
-        assert_eq!(agent.data("run_task", run).await["status"], "completed");
         let now = task(&agent, &key).await;
         assert_eq!((&now["status"], &now["lease"]["worker"]), (&json!("inprogress"), &json!("ada")), "{now}");
     }
