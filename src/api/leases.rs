@@ -11,7 +11,7 @@ use crate::domain::event::EventId;
 use crate::domain::id::LeaseId;
 use crate::domain::lease::{Lease, Progress};
 use crate::domain::task::Task;
-use crate::service::{ClaimRequest, Service, Stamped};
+use crate::service::{ClaimRequest, ClaimedTask, Service, Stamped};
 
 use super::json_body::JsonBody;
 use super::problem::Problems;
@@ -110,7 +110,7 @@ impl LeaseApi {
             () = principal.gone.cancelled() => return Err(permission::no_longer_let_in().into()),
         };
         Ok(match claimed {
-            Some(Stamped { value: task, cursor }) => {
+            Some(Stamped { value: ClaimedTask { task, .. }, cursor }) => {
                 let etag = format!("\"{}\"", task.version);
                 ClaimReply::Claimed(JsonBody(task), etag, cursor)
             }

@@ -43,6 +43,14 @@ pub struct Lease {
     pub progress: Option<Progress>,
 }
 
+impl Lease {
+    /// When the worker has claimed the task: the id says so, as long as it is one of the hub's own.
+    pub fn claimed_at(&self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.id.uuid().get_timestamp()?.to_unix();
+        Some(Timestamp::from_ms(i64::try_from(seconds).ok()? * 1000 + i64::from(nanos / 1_000_000)))
+    }
+}
+
 /// A lease by a short name that agents can copy: `web-12.3.7f3a21` is the third lease of task `web-12`. The last part is the
 /// end of the lease's id, so that a name that was made up or mixed up names nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -107,6 +115,7 @@ mod tests {
             expires_at: Timestamp::from_ms(0),
             progress: None,
         };
+        assert_eq!(lease.claimed_at().map(|it| it.to_string()).as_deref(), Some("2025-07-12T00:05:09.790Z"));
         let handle = LeaseHandle::of(&"web-12".parse().expect("a key"), &lease);
         assert_eq!(handle.to_string(), "web-12.3.7f3a21");
         assert_eq!("web-12.3.7f3a21".parse(), Ok(handle));

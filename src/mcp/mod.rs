@@ -31,6 +31,7 @@ mod message;
 mod preconditions;
 mod profiles;
 mod progress;
+mod projects;
 mod prompts;
 mod resource;
 mod routes;

@@ -111,6 +111,15 @@ pub struct Granted {
     pub(super) task: Task,
     pub(super) cursor: EventId,
     pub(super) held: HeldLease,
+    pub(super) again: bool,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone)]
+pub struct ClaimedTask {
+    pub task: Task,
+    /// Whether the worker held it already. Then no filter but that for the task was looked at.
+    pub again: bool,
 }
 
 impl Claimant {

@@ -23,7 +23,7 @@ use crate::domain::token::Actor;
 use crate::store::{ClaimFilter, HeldLease, StoreError, Tx};
 
 use super::change::save_ending;
-use super::claim_request::{BATCH_MAX, ClaimRequest, Claimant, Granted};
+use super::claim_request::{BATCH_MAX, ClaimRequest, Claimant, ClaimedTask, Granted};
 use super::leases::{end, renew};
 use super::{Service, ServiceError, Stamped};
 
@@ -38,7 +38,10 @@ impl Service {
     ///
     /// # Cancel safety
     /// A claim whose caller has gone gets no task, unless that was just decided: then the worker gets it by asking again.
-    pub async fn claim_task(&self, request: ClaimRequest) -> Result<Option<Stamped<Task>>, ServiceError> {
+    pub async fn claim_task(
+        &self,
+        request: ClaimRequest,
+    ) -> Result<Option<Stamped<ClaimedTask>>, ServiceError> {
         let request = request.checked()?;
         if let Some(task) = request.task_id {
             self.task(task, None).await?;
@@ -47,10 +50,11 @@ impl Service {
         let (reply, answer) = oneshot::channel();
         let claimant = Claimant { request, actor: self.actor().clone(), until, reply };
         self.claims.send(claimant).await.map_err(|_| StoreError::Closed)?;
-        Ok(answer
-            .await
-            .map_err(|_| StoreError::Closed)??
-            .map(|granted| Stamped { value: granted.task, cursor: granted.cursor }))
+        let granted = answer.await.map_err(|_| StoreError::Closed)??;
+        Ok(granted.map(|Granted { task, cursor, again, .. }| Stamped {
+            value: ClaimedTask { task, again },
+            cursor,
+        }))
     }
 }
 
@@ -204,7 +208,7 @@ fn claim(
         };
         let held = renew(tx, HeldLease { seconds, confirmed_seconds, ..held })?;
         let task = Task { lease: Some(held.lease.clone()), ..task };
-        return Ok(Some(Granted { task, cursor: tx.head(), held }));
+        return Ok(Some(Granted { task, cursor: tx.head(), held, again: true }));
     }
     let filter = (request.filter(), tx.allowed().clone());
     if exhausted.contains(&filter) {
@@ -232,5 +236,5 @@ fn claim(
     let held = HeldLease { lease, task: task.id, actor, seconds, confirmed_seconds, renewals: 0 };
     tx.insert_lease(&held)?;
     tx.append(&NewEvent::lease(&task, &held.lease, LeasePhase::Claimed))?;
-    Ok(Some(Granted { task, cursor: tx.head(), held }))
+    Ok(Some(Granted { task, cursor: tx.head(), held, again: false }))
 }

@@ -47,6 +47,19 @@ impl Service {
             .await
     }
 
+    /// How many comments a task has.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTask`], [`ServiceError::Store`]
+    pub async fn comment_count(&self, task: TaskId) -> Result<i64, ServiceError> {
+        self.store
+            .read(move |view| {
+                load(view, task)?;
+                Ok(view.comment_count(task)?)
+            })
+            .await
+    }
+
     /// The last comments on a task, at most `limit`, oldest first.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ mod tasks;
 mod why;
 
 pub use batch::{BatchRefused, Done};
-pub use claim_request::{ClaimRequest, Claimant};
+pub use claim_request::{ClaimRequest, Claimant, ClaimedTask};
 pub use claims::ClaimDispatcher;
 pub use error::ServiceError;
 pub use executions::{Claimed, Todo};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::domain::error::Invalid;
 use crate::domain::task::{Task, TaskDraft};
 use crate::store::Tx;
 
@@ -15,6 +16,9 @@ pub struct PlannedTask {
     pub draft: TaskDraft,
     /// The tasks of the plan that have to be done first, by their place in it. They come earlier in the plan.
     pub after: Vec<usize>,
+    /// Where it is in the request: a refusal names it. The same plan is the same request wherever its tasks are.
+    #[serde(skip)]
+    pub place: String,
 }
 
 impl Service {
@@ -42,9 +46,15 @@ impl Service {
 
 fn create_all(tx: &mut Tx<'_>, plan: Vec<PlannedTask>, has_default: bool) -> Result<Vec<Task>, ServiceError> {
     let mut created: Vec<Task> = Vec::with_capacity(plan.len());
-    for PlannedTask { mut draft, after } in plan {
+    for PlannedTask { mut draft, after, place } in plan {
         draft.blocked_by.extend(after.into_iter().map(|place| created[place].id));
-        created.push(create(tx, draft, has_default)?);
+        let task = create(tx, draft, has_default).map_err(|error| match error {
+            ServiceError::Invalid(Invalid { field, message }) => {
+                Invalid { field: format!("{place}.{field}"), message }.into()
+            }
+            other => other,
+        });
+        created.push(task?);
     }
     Ok(created)
 }

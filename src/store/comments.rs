@@ -55,6 +55,13 @@ impl View<'_> {
         comments.reverse();
         Ok(comments)
     }
+
+    /// # Errors
+    /// [`StoreError`]
+    pub fn comment_count(&self, task: TaskId) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM comments WHERE task_id = ?1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([task.uuid()], |row| row.get(0))?)
+    }
 }
 
 impl Tx<'_> {

@@ -1,20 +1,23 @@
 //! `claim_task`: get a task that is surely one's own, or wait for one.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::domain::id::TaskId;
 use crate::domain::lease::LeaseHandle;
 use crate::domain::project::ProjectName;
+use crate::domain::task::{Status, Task};
 use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
 use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
 use crate::mcp::failure::Failure;
 use crate::mcp::progress::Progress;
+use crate::mcp::projects;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
 use crate::mcp::task_text::cut;
-use crate::service::ClaimRequest;
+use crate::service::{ClaimRequest, ClaimedTask};
 
 /// A client may have given up before the answer came. So the first lease is short, and the first heartbeat makes it as long as
 /// was asked for.
@@ -48,12 +51,12 @@ pub fn row() -> Row {
     Row {
         name: "claim_task",
         scope: Scope::Write,
-        description: "Get the most pressing ready task for yourself, with a lease. A worker that holds one gets it again, unless another is true. \
-                      Empty answer: none was ready; call again.",
+        description: "Get the most pressing ready task that has no assignee, with a lease. A worker that holds one gets it again (again: true), \
+                      unless another is true. Empty answer: none was ready; call again.",
         effect: Effect::Settles,
         input: schema::object(
             json!({
-                "worker": schema::described("Your name, always the same"),
+                "worker": schema::described("Your name: always the same, used by no other session"),
                 "task": schema::described("Only this one"),
                 "project": schema::string(),
                 "tag": schema::string(),
@@ -68,10 +71,16 @@ pub fn row() -> Row {
             "title": schema::string(),
             "description": schema::string(),
             "tags": { "type": "array", "items": schema::string() },
+            "priority": schema::string(),
+            "has_script": schema::boolean(),
+            "comments": schema::number(),
+            "questions": schema::described_number("Open ones"),
             "attempts": schema::described_number("Times it was lost before"),
+            "attempts_max": schema::number(),
             "lease": schema::described("For heartbeat and reports"),
             "expires_at": schema::string(),
-            "reason": schema::described("Why the task asked for was not free"),
+            "again": schema::boolean(),
+            "reason": schema::described("Why not the task asked for, or why again"),
         }))),
         work: |call, arguments| Box::pin(work(call, arguments)),
     }
@@ -83,11 +92,12 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         Some(name) => Some(call.task(name).await?.id),
         None => None,
     };
+    let project = projects::known(call, wish.project).await?;
     let request = ClaimRequest {
         worker: wish.worker,
         task_id,
-        project: wish.project,
-        tag: wish.tag,
+        project: project.clone(),
+        tag: wish.tag.clone(),
         priority: None,
         lease_seconds: wish.lease_seconds,
         wait_seconds: wish.wait_seconds.min(WAIT_SECONDS_MAX),
@@ -96,13 +106,37 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     };
     let claim = call.service.claim_task(request);
     let claimed = Progress::while_waiting(call.progress.as_ref(), "no task is ready yet", claim).await?;
-    let Some(task) = claimed.map(|claimed| claimed.value) else {
-        let none = match task_id {
-            Some(id) => json!({ "reason": call.service.why(id, None).await?.value.summary }),
-            None => json!({}),
-        };
-        return Ok(Answer::Data(none));
+    match claimed.map(|claimed| claimed.value) {
+        None => none(call, task_id).await,
+        Some(ClaimedTask { task, again }) => {
+            let mut answer = claimed_task(call, &task).await?;
+            if again {
+                answer["again"] = true.into();
+                answer["reason"] = why_again(&task, project.as_ref(), wish.tag.as_ref()).into();
+            }
+            Ok(Answer::Data(answer))
+        }
+    }
+}
+
+/// Nothing was free. Of a task that was asked for it says why.
+async fn none(call: &Call, task: Option<TaskId>) -> Result<Answer, Failure> {
+    let Some(id) = task else {
+        return Ok(Answer::Data(json!({})));
     };
+    let why = call.service.why(id, None).await?.value;
+    let assigned = why.assignee.filter(|_| why.lease.is_none() && why.status == Status::Todo);
+    let reason = match assigned {
+        Some(name) => format!(
+            "it is assigned to {name}, and a task with an assignee is not handed out; \
+             update_task with assignee \"\" makes it free"
+        ),
+        None => why.summary,
+    };
+    Ok(Answer::Data(json!({ "reason": reason })))
+}
+
+async fn claimed_task(call: &Call, task: &Task) -> Result<Value, Failure> {
     let mut answer = json!({ "key": task.key, "title": task.title });
     if !task.description.as_str().is_empty() {
         answer["description"] =
@@ -111,12 +145,47 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     if !task.tags.is_empty() {
         answer["tags"] = json!(task.tags);
     }
-    if task.attempts > 0 {
-        answer["attempts"] = task.attempts.into();
+    if let Some(priority) = task.priority {
+        answer["priority"] = json!(priority);
     }
+    if task.script.is_some() {
+        answer["has_script"] = true.into();
+    }
+    let comments = call.service.comment_count(task.id).await?;
+    if comments > 0 {
+        answer["comments"] = comments.into();
+    }
+    if !task.waiting_for.is_empty() {
+        answer["questions"] = task.waiting_for.len().into();
+    }
+    answer["attempts"] = task.attempts.into();
+    answer["attempts_max"] = task.attempts_max.into();
     if let Some(lease) = &task.lease {
         answer["lease"] = LeaseHandle::of(&task.key, lease).to_string().into();
         answer["expires_at"] = json!(lease.expires_at);
     }
-    Ok(Answer::Data(answer))
+    Ok(answer)
+}
+
+/// Why a worker gets a task that it has already. Two sessions with one name would both work on it.
+fn why_again(task: &Task, project: Option<&ProjectName>, tag: Option<&Tag>) -> String {
+    let (worker, since) = match &task.lease {
+        Some(lease) => (lease.worker.as_str(), lease.claimed_at()),
+        None => ("you", None),
+    };
+    let since = since.map(|time| format!(" since {time}")).unwrap_or_default();
+    let mut misfits = Vec::new();
+    if let Some(project) = project.filter(|it| **it != task.project) {
+        misfits.push(format!("is not of project {project}"));
+    }
+    if let Some(tag) = tag.filter(|it| !task.tags.contains(it)) {
+        misfits.push(format!("has no tag {tag}"));
+    }
+    let held = format!("{worker} has it already{since}");
+    match misfits.is_empty() {
+        true => format!("{held}; if that was not you, claim under a name of your own"),
+        false => {
+            format!("{held}, though it {}; finish it first, or pass another: true", misfits.join(" and "))
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::domain::text::{Assignee, Description, Script, Tag, Title};
 use crate::domain::token::Scope;
 use crate::mcp::call::Call;
 use crate::mcp::failure::Failure;
+use crate::mcp::projects;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
@@ -37,7 +38,7 @@ struct Draft {
     #[serde(default)]
     description: Description,
     #[serde(default)]
-    project: ProjectName,
+    project: Option<ProjectName>,
     #[serde(default)]
     priority: Option<Priority>,
     #[serde(default)]
@@ -58,11 +59,11 @@ pub fn row() -> Row {
         "project": schema::string(),
         "priority": schema::one_of(&["low", "medium", "high"]),
         "tags": { "type": "array", "items": schema::string() },
-        "assignee": schema::described("Leave out so that anybody can claim it"),
+        "assignee": schema::described("A person; claim_task gives out only tasks without one"),
         "script": schema::string(),
         "blocked_by": schema::strings("Keys, or names in this call"),
     });
-    let created = json!({ "key": schema::string(), "name": schema::string(), "ready": schema::boolean() });
+    let created = json!({ "key": schema::string(), "name": schema::string(), "ready": schema::boolean(), "note": schema::string() });
     Row {
         name: "create_tasks",
         scope: Scope::Write,
@@ -104,6 +105,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let mut names = Vec::with_capacity(plan.tasks.len());
     let mut places = HashMap::new();
     let mut known: HashMap<String, TaskId> = HashMap::new();
+    let mut chosen: HashMap<Option<ProjectName>, ProjectName> = HashMap::new();
     let mut drafts: Vec<_> = plan.tasks.into_iter().map(Some).collect();
     for index in order {
         let draft = drafts[index].take().expect("an order names each once");
@@ -117,7 +119,12 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
                 (Some(place), _) => after.push(*place),
                 (None, Some(id)) => blocked_by.push(*id),
                 (None, None) => {
-                    let id = call.task(named(index, blocker.clone())?).await?.id;
+                    let found = call.task(named(index, blocker.clone())?).await;
+                    let at_its_place = |failure: Failure| Failure {
+                        detail: format!("tasks[{index}].blocked_by: {}", failure.detail),
+                        ..failure
+                    };
+                    let id = found.map_err(at_its_place)?.id;
                     known.insert(blocker, id);
                     blocked_by.push(id);
                 }
@@ -126,9 +133,18 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         if let Some(name) = &draft.name {
             places.insert(name.clone(), planned.len());
         }
+        let project = match chosen.get(&draft.project) {
+            Some(project) => project.clone(),
+            None => {
+                let place = format!("tasks[{index}].project");
+                let project = projects::of_new_task(call, draft.project.clone(), &place).await?;
+                chosen.insert(draft.project, project.clone());
+                project
+            }
+        };
         names.push((index, draft.name));
         let draft = TaskDraft {
-            project: draft.project,
+            project,
             description: draft.description,
             priority: draft.priority,
             assignee: draft.assignee,
@@ -137,13 +153,16 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
             blocked_by,
             ..TaskDraft::titled(draft.title)
         };
-        planned.push(PlannedTask { draft, after });
+        planned.push(PlannedTask { draft, after, place: format!("tasks[{index}]") });
     }
     let created = call.service.create_plan(planned, key).await?.value;
     let mut rows: Vec<_> = created.into_iter().zip(names).collect();
     rows.sort_by_key(|(_, (index, _))| *index);
     let rows = rows.into_iter().map(|(task, (_, name))| {
         let mut row = json!({ "key": task.key, "ready": task.ready });
+        if let Some(assignee) = &task.assignee {
+            row["note"] = format!("for {assignee}: claim_task does not give it out").into();
+        }
         if let Some(name) = name {
             row["name"] = name.into();
         }

@@ -12,6 +12,7 @@ use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
 use crate::mcp::call::Call;
 use crate::mcp::failure::Failure;
+use crate::mcp::projects;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::service::TaskPage;
@@ -96,8 +97,9 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
             return Err(Failure::new(Code::InvalidField, format!("cursor: {words}"), next));
         }
     };
+    let project = projects::known(call, query.project).await?;
     let filter = FacetFilter {
-        projects: query.project.into_iter().collect(),
+        projects: project.into_iter().collect(),
         ready: query.ready,
         statuses: query.status,
         assignees: query.assignee.into_iter().collect(),

@@ -14,6 +14,7 @@ use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
 use crate::mcp::compact_event::compact;
 use crate::mcp::failure::Failure;
 use crate::mcp::progress::Progress;
+use crate::mcp::projects;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
@@ -96,8 +97,9 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         Some(name) => vec![Box::pin(call.task(name)).await?.id],
         None => Vec::new(),
     };
+    let project = projects::known(call, wait.project).await?;
     let facets = FacetFilter {
-        projects: wait.project.into_iter().collect(),
+        projects: project.into_iter().collect(),
         assignees: wait.assignee.into_iter().collect(),
         tags: wait.tag.into_iter().collect(),
         allowed: call.service.actor().projects.clone(),

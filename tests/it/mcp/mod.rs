@@ -5,6 +5,7 @@
 
 mod agent;
 mod asked;
+mod claimed;
 mod drain;
 mod frames;
 mod held;

@@ -56,9 +56,17 @@ async fn a_plan_with_a_fault_creates_nothing() {
         (vec![task("a", &["a"])], "dependency_cycle", "a"),
         (vec![task("a", &[]), task("a", &[])], "invalid_field", "tasks[1].name"),
         (vec![task("a", &[]), task("b", &["nobody"])], "invalid_field", "tasks[1].blocked_by"),
-        (vec![task("a", &[]), task("b", &["default-99"])], "task_not_found", "default-99"),
+        (
+            vec![task("a", &[]), task("b", &["default-99"])],
+            "task_not_found",
+            "tasks[1].blocked_by: there is no task default-99",
+        ),
         (vec![task("a", &[]), json!({ "title": " " })], "invalid_field", "tasks[1].title"),
-        (vec![task("a", &[]), json!({ "title": "t", "project": "nowhere" })], "invalid_field", "project"),
+        (
+            vec![task("a", &[]), json!({ "title": "t", "project": "nowhere" })],
+            "project_not_found",
+            "tasks[1].project: there is no project nowhere",
+        ),
     ] {
         let refused = agent.refused_by(code, "create_tasks", json!({ "tasks": tasks })).await;
         assert!(refused["detail"].as_str().is_some_and(|it| it.contains(words)), "{words}: {refused}");
