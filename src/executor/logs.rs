@@ -47,6 +47,23 @@ pub struct LogPage {
     pub is_missing: bool,
 }
 
+/// The same piece as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogBytes {
+    pub offset: u64,
+    pub next_offset: u64,
+    pub size: u64,
+    pub bytes: Vec<u8>,
+    pub is_missing: bool,
+}
+
+impl std::convert::From<LogBytes> for LogPage {
+    fn from(piece: LogBytes) -> Self {
+        let LogBytes { offset, next_offset, size, bytes, is_missing } = piece;
+        Self { offset, next_offset, size, text: String::from_utf8_lossy(&bytes).into_owned(), is_missing }
+    }
+}
+
 /// Where the logs of all executions are.
 pub(super) fn all(data_dir: &Path) -> PathBuf {
     data_dir.join("logs")
@@ -120,15 +137,23 @@ impl OpenLog {
 /// # Errors
 /// Any error of the disk.
 pub async fn read_page(path: &Path, from: From, bytes_max: usize, complete: bool) -> io::Result<LogPage> {
-    let path = path.to_owned();
-    blocking(move || read(&path, from, bytes_max as u64, complete)).await
+    Ok(read_bytes(path, from, bytes_max, complete).await?.into())
 }
 
-fn read(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<LogPage> {
+/// The same without making text of it. Text has other lengths where the log is not UTF-8.
+///
+/// # Errors
+/// Any error of the disk.
+pub async fn read_bytes(path: &Path, from: From, bytes_max: usize, complete: bool) -> io::Result<LogBytes> {
+    let path = path.to_owned();
+    blocking(move || read_piece(&path, from, bytes_max as u64, complete)).await
+}
+
+fn read_piece(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<LogBytes> {
     let mut file = match plain_file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Ok(LogPage { is_missing: true, ..page(0, 0, &[]) });
+            return Ok(LogBytes { is_missing: true, ..piece(0, 0, Vec::new()) });
         }
         Err(error) => return Err(error),
     };
@@ -151,17 +176,11 @@ fn read(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<L
         From::Offset(_) => 0,
         From::Tail(lines) => tail_start(&bytes, lines, start > 0),
     };
-    Ok(page(start + skipped as u64, size, &bytes[skipped..]))
+    Ok(piece(start + skipped as u64, size, bytes.split_off(skipped)))
 }
 
-fn page(offset: u64, size: u64, bytes: &[u8]) -> LogPage {
-    LogPage {
-        offset,
-        next_offset: offset + bytes.len() as u64,
-        size,
-        text: String::from_utf8_lossy(bytes).into_owned(),
-        is_missing: false,
-    }
+fn piece(offset: u64, size: u64, bytes: Vec<u8>) -> LogBytes {
+    LogBytes { offset, next_offset: offset + bytes.len() as u64, size, bytes, is_missing: false }
 }
 
 /// Where the last `lines` lines begin. `is_cut`: the first line in `bytes` began before `bytes`.
@@ -197,6 +216,10 @@ fn cut_off(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<LogPage> {
+        read_piece(path, from, bytes_max, complete).map(LogPage::from)
+    }
 
     fn log(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().expect("a directory");
@@ -262,7 +285,7 @@ mod tests {
         let beyond = whole(b"abc", From::Offset(99), 10);
         assert_eq!((beyond.offset, beyond.next_offset, beyond.size), (3, 3, 3));
         let missing = read(Path::new("/nowhere/log"), From::Tail(3), 10, false);
-        assert_eq!(missing.expect("empty"), LogPage { is_missing: true, ..page(0, 0, &[]) });
+        assert_eq!(missing.expect("empty"), LogBytes { is_missing: true, ..piece(0, 0, Vec::new()) }.into());
     }
 
     #[test]

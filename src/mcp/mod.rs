@@ -24,6 +24,7 @@ mod compact_event;
 mod completion;
 mod deferred;
 mod endpoint;
+mod execution_name;
 mod failure;
 mod handler;
 mod listen;

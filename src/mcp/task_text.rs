@@ -110,11 +110,11 @@ async fn execution(service: &Service, task: &Task) -> Result<String, Failure> {
 
 fn in_words(execution: &Execution) -> String {
     let mut words = format!("{} {}", execution.session_name, execution.status);
-    if let Some(code) = execution.exit_code {
-        words.push_str(&format!(", exit code {code}"));
-    }
-    if let Some(reason) = &execution.reason {
-        words.push_str(&format!(", {reason}"));
+    let code = execution.exit_code.map(|code| format!("exit code {code}"));
+    // The reason of a failure is often the code.
+    let reason = execution.reason.as_ref().filter(|reason| Some(*reason) != code.as_ref());
+    for said in code.iter().chain(reason) {
+        words.push_str(&format!(", {said}"));
     }
     words.push_str("; read_log has its output");
     words

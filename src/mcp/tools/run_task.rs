@@ -115,7 +115,8 @@ async fn answer(call: &Call, execution: &Execution) -> serde_json::Value {
     if let Some(code) = execution.exit_code {
         answer["exit_code"] = code.into();
     }
-    if let Some(reason) = &execution.reason {
+    let code = execution.exit_code.map(|code| format!("exit code {code}"));
+    if let Some(reason) = execution.reason.as_ref().filter(|reason| Some(*reason) != code.as_ref()) {
         answer["reason"] = reason.as_str().into();
     }
     let path = call.context.data_dir.join(&execution.log_file);

@@ -9,6 +9,7 @@ mod claimed;
 mod drain;
 mod frames;
 mod held;
+mod logs;
 mod plans;
 mod reports;
 mod schemas;
