@@ -1,6 +1,11 @@
 //! An event in few words: what a model needs of it.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
+
+use crate::domain::id::TaskId;
+use crate::domain::task::TaskKey;
 
 use super::task_text::cut;
 
@@ -36,13 +41,19 @@ const FIELDS: [&str; 25] = [
 /// Of a text, in bytes.
 const TEXT_BYTES_MAX: usize = 500;
 
-/// `{"event": …}` and what the event says, without what is null or empty.
-pub fn compact(event: &Value) -> Value {
+/// The task of an event that does not say its key.
+pub fn unnamed_task(event: &Value) -> Option<TaskId> {
+    event["data"]["task_id"].as_str().filter(|_| event["data"]["key"].is_null())?.parse().ok()
+}
+
+/// `{"event": …}` and what the event says, without what is null or empty. `keys` has those of tasks that the event does not
+/// say; of a task that is gone it shows the id.
+pub fn compact(event: &Value, keys: &HashMap<TaskId, TaskKey>) -> Value {
     let mut brief = Map::new();
     brief.insert("event".to_owned(), event["event"].clone());
-    // Not every event has the key of its task; its id is a name, too.
-    if event["data"]["key"].is_null() && event["data"]["task_id"].is_string() {
-        brief.insert("task".to_owned(), event["data"]["task_id"].clone());
+    if let Some(task) = unnamed_task(event) {
+        let name = keys.get(&task).map_or_else(|| task.to_string(), TaskKey::to_string);
+        brief.insert("task".to_owned(), name.into());
     }
     for field in FIELDS {
         let value = &event["data"][field];
@@ -71,12 +82,19 @@ mod tests {
             "data": { "task_id": "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e", "key": "web-1", "status": "done", "ready": false,
                 "priority": null, "artifacts": ["a"], "changed": ["status"], "waiting_for": [], "title": "t".repeat(600) },
         });
-        let brief = compact(&event);
+        let brief = compact(&event, &HashMap::new());
         assert_eq!(brief["event"], "task_updated");
         assert_eq!((&brief["key"], &brief["status"]), (&json!("web-1"), &json!("done")));
         for left_out in ["ready", "priority", "artifacts", "waiting_for", "task_id"] {
             assert!(brief.get(left_out).is_none(), "{left_out}");
         }
         assert!(brief["title"].as_str().is_some_and(|title| title.len() < 560));
+
+        let id = "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e";
+        let event = json!({ "event": "comment_added", "data": { "task_id": id, "text": "t" } });
+        assert_eq!(compact(&event, &HashMap::new())["task"], id);
+        let key = "web-1".parse().expect("a key");
+        let keys = HashMap::from([(id.parse().expect("an id"), key)]);
+        assert_eq!(compact(&event, &keys)["task"], "web-1");
     }
 }

@@ -1,11 +1,13 @@
 //! Creates, reads, changes and deletes tasks.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::domain::comment::{CommentDraft, CommentText};
 use crate::domain::error::Invalid;
 use crate::domain::event::{EventId, LeasePhase, NewEvent};
 use crate::domain::id::{LeaseId, TaskId};
 use crate::domain::page::{PageKey, TaskQuery};
-use crate::domain::task::{Status, StatusUpdate, Task, TaskDraft, TaskPatch};
+use crate::domain::task::{Status, StatusUpdate, Task, TaskDraft, TaskKey, TaskPatch};
 use crate::domain::text::Author;
 use crate::store::Tx;
 
@@ -57,6 +59,21 @@ impl Service {
     /// [`ServiceError::NoTask`], [`ServiceError::Store`]
     pub async fn task(&self, id: TaskId, min_cursor: Option<EventId>) -> Result<Stamped<Task>, ServiceError> {
         self.read(min_cursor, move |view| load(view, id)).await
+    }
+
+    /// The keys of tasks, as far as the caller may see them and they are there.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn task_keys(&self, ids: HashSet<TaskId>) -> Result<HashMap<TaskId, TaskKey>, ServiceError> {
+        let found = self.read(None, move |view| {
+            let mut keys = HashMap::new();
+            for id in ids {
+                keys.extend(view.task_key(id)?.map(|key| (id, key)));
+            }
+            Ok(keys)
+        });
+        Ok(found.await?.value)
     }
 
     /// # Errors

@@ -38,6 +38,17 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(&sql)?.query_row(values, task).optional()?)
     }
 
+    /// The key of a task that the caller may see.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn task_key(&self, id: TaskId) -> Result<Option<TaskKey>, StoreError> {
+        let sql = "SELECT project, number FROM tasks WHERE id = ?1";
+        let key = |row: &Row<'_>| Ok(TaskKey { project: parsed(row, 0)?, number: row.get(1)? });
+        let found = self.conn.prepare_cached(sql)?.query_row([id.uuid()], key).optional()?;
+        Ok(found.filter(|key| self.allowed.allow(&key.project)))
+    }
+
     /// A page of tasks that the caller may see, and the key of the next page if there is one. A page
     /// of large tasks has fewer than `limit` tasks.
     ///

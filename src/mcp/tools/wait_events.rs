@@ -11,7 +11,7 @@ use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
 use crate::events::Start;
 use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
-use crate::mcp::compact_event::compact;
+use crate::mcp::compact_event::{compact, unnamed_task};
 use crate::mcp::failure::Failure;
 use crate::mcp::progress::Progress;
 use crate::mcp::projects;
@@ -120,7 +120,8 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     };
     let list = [b"[", &history.events[..], b"]"].concat();
     let events: Vec<Value> = serde_json::from_slice(&list).unwrap_or_default();
-    let events: Vec<_> = events.iter().map(compact).collect();
+    let keys = call.service.task_keys(events.iter().filter_map(unnamed_task).collect()).await?;
+    let events: Vec<_> = events.iter().map(|event| compact(event, &keys)).collect();
     let mut answer = json!({ "events": events, "cursor": history.cursor });
     if history.cursor.seq < log.head().seq && !events.is_empty() {
         answer["more"] = true.into();

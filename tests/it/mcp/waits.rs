@@ -63,6 +63,36 @@ async fn a_wait_answers_what_happens_next_and_goes_on_from_its_cursor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_event_names_its_task_by_key() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let key = agent.create(json!({ "title": "t", "script": "true" })).await;
+    let (_, lease) = agent.claim("ada").await;
+    agent.data("comment", json!({ "task": key, "text": "c", "lease": lease })).await;
+    agent.data("ask_person", json!({ "task": key, "text": "q", "lease": lease, "wait_seconds": 0 })).await;
+    agent.data("run_task", json!({ "task": key, "lease": lease })).await;
+    let all = json!({ "cursor": "earliest", "limit": 100, "wait_seconds": 0 });
+    let seen = agent.data("wait_events", all.clone()).await;
+    let events = seen["events"].as_array().expect("events");
+    for kind in ["lease_event", "comment_added", "question_asked", "execution_event", "task_updated"] {
+        assert!(events.iter().any(|event| event["event"] == kind), "{kind}: {seen}");
+    }
+    for event in events {
+        let named = if event["key"].is_null() { &event["task"] } else { &event["key"] };
+        assert_eq!(named, &json!(key), "{event}");
+    }
+    // Of one that is gone the id is left.
+    let id = hub.client.get(&format!("/api/tasks?key={key}")).await.body[0]["id"].clone();
+    hub.client
+        .send(hub.client.request(Method::DELETE, &format!("/api/tasks/{}", id.as_str().expect("an id"))))
+        .await;
+    let seen = agent.data("wait_events", all).await;
+    let comment = seen["events"].as_array().expect("events").iter().find(|it| it["event"] == "comment_added");
+    assert_eq!(comment.map(|it| &it["task"]), Some(&id), "{seen}");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_the_log_does_not_have_is_told() {
     let hub = Hub::start().await;
     let agent = Agent::of(&hub.client).await;
