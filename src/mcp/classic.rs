@@ -1,8 +1,9 @@
 //! The classic profile: the fifteen tools of the first system, which ran in 2025, under their names.
 //!
 //! Each was a route of HTTP under another name. Here, too, a call becomes a request for that route, and its answer is the body
-//! of the answer. The pipeline sends it, so that it passes the checks of the route.
+//! of the answer. The pipeline sends it, so that it passes the checks of the route. The help is about these tools.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use poem::Request;
@@ -18,6 +19,7 @@ use super::failure::Failure;
 use super::routes::ToRoutes;
 use super::schema::{described, object, one_of, string, strings};
 use super::table::{Answer, Arguments, Effect, Row};
+use super::task_name::TaskName;
 
 /// The tools, in the order in which the first system listed them.
 pub static TOOLS: LazyLock<Vec<Row>> = LazyLock::new(|| {
@@ -134,23 +136,17 @@ pub static TOOLS: LazyLock<Vec<Row>> = LazyLock::new(|| {
             &["task_id"],
             |c, a| Box::pin(forward(c, Method::GET, "/exec/attach/{task_id}", a)),
         ),
-        row(
-            "get_help_help__get",
-            Read,
-            Effect::Reads,
-            "List the operations of the hub",
-            json!({}),
-            &[],
-            |c, a| Box::pin(forward(c, Method::GET, "/help", a)),
-        ),
+        row("get_help_help__get", Read, Effect::Reads, "List these tools", json!({}), &[], |c, _| {
+            Box::pin(help(c))
+        }),
         row(
             "get_tool_help_help_tools__tool_name__get",
             Read,
             Effect::Reads,
-            "Describe one operation",
+            "Describe one of these tools",
             json!({ "tool_name": string() }),
             &["tool_name"],
-            |c, a| Box::pin(forward(c, Method::GET, "/help/tools/{tool_name}", a)),
+            |c, a| Box::pin(help_on(c, a)),
         ),
         row(
             "stream_events_events_stream_get",
@@ -185,6 +181,29 @@ fn row(
     Row { name, scope, description, effect, input: object(properties, required), output: None, work }
 }
 
+/// The tools of this profile: what the route names are operations, which an agent cannot call.
+async fn help(call: &Call) -> Result<Answer, Failure> {
+    let listed = TOOLS.iter().filter(|row| row.scope <= call.principal.scope);
+    let listed: Vec<_> =
+        listed.map(|row| json!({ "name": row.name, "description": row.description })).collect();
+    Ok(Answer::Text(json!({ "tools": listed }).to_string()))
+}
+
+async fn help_on(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
+    let wanted = arguments.given.get("tool_name").and_then(Value::as_str).unwrap_or_default();
+    match TOOLS.iter().find(|row| row.name == wanted && row.scope <= call.principal.scope) {
+        Some(row) => {
+            let described =
+                json!({ "name": row.name, "description": row.description, "arguments": *row.input });
+            Ok(Answer::Text(described.to_string()))
+        }
+        None => {
+            let detail = format!("tool_name: there is no tool {wanted:?}");
+            Err(Failure::new(Code::InvalidField, detail, "get_help_help__get lists the tools"))
+        }
+    }
+}
+
 /// An answer of a tool ends, and a stream does not.
 async fn stream() -> Result<Answer, Failure> {
     let words = "GET /api/events/stream streams every change as Server-Sent Events, such as with `curl -N`; \
@@ -201,7 +220,8 @@ async fn forward(
     let Some(ToRoutes(routes)) = &call.routes else {
         return Err(Failure::new(Code::Internal, "the hub failed; its log says why", "tell the person"));
     };
-    let request = request(method, template, arguments.given)?;
+    let given = by_id(call, arguments.given).await?;
+    let request = request(method, template, &given)?;
     let mut response = routes.send(request).await;
     let body = response.take_body().into_vec().await.unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();
@@ -211,7 +231,45 @@ async fn forward(
     let problem: Value = serde_json::from_str(&text).unwrap_or_default();
     let code = problem["code"].as_str().and_then(|code| code.parse().ok()).unwrap_or(Code::Internal);
     let detail = problem["detail"].as_str().unwrap_or("the hub failed; its log says why");
-    Err(Failure::new(code, detail, "get_help_help__get lists what there is"))
+    Err(Failure::new(code, detail, next_of(code)))
+}
+
+/// What to do about a problem, by the tools of this profile.
+fn next_of(code: Code) -> &'static str {
+    match code {
+        Code::TaskNotFound => "call list_tasks_tasks__get with each status for the tasks there are",
+        Code::InvalidField | Code::InvalidParameter | Code::InvalidJson => {
+            "correct the argument and call again; get_tool_help_help_tools__tool_name__get describes a tool"
+        }
+        Code::ScopeMissing => "tell the person that this token may not do that",
+        Code::ExecutionLive => {
+            "call exec_status_exec_status__task_id__get until it has ended, or stop_exec_exec_stop__task_id__post"
+        }
+        Code::ExecutionNotFound => "call execute_exec__task_id__post first",
+        Code::ExecutionEnded => "call get_logs_exec_logs__task_id__get for what it wrote",
+        Code::NothingToRun => "call execute_exec__task_id__post with script_content",
+        Code::NoMirror => "call create_task_tasks_create_post for each task",
+        Code::NotAttachable => "call get_logs_exec_logs__task_id__get instead",
+        Code::StorageFull | Code::Unavailable | Code::TooManyRequests => "wait a few seconds and call again",
+        _ => "tell the person",
+    }
+}
+
+/// The arguments with the id of the task where they name its key: the first system had no keys.
+async fn by_id<'a>(call: &Call, given: &'a JsonObject) -> Result<Cow<'a, JsonObject>, Failure> {
+    let Some(Ok(TaskName::Key(key))) =
+        given.get("task_id").and_then(Value::as_str).map(|text| TaskName::try_from(text.to_owned()))
+    else {
+        return Ok(Cow::Borrowed(given));
+    };
+    let found = TaskName::Key(key).find(&call.service).await;
+    let id = found.map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { next: next_of(Code::TaskNotFound).to_owned(), ..failure }
+    })?;
+    let mut given = given.clone();
+    given.insert("task_id".to_owned(), id.value.id.to_string().into());
+    Ok(Cow::Owned(given))
 }
 
 /// The arguments go where the first system had them: into the path, the query or the body.
@@ -230,8 +288,8 @@ fn request(method: Method, template: &str, arguments: &JsonObject) -> Result<Req
         if !is_plain {
             return Err(Failure::new(
                 Code::InvalidField,
-                format!("{name}: is not a name"),
-                "pass an id as it was answered",
+                format!("{name}: is neither a key nor an id of a task"),
+                "pass an id or a key as it was answered",
             ));
         }
         path = path.replace(&gap, &text);
@@ -239,8 +297,8 @@ fn request(method: Method, template: &str, arguments: &JsonObject) -> Result<Req
     if path.contains('{') {
         return Err(Failure::new(
             Code::InvalidField,
-            "an argument that names the task is missing",
-            "pass it",
+            "task_id: is required",
+            "pass task_id, the id or the key of a task",
         ));
     }
     // The script of an execution is the only body; it may be longer than an address.

@@ -6,6 +6,7 @@
 mod agent;
 mod asked;
 mod claimed;
+mod classic;
 mod drain;
 mod frames;
 mod held;
