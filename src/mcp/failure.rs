@@ -47,11 +47,18 @@ impl From<Problem> for Failure {
 
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
-        // The API speaks of headers that a tool does not have.
+        // The API speaks of routes and headers, which a tool does not have.
         let words = match &error {
-            ServiceError::VersionMismatch { .. } | ServiceError::NoTask(_) | ServiceError::NoProject(_) => {
-                Some(error.to_string())
-            }
+            ServiceError::VersionMismatch { .. }
+            | ServiceError::NoTask(_)
+            | ServiceError::NoProject(_)
+            | ServiceError::NoQuestion(_)
+            | ServiceError::ProjectArchived(_)
+            | ServiceError::QuestionsOpen(_)
+            | ServiceError::NeverExecuted(_)
+            | ServiceError::NoExecution { .. }
+            | ServiceError::NothingToRun
+            | ServiceError::Live { .. } => Some(error.to_string()),
             _ => None,
         };
         let failure = Self::from(Problem::from(error));
@@ -75,7 +82,9 @@ impl From<Invalid> for Failure {
 fn next_of(code: Code) -> &'static str {
     match code {
         Code::TaskNotFound => "call list_tasks for the tasks there are",
-        Code::ProjectNotFound => "leave project out, or use one that list_tasks shows",
+        Code::ProjectNotFound => "leave project out",
+        Code::ProjectArchived => "use another project, or ask the person to open that one again",
+        Code::QuestionNotFound => "call get_task for the questions of a task",
         Code::LeaseLost => "stop working on that task and call claim_task",
         Code::QuestionsOpen => {
             "call ask_person with the question to wait for its answer, or ask the person to answer"
@@ -83,7 +92,7 @@ fn next_of(code: Code) -> &'static str {
         Code::QuestionAnswered => "go on with that answer",
         Code::VersionMismatch => "call get_task, then repeat the change on what it shows",
         Code::ExecutionLive => "call wait_events with events execution_event, or run_task with stop true",
-        Code::ExecutionNotFound => "call run_task first",
+        Code::ExecutionNotFound => "call run_task first, or get_task for what has run",
         Code::NothingToRun => "call run_task with script",
         Code::ExecutionEnded => "call read_log for what it wrote",
         Code::DependencyCycle => "leave one of these out of blocked_by",

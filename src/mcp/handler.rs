@@ -3,11 +3,12 @@
 use poem::http::request::Parts;
 use rmcp::model::{
     ArgumentInfo, CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
-    CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
-    Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, PromptMessage,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents, ResourceTemplate,
-    Role, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    CompleteResult, CompletionInfo, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
+    GetPromptRequestParams, GetPromptResponse, GetPromptResult, Implementation, InitializeRequestParams,
+    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, PromptMessage, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, ResourceContents, ResourceTemplate, Role, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, Tool,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -15,32 +16,17 @@ use serde_json::json;
 
 use crate::api::stream_reply;
 use crate::config::McpProfile;
+use crate::domain::token::Scope;
 
 use super::call::Call;
 use super::deferred::{Deferred, Place};
 use super::failure::Failure;
 use super::resource::{self, Resource};
 use super::table::Row;
-use super::{completion, listen, profiles, prompts};
+use super::{completion, instructions, listen, profiles, prompts};
 
 /// For how long a client may keep the list of tools: it changes only with the hub's version.
 const LIST_TTL_MS: u64 = 300_000;
-
-const INSTRUCTIONS: &str = "\
-TaskHub holds tasks that agents and people work on. Your loop:
-1. claim_task(worker: your name, wait_seconds: 45) gives you one task and a lease. Nothing? Call it again.
-2. Work on it. Call heartbeat(lease, progress) before expires_at; when it answers stop: true, drop the task.
-3. Unsure? ask_person(task, text, options) waits for a person's answer. Note findings with comment.
-4. complete_task(lease, summary, proof): proof says what you checked and what came out. Cannot do it? fail_task(lease, reason).
-Then begin again. The same worker that claims again gets its task back, so a lost answer costs nothing.
-Tasks are named by key, such as web-12. To plan, create_tasks makes many at once; blocked_by names what comes first, by key or \
-by the name of another task in the call. A task is ready when all of these are done.
-run_task runs a script on the hub's machine; read_log shows its output. wait_events(cursor) waits for changes and misses none: \
-pass the cursor of its last answer.
-A refused call says what to do in `next`.";
-
-const CLASSIC_INSTRUCTIONS: &str = "\
-TaskHub holds tasks, runs their scripts, and streams every change. These are the tools of its first version.";
 
 /// Answers requests. It keeps nothing between them.
 #[derive(Debug, Clone, Copy)]
@@ -57,11 +43,10 @@ impl Handler {
         profiles::tools_of(self.profile).iter().find(|row| row.name == name)
     }
 
-    fn instructions(self) -> &'static str {
-        match self.profile {
-            McpProfile::Agent => INSTRUCTIONS,
-            McpProfile::Classic => CLASSIC_INSTRUCTIONS,
-        }
+    /// What the server says of itself to this caller.
+    fn info_for(&self, context: &RequestContext<RoleServer>) -> Result<ServerConfig, ErrorData> {
+        let scope = Self::call_of(context)?.principal.scope;
+        Ok(self.get_info().with_instructions(instructions::of(self.profile, scope)))
     }
 }
 
@@ -76,7 +61,7 @@ impl ServerHandler for Handler {
             .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("taskhub", env!("CARGO_PKG_VERSION")).with_title("TaskHub"))
-            .with_instructions(self.instructions())
+            .with_instructions(instructions::of(self.profile, Scope::Exec))
     }
 
     async fn initialize(
@@ -85,12 +70,28 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
         let mut info = self.negotiate_initialize(&request)?;
+        info.instructions = self.info_for(&context)?.instructions;
         // A client of that era would subscribe by a request of its own, and wait for notices on a stream that is not there.
         if let Some(resources) = &mut info.capabilities.resources {
             resources.subscribe = None;
         }
         context.peer.set_peer_info(request);
         Ok(info)
+    }
+
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.info_for(&context)?))
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let words =
+            format!("there is no method {}; tools/list and tools/call are the most useful", request.method);
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, words, None))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

@@ -27,6 +27,7 @@ mod endpoint;
 mod execution_name;
 mod failure;
 mod handler;
+mod instructions;
 mod listen;
 mod message;
 mod preconditions;

@@ -67,9 +67,43 @@ pub fn number() -> Value {
     json!({ "type": "integer" })
 }
 
-/// What would be right for an argument, in words.
-pub fn in_words(schema: &JsonObject, argument: &str) -> Option<String> {
-    let mut property = schema.get("properties")?.get(argument)?;
+/// The names of the properties of an object.
+pub fn names(schema: &JsonObject) -> impl Iterator<Item = &str> {
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    properties.map(|(name, _)| name.as_str())
+}
+
+/// The schema at a place in the arguments, such as `limit`, `status[0]` or `tasks[2].title`.
+pub fn property<'a>(schema: &'a JsonObject, place: &str) -> Option<&'a Value> {
+    let mut object = schema;
+    let mut found = None;
+    for step in place.split('.') {
+        let (name, is_item) = match step.split_once('[') {
+            Some((name, _)) => (name, true),
+            None => (step, false),
+        };
+        let property = object.get("properties")?.get(name)?;
+        let property = if is_item { property.get("items")? } else { property };
+        found = Some(property);
+        object = property.as_object()?;
+    }
+    found
+}
+
+/// Whether an argument, or a field inside one, has to be given.
+pub fn is_required(schema: &JsonObject, place: &str) -> bool {
+    let (object, name) = match place.rsplit_once('.') {
+        Some((outer, name)) => (property(schema, outer).and_then(Value::as_object), name),
+        None => (Some(schema), place),
+    };
+    let required = object.and_then(|object| object.get("required")?.as_array());
+    required.is_some_and(|names| names.iter().any(|it| it == name))
+}
+
+/// What would be right at a place in the arguments, in words.
+pub fn in_words(schema: &JsonObject, place: &str) -> Option<String> {
+    let mut property = property(schema, place)?;
+    let description = property["description"].as_str();
     let mut words = String::new();
     if property["type"] == "array" {
         words.push_str("a list of ");
@@ -80,14 +114,20 @@ pub fn in_words(schema: &JsonObject, argument: &str) -> Option<String> {
         words.push_str(&format!("one of {}", choices.join(", ")));
         return Some(words);
     }
-    words.push_str(match property["type"].as_str()? {
-        "integer" => "a whole number",
-        "boolean" => "true or false",
-        "string" => "text",
-        _ => "an object",
-    });
+    match property["type"].as_str()? {
+        "integer" => words.push_str("a whole number"),
+        "boolean" => words.push_str("true or false"),
+        "string" => words.push_str("text"),
+        _ => {
+            let names: Vec<_> = property.as_object().into_iter().flat_map(names).collect();
+            words.push_str(&format!("objects with {}", names.join(", ")));
+        }
+    }
     if let (Some(minimum), Some(maximum)) = (property["minimum"].as_i64(), property["maximum"].as_i64()) {
         words.push_str(&format!(" from {minimum} to {maximum}"));
+    }
+    if let Some(description) = description {
+        words.push_str(&format!(" ({description})"));
     }
     Some(words)
 }
@@ -109,7 +149,19 @@ mod tests {
         assert_eq!(words("status").as_deref(), Some("a list of one of todo, done"));
         assert_eq!(words("wait_seconds").as_deref(), Some("a whole number from 0 to 45"));
         assert_eq!(words("another").as_deref(), Some("true or false"));
-        assert_eq!(words("tags").as_deref(), Some("a list of text"));
+        assert_eq!(words("tags").as_deref(), Some("a list of text (labels)"));
+        assert_eq!(words("tags[3]").as_deref(), Some("text"));
         assert_eq!(words("nothing"), None);
+        let inner = object(json!({ "title": string(), "script": described("Shell") }), &["title"]);
+        let schema = object(json!({ "tasks": { "type": "array", "items": inner } }), &["tasks"]);
+        let words = |place| in_words(&schema, place);
+        assert_eq!(words("tasks").as_deref(), Some("a list of objects with title, script"));
+        assert_eq!(words("tasks[2].script").as_deref(), Some("text (Shell)"));
+        assert_eq!(words("tasks[2].scripts"), None);
+        for (place, is) in
+            [("tasks", true), ("tasks[2].title", true), ("tasks[2].script", false), ("x", false)]
+        {
+            assert_eq!(is_required(&schema, place), is, "{place}");
+        }
     }
 }

@@ -89,7 +89,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         Some(cursor) if cursor.parse::<EventId>().is_ok() => Start::After(cursor),
         Some(cursor) => {
             let detail = format!("cursor: {cursor:?} is no place in the log");
-            let next = "pass the cursor of the last answer, or leave it out for what happens from now on";
+            let next = "pass the cursor of the last answer, or none for what happens from now on";
             return Err(Failure::new(Code::InvalidField, detail, next));
         }
     };

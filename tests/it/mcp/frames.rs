@@ -166,7 +166,10 @@ async fn methods_and_tools_that_do_not_exist_are_refused_in_both_eras() {
     for (era, status) in [(Era::Alone, 404), (Era::Initialized, 200)] {
         let agent = Agent::in_era(&hub.client, era).await;
         // A client of the older era takes any other status for the end of its connection.
-        assert_error(&agent.ask("tools/fly", json!({})).await, status, -32601);
+        let unknown = agent.ask("tools/fly", json!({})).await;
+        assert_error(&unknown, status, -32601);
+        let words = unknown.body["error"]["message"].as_str().expect("words");
+        assert!(words.starts_with("there is no method tools/fly"), "{words}");
         let unknown = agent.ask("tools/call", json!({ "name": "fly", "arguments": {} })).await;
         assert_error(&unknown, 200, -32602);
         assert!(unknown.body["error"]["message"].as_str().expect("words").contains("fly"));

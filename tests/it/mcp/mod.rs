@@ -12,6 +12,7 @@ mod frames;
 mod held;
 mod logs;
 mod plans;
+mod projects;
 mod reports;
 mod schemas;
 mod scopes;

@@ -198,9 +198,64 @@ async fn a_wrong_argument_is_refused_with_what_would_be_right() {
         ("list_tasks", json!({ "cursor": "x" }), "cursor", "next_cursor"),
         ("list_tasks", json!({ "labels": [] }), "labels", "use only"),
         ("get_task", json!({}), "task", "task"),
-        ("get_task", json!({ "task": "the second" }), "task", "task takes text"),
-        ("claim_task", json!({ "worker": 7 }), "worker", "worker takes text"),
-        ("heartbeat", json!({ "lease": "mine" }), "lease", "lease takes text"),
+        ("get_task", json!({ "task": "the second" }), "task: expected the key", "as list_tasks shows it"),
+        ("claim_task", json!({ "worker": 7 }), "worker", "worker takes text (Your name: always"),
+        ("claim_task", json!({}), "worker: is required", "worker takes text (Your name: always"),
+        (
+            "claim_task",
+            json!({ "worker": " " }),
+            "must not be blank; send 1 to 200 characters",
+            "correct worker",
+        ),
+        (
+            "claim_task",
+            json!({ "worker": "w", "wait_seconds": 46 }),
+            "wait_seconds: 46",
+            "0 to 45; the nearest is 45",
+        ),
+        (
+            "claim_task",
+            json!({ "worker": "w", "lease_seconds": 1 }),
+            "lease_seconds: 1",
+            "5 to 3600; the nearest is 5",
+        ),
+        ("wait_events", json!({ "wait_seconds": 600 }), "wait_seconds: 600", "the nearest is 45"),
+        ("wait_events", json!({ "limit": 1000 }), "limit: 1000", "the nearest is 100"),
+        (
+            "ask_person",
+            json!({ "task": "default-1", "text": "t", "wait_seconds": 60 }),
+            "wait_seconds",
+            "nearest is 45",
+        ),
+        ("run_task", json!({ "task": "default-1", "wait_seconds": 46 }), "wait_seconds", "the nearest is 45"),
+        ("read_log", json!({ "task": "default-1", "tail_lines": 5000 }), "tail_lines", "the nearest is 1000"),
+        ("read_log", json!({ "task": "default-1", "offset": -1 }), "offset: -1", "the nearest is 0"),
+        ("heartbeat", json!({ "lease": "mine" }), "lease", "as claim_task answered it"),
+        (
+            "create_tasks",
+            json!({ "tasks": [{ "title": " " }] }),
+            "tasks[0].title: must not be blank",
+            "correct tasks[0].title",
+        ),
+        (
+            "create_tasks",
+            json!({ "tasks": [{ "title": "t" }, { "title": "\u{200b}" }] }),
+            "tasks[1].title",
+            "correct",
+        ),
+        (
+            "create_tasks",
+            json!({ "tasks": [{ "title": "t" }, { "title": "t", "tags": ["\u{200b}"] }] }),
+            "tasks[1].tags[0]",
+            "correct",
+        ),
+        (
+            "create_tasks",
+            json!({ "tasks": [{ "title": "t", "priority": "urgent" }] }),
+            "tasks[0].priority",
+            "one of low, medium, high",
+        ),
+        ("create_tasks", json!({ "tasks": 7 }), "tasks[0]", "tasks[0] takes objects with"),
         ("update_task", json!({ "task": "default-1", "priority": "urgent" }), "priority", "priority"),
         ("wait_events", json!({ "cursor": "yesterday" }), "cursor", "cursor"),
         ("ask_person", json!({ "task": "default-1" }), "task and text", "pass task and text"),
@@ -209,7 +264,40 @@ async fn a_wrong_argument_is_refused_with_what_would_be_right() {
         let refused = agent.refused_by("invalid_field", tool, arguments.clone()).await;
         assert!(refused["detail"].as_str().is_some_and(|it| it.contains(detail)), "{arguments}: {refused}");
         assert!(refused["next"].as_str().is_some_and(|it| it.contains(next)), "{arguments}: {refused}");
+        for word in ["Link", "POST", "GET", "header", "leave it out"] {
+            assert!(!refused.to_string().contains(word), "{word}: {refused}");
+        }
+    }
+    for (tool, arguments, code) in [
+        ("run_task", json!({ "task": "default-1" }), "nothing_to_run"),
+        ("read_log", json!({ "task": "default-1" }), "execution_not_found"),
+        ("ask_person", json!({ "question": "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e" }), "question_not_found"),
+        ("create_tasks", json!({ "tasks": [{ "title": "t", "project": "old" }] }), "project_archived"),
+    ] {
+        hub.client.post("/api/projects", json!({ "project": "old" })).await;
+        hub.client.with_body(Method::PATCH, "/api/projects/old", json!({ "archived": true })).await;
+        let refused = agent.refused_by(code, tool, arguments).await;
+        for word in ["POST", "GET", "PATCH", "/api", "script_content"] {
+            assert!(!refused.to_string().contains(word), "{word}: {refused}");
+        }
     }
     agent.refused_by("task_not_found", "get_task", json!({ "task": "default-999" })).await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_taken_as_a_list_of_one() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let first = agent.create(json!({ "title": "first", "tags": "a" })).await;
+    agent.create(json!({ "title": "second", "blocked_by": first })).await;
+    agent.data("update_task", json!({ "task": first, "tags": "b", "status": "review" })).await;
+    let found = agent.data("list_tasks", json!({ "status": "review" })).await;
+    let titles: Vec<_> = found["tasks"].as_array().expect("tasks").iter().map(|it| &it["title"]).collect();
+    assert_eq!(titles, ["first"]);
+    assert_eq!(found["tasks"][0]["tags"], json!(["b"]));
+    let events = json!({ "cursor": "earliest", "events": "task_created", "wait_seconds": 0 });
+    let seen = agent.data("wait_events", events).await;
+    assert_eq!(seen["events"].as_array().map(Vec::len), Some(2), "{seen}");
     hub.stop().await;
 }

@@ -73,6 +73,26 @@ async fn each_scope_lists_exactly_the_tools_that_it_may_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_instructions_are_about_what_the_token_may_do() {
+    let hub = Hub::start().await;
+    for (scope, claims, runs) in [("read", false, false), ("write", true, false), ("exec", true, true)] {
+        let agent = Agent::of(&client(&hub, scope).await).await;
+        let begin = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": { "name": "tests", "version": "1" } });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": begin });
+        let initialized = agent.client.post("/mcp", body).await;
+        let discovered = agent.ask("server/discover", json!({})).await;
+        for answer in [initialized, discovered] {
+            let words = answer.body["result"]["instructions"].as_str().expect("instructions");
+            assert_eq!(words.contains("claim_task"), claims, "{scope}: {words}");
+            assert_eq!(words.contains("run_task"), runs, "{scope}: {words}");
+            assert!(words.contains("wait_events"), "{scope}: {words}");
+        }
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_will_run_is_given_with_exec_alone() {
     let hub = Hub::start().await;
     let [write, exec] = [client(&hub, "write").await, client(&hub, "exec").await];
