@@ -89,7 +89,8 @@ impl LeaseApi {
     /// Gives a worker the most pressing ready task, by priority and then by age: its status is `inprogress` and the worker is
     /// its assignee, in one step that nobody else can share. With `wait_seconds` a worker for whom nothing is ready waits;
     /// the first to wait is the first to get a task. A task that is being executed is left out. With
-    /// `task_id` it is that task or none.
+    /// `task_id` it is that task or none. It may also be one that is assigned to the worker already and otherwise ready; a
+    /// request that waits is not woken for such a task.
     ///
     /// The worker has the task by a lease, for `lease_seconds`. It renews the lease in time, sends its id as `Taskhub-Lease`
     /// with each report, and ends it with a report of another status than `inprogress`, or by giving it back. When the lease

@@ -191,6 +191,23 @@ fn held_already(
     }
 }
 
+/// The task that the worker asks for by name, if it may begin and is assigned to this worker already. Such a task is not ready,
+/// since nobody else may begin. So a claim that waits is not woken for it.
+fn assigned(tx: &Tx<'_>, request: &ClaimRequest) -> Result<Option<Task>, ServiceError> {
+    let Some(id) = request.task_id else {
+        return Ok(None);
+    };
+    let Some(task) = tx.task(id)?.filter(|task| tx.allowed().allow(&task.project)) else {
+        return Ok(None);
+    };
+    let fits = task.status == Status::Todo
+        && task.assignee.as_ref() == Some(&request.worker)
+        && request.filter().fits(&task)
+        && !tx.any_unfinished(&task.blocked_by)?;
+    let is_live = tx.latest_execution(id)?.is_some_and(|execution| !execution.status.is_final());
+    Ok((fits && !is_live).then_some(task))
+}
+
 fn claim(
     tx: &mut Tx<'_>,
     request: &ClaimRequest,
@@ -211,10 +228,12 @@ fn claim(
         return Ok(Some(Granted { task, cursor: tx.head(), held, again: true }));
     }
     let filter = (request.filter(), tx.allowed().clone());
-    if exhausted.contains(&filter) {
-        return Ok(None);
-    }
-    let Some(task) = tx.most_pressing_task(&filter.0)? else {
+    let found = match assigned(tx, request)? {
+        None if exhausted.contains(&filter) => None,
+        None => tx.most_pressing_task(&filter.0)?,
+        found => found,
+    };
+    let Some(task) = found else {
         exhausted.insert(filter);
         return Ok(None);
     };

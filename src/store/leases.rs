@@ -45,6 +45,16 @@ pub struct ClaimFilter {
     pub priority: Option<Priority>,
 }
 
+impl ClaimFilter {
+    /// Whether the task is one of those that the filter asks for.
+    pub fn fits(&self, task: &Task) -> bool {
+        self.task.is_none_or(|id| id == task.id)
+            && self.project.as_ref().is_none_or(|project| *project == task.project)
+            && self.tag.as_ref().is_none_or(|tag| task.tags.contains(tag))
+            && self.priority.is_none_or(|priority| task.priority == Some(priority))
+    }
+}
+
 impl View<'_> {
     /// # Errors
     /// [`StoreError`]

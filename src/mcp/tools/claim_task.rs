@@ -51,13 +51,13 @@ pub fn row() -> Row {
     Row {
         name: "claim_task",
         scope: Scope::Write,
-        description: "Get the most pressing ready task that has no assignee, with a lease. A worker that holds one gets it again (again: true), \
+        description: "Get the most pressing ready task for yourself, with a lease. A worker that holds one gets it again (again: true), \
                       unless another is true. Empty answer: none was ready; call again.",
         effect: Effect::Settles,
         input: schema::object(
             json!({
                 "worker": schema::described("Your name: always the same, used by no other session"),
-                "task": schema::described("Only this one"),
+                "task": schema::described("Only this one, also if it is assigned to you"),
                 "project": schema::string(),
                 "tag": schema::string(),
                 "lease_seconds": schema::integer(5, 3600),
@@ -93,8 +93,9 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         None => None,
     };
     let project = projects::known(call, wish.project).await?;
+    let worker = wish.worker;
     let request = ClaimRequest {
-        worker: wish.worker,
+        worker: worker.clone(),
         task_id,
         project: project.clone(),
         tag: wish.tag.clone(),
@@ -107,7 +108,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let claim = call.service.claim_task(request);
     let claimed = Progress::while_waiting(call.progress.as_ref(), "no task is ready yet", claim).await?;
     match claimed.map(|claimed| claimed.value) {
-        None => none(call, task_id).await,
+        None => none(call, task_id, &worker).await,
         Some(ClaimedTask { task, again }) => {
             let mut answer = claimed_task(call, &task).await?;
             if again {
@@ -120,16 +121,17 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
 }
 
 /// Nothing was free. Of a task that was asked for it says why.
-async fn none(call: &Call, task: Option<TaskId>) -> Result<Answer, Failure> {
+async fn none(call: &Call, task: Option<TaskId>, worker: &Assignee) -> Result<Answer, Failure> {
     let Some(id) = task else {
         return Ok(Answer::Data(json!({})));
     };
     let why = call.service.why(id, None).await?.value;
-    let assigned = why.assignee.filter(|_| why.lease.is_none() && why.status == Status::Todo);
-    let reason = match assigned {
+    let is_free = why.lease.is_none() && why.status == Status::Todo;
+    let other = why.assignee.as_ref().filter(|name| is_free && *name != worker);
+    let reason = match other {
         Some(name) => format!(
-            "it is assigned to {name}, and a task with an assignee is not handed out; \
-             update_task with assignee \"\" makes it free"
+            "it is assigned to {name}, and only a worker of that name may claim it; \
+             update_task with assignee \"\" makes it free for all"
         ),
         None => why.summary,
     };

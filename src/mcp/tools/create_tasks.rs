@@ -59,7 +59,7 @@ pub fn row() -> Row {
         "project": schema::string(),
         "priority": schema::one_of(&["low", "medium", "high"]),
         "tags": { "type": "array", "items": schema::string() },
-        "assignee": schema::described("A person; claim_task gives out only tasks without one"),
+        "assignee": schema::described("claim_task gives it then only to this worker, asked for by task"),
         "script": schema::string(),
         "blocked_by": schema::strings("Keys, or names in this call"),
     });
@@ -161,7 +161,8 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let rows = rows.into_iter().map(|(task, (_, name))| {
         let mut row = json!({ "key": task.key, "ready": task.ready });
         if let Some(assignee) = &task.assignee {
-            row["note"] = format!("for {assignee}: claim_task does not give it out").into();
+            let note = format!("only worker {assignee} may claim it, with task {}", task.key);
+            row["note"] = note.into();
         }
         if let Some(name) = name {
             row["name"] = name.into();

@@ -66,20 +66,57 @@ async fn a_claim_says_what_there_is_to_know_of_its_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_with_an_assignee_is_said_not_to_be_given_out() {
+async fn a_task_with_an_assignee_is_given_only_to_that_worker_and_by_name() {
     let hub = Hub::start().await;
     let agent = Agent::of(&hub.client).await;
-    let plan = json!({ "tasks": [{ "title": "t", "assignee": "ada" }, { "title": "u" }] });
+    let plan = json!({ "tasks": [
+        { "title": "t", "name": "t", "assignee": "ada", "priority": "high", "tags": ["a"] },
+        { "title": "u" }, { "title": "v", "assignee": "ada", "blocked_by": ["t"] },
+    ] });
     let created = agent.data("create_tasks", plan).await;
+    let key = |place: usize| created["tasks"][place]["key"].as_str().expect("a key");
     let note = words(&created["tasks"][0], "note");
-    assert!(note.contains("for ada: claim_task does not"), "{note}");
+    assert_eq!(note, format!("only worker ada may claim it, with task {}", key(0)));
     assert!(created["tasks"][1].get("note").is_none(), "{created}");
-    let key = created["tasks"][0]["key"].clone();
-    let none = agent.data("claim_task", json!({ "worker": "ada", "task": key })).await;
-    assert!(words(&none, "reason").contains("assigned to ada"), "{none}");
+    let claim = |worker: &str, task: &str| json!({ "worker": worker, "task": task });
+
+    let none = agent.data("claim_task", claim("bob", key(0))).await;
+    assert!(words(&none, "reason").contains("assigned to ada, and only a worker of that name"), "{none}");
+    let none = agent.data("claim_task", claim("ada", key(2))).await;
+    assert!(words(&none, "reason").contains(&format!("it waits for {}", key(0))), "{none}");
+    let mut misfit = claim("ada", key(0));
+    misfit["tag"] = json!("b");
+    assert!(agent.data("claim_task", misfit).await.get("lease").is_none());
+    // Without its name it is not given out, though it is more pressing.
+    let any = agent.data("claim_task", json!({ "worker": "ada" })).await;
+    assert_eq!(any["key"], key(1));
+    let mut fit = claim("ada", key(0));
+    fit["tag"] = json!("a");
+    let own = agent.data("claim_task", fit).await;
+    assert_eq!((&own["key"], own.get("again")), (&json!(key(0)), None));
+    let report = json!({ "lease": own["lease"], "summary": "s", "proof": "p" });
+    assert_eq!(agent.data("complete_task", report).await["status"], "done");
+    assert_eq!(agent.data("claim_task", claim("ada", key(2))).await["key"], key(2));
     // As the reason says.
-    agent.data("update_task", json!({ "task": key, "assignee": "" })).await;
-    let claimed = agent.data("claim_task", json!({ "worker": "ada", "task": key })).await;
-    assert_eq!(claimed["key"], key);
+    let other = agent.create(json!({ "title": "w", "assignee": "ada" })).await;
+    agent.data("update_task", json!({ "task": other, "assignee": "" })).await;
+    assert_eq!(agent.data("claim_task", claim("bob", &other)).await["key"], json!(other));
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assigned_task_that_is_executed_is_not_given_out() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let key = agent.create(json!({ "title": "t", "assignee": "ada", "script": "sleep 60" })).await;
+    let id = hub.client.get(&format!("/api/tasks?key={key}")).await.body[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    agent.data("run_task", json!({ "task": key, "wait_seconds": 0 })).await;
+    hub.client.set_status(&id, "todo").await;
+    let none = agent.data("claim_task", json!({ "worker": "ada", "task": key })).await;
+    assert!(none.get("lease").is_none() && words(&none, "reason").contains("execution"), "{none}");
+    agent.data("run_task", json!({ "task": key, "stop": true })).await;
     hub.stop().await;
 }
