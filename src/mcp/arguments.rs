@@ -28,7 +28,7 @@ pub fn read<T: DeserializeOwned>(arguments: &JsonObject, schema: &JsonObject) ->
 }
 
 /// The arguments in `given` that are no list and should be one, or an object inside one.
-fn lists<'a>(schema: &'a JsonObject) -> impl Iterator<Item = (&'a str, &'a Value)> {
+fn lists(schema: &JsonObject) -> impl Iterator<Item = (&str, &Value)> {
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     properties
         .filter(|(_, property)| property["type"] == "array")

@@ -53,6 +53,19 @@ pub async fn of_new_task(
     Err(Failure::new(code, detail, advice(call).await?))
 }
 
+/// A refusal to create tasks, with the projects that take some when the reason is that one does not.
+pub async fn refused_plan(call: &Call, error: ServiceError) -> Failure {
+    let is_archived = matches!(error, ServiceError::ProjectArchived(_));
+    let failure = Failure::from(error);
+    match is_archived {
+        true => match advice(call).await {
+            Ok(next) => Failure { next, ..failure },
+            Err(error) => error,
+        },
+        false => failure,
+    }
+}
+
 async fn is_there(call: &Call, name: &ProjectName) -> Result<bool, Failure> {
     match call.service.project(name.clone()).await {
         Ok(_) => Ok(true),

@@ -66,6 +66,9 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Store`]
     pub async fn task_keys(&self, ids: HashSet<TaskId>) -> Result<HashMap<TaskId, TaskKey>, ServiceError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
         let found = self.read(None, move |view| {
             let mut keys = HashMap::new();
             for id in ids {

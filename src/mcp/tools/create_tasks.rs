@@ -155,7 +155,10 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         };
         planned.push(PlannedTask { draft, after, place: format!("tasks[{index}]") });
     }
-    let created = call.service.create_plan(planned, key).await?.value;
+    let created = match call.service.create_plan(planned, key).await {
+        Ok(created) => created.value,
+        Err(error) => return Err(projects::refused_plan(call, error).await),
+    };
     let mut rows: Vec<_> = created.into_iter().zip(names).collect();
     rows.sort_by_key(|(_, (index, _))| *index);
     let rows = rows.into_iter().map(|(task, (_, name))| {

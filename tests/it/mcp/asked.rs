@@ -46,6 +46,25 @@ async fn a_question_that_is_repeated_after_its_answer_gets_that_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_at_the_same_time_ask_once() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let key = agent.create(json!({ "title": "t" })).await;
+    let mut asking = Vec::new();
+    for _ in 0..16 {
+        let (agent, ask) = (agent.clone(), json!({ "task": key, "text": "Who?", "wait_seconds": 0 }));
+        asking.push(tokio::spawn(async move { agent.data("ask_person", ask).await["question"].clone() }));
+    }
+    let mut asked = Vec::new();
+    for question in asking {
+        asked.push(question.await.expect("no panic"));
+    }
+    asked.dedup();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_next_worker_asks_anew() {
     let hub = Hub::start().await;
     let agent = Agent::of(&hub.client).await;

@@ -1,6 +1,6 @@
 //! Projects in the calls of agents: those that are not there, those that a token may not see, and the one that is meant.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Hub};
@@ -44,6 +44,11 @@ async fn a_project_that_is_not_there_is_refused_with_those_that_are() {
         assert!(next.contains("default, p01, ") && next.contains("p19 and 11 more"), "{tool}: {next}");
         assert!(!refused.to_string().contains("/api"), "{refused}");
     }
+    // One that takes no new tasks is not among those to use.
+    hub.client.with_body(Method::PATCH, "/api/projects/p01", json!({ "archived": true })).await;
+    let plan = json!({ "tasks": [{ "title": "t", "project": "p01" }] });
+    let refused = agent.refused_by("project_archived", "create_tasks", plan).await;
+    assert!(words(&refused, "next").contains("default, p02, "), "{refused}");
     hub.stop().await;
 }
 
