@@ -115,7 +115,7 @@ mod tests {
             expires_at: Timestamp::from_ms(0),
             progress: None,
         };
-        assert_eq!(lease.claimed_at().map(|it| it.to_string()).as_deref(), Some("2025-07-12T00:05:09.790Z"));
+        assert_eq!(lease.claimed_at().map(|it| it.to_string()).as_deref(), Some("2025-07-11T13:17:40.766Z"));
         let handle = LeaseHandle::of(&"web-12".parse().expect("a key"), &lease);
         assert_eq!(handle.to_string(), "web-12.3.7f3a21");
         assert_eq!("web-12.3.7f3a21".parse(), Ok(handle));

@@ -61,7 +61,7 @@ impl Service {
 
     /// The question, and asks it unless the caller has asked the same already. One that is open is the same whoever asks. One
     /// that has an answer is the same when the caller's token asked it under this lease or, without a lease, in the last
-    /// [`REPEATED_MS`]: the caller may have lost the answer, and a person should not be asked twice. Another worker, or
+    /// 24 hours: the caller may have lost the answer, and a person should not be asked twice. Another worker, or
     /// another try, asks anew.
     ///
     /// # Errors
