@@ -147,7 +147,7 @@ impl IntoResponse for Problem {
         {
             headers.insert(name, value);
         }
-        if matches!(code, Code::StorageFull | Code::Unavailable | Code::TooManyStreams) {
+        if matches!(code, Code::StorageFull | Code::Unavailable | Code::QueryTimeout | Code::TooManyStreams) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response

@@ -89,6 +89,8 @@ word_enum! {
         StorageFull = "storage_full",
         /// (503) the hub cannot reach its database, or is shutting down; nothing was changed
         Unavailable = "unavailable",
+        /// (503) the query took longer than a query may; ask for less or ask later
+        QueryTimeout = "query_timeout",
         /// (500) the hub failed; its log says why
         Internal = "internal",
     }
@@ -132,7 +134,7 @@ impl Code {
             | Self::LimitReached => StatusCode::CONFLICT,
             Self::CursorGone | Self::RouteGone => StatusCode::GONE,
             Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::QueryTimeout => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -35,6 +35,13 @@ impl From<StoreError> for Problem {
                 Code::Unavailable,
                 "the hub's database is damaged, and nothing is written any more; its operator has to restore a backup",
             ),
+            StoreError::Late => Self::new(
+                Code::QueryTimeout,
+                "the hub did not find the page in the time that a query has; ask for less, with a `project` or `ready`, or \
+                 sorted by `created_at`, or ask later",
+            ),
+            // Nobody reads this answer.
+            StoreError::Abandoned => Self::internal(),
             StoreError::Closed => Self::new(Code::Unavailable, "the hub is shutting down; try again"),
             StoreError::Aborted | StoreError::Database(_) | StoreError::Corrupt(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");

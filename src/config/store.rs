@@ -37,6 +37,12 @@ pub struct StoreConfig {
     /// How long a second of a lease lasts: for tests, which cannot wait for the shortest lease
     #[arg(skip = 1000u64)]
     pub lease_second_ms: u64,
+    /// How long a query may take that looks at many tasks
+    #[arg(skip = 30_000u64)]
+    pub query_ms_max: u64,
+    /// How long a query keeps its transaction at most that looks at many tasks
+    #[arg(skip = 50u64)]
+    pub slice_ms_max: u64,
     /// Connections for reading
     #[arg(skip = 4usize)]
     pub readers: usize,

@@ -21,6 +21,7 @@ mod registry;
 mod ring;
 mod segment;
 mod snapshot;
+mod snapshot_copy;
 mod stream_body;
 mod subscriber;
 

@@ -1,8 +1,9 @@
 //! Snapshots: all tasks at one cursor, as messages of the stream.
 //!
-//! A snapshot is read in one transaction, so that it shows one state. No transaction may wait for a
-//! network. So the hub first writes the messages into memory or, if they are many, into an unnamed
-//! file. From there it sends them at the client's pace. The file disappears with its reader.
+//! A snapshot shows one state, and no transaction may be long or wait for a network. So the hub first copies the tasks in
+//! slices, with corrections of what changed meanwhile (`store::TaskCopy`, `snapshot_copy.rs`). Then it writes the messages
+//! into memory or, if they are many, into an unnamed file. From there it sends them at the client's pace. The file
+//! disappears with its reader.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,14 +18,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::data_dir::DataDir;
 use crate::domain::event::EventId;
+use crate::domain::filter::EventFilter;
 use crate::domain::task::Task;
-use crate::store::{OfStore, Reader, StoreError};
+use crate::store::{OfStore, Reader, StoreError, TaskCopy, at_low_priority};
 
 use super::control::{OmittedFields, SnapshotData};
 use super::fit;
 use super::frame::Format;
 use super::options::StreamOptions;
 use super::segment::PAGE_BYTES;
+use super::snapshot_copy::SnapshotCopy;
 
 /// How many snapshots are read from the store at once. Each is one long query, and replays need the
 /// store's connections, too.
@@ -105,28 +108,39 @@ impl Snapshots {
         let interest = Arc::new(());
         let waiting = Arc::downgrade(&interest);
         let directory = self.directory;
-        let read = self.reader.read_at_length(move |view| -> Result<_, SnapshotError> {
-            // The query holds the permit, not the future: an abandoned query still uses a
-            // connection until it notices.
-            let _turn = turn;
-            let cursor = view.head()?;
-            let mut writer = Writer::new(&options, cursor, spooled_tempfile_in(PAGE_BYTES, &*directory));
-            view.visit_tasks(&options.filter.task_ids, &options.filter.facets, |task| {
-                match waiting.strong_count() {
-                    0 => Err(SnapshotError::Abandoned),
-                    _ => writer.push(task),
-                }
-            })?;
-            let (spool, ends) = writer.finish()?;
-            Ok((cursor.seq, spool, ends))
+        let EventFilter { task_ids, facets, .. } = options.filter.clone();
+        let mut tasks = TaskCopy::new(task_ids, facets);
+        let mut copy = Some(SnapshotCopy::new(directory.clone()));
+        let read = self.reader.read_in_slices(None, move |view, slice| -> Result<_, SnapshotError> {
+            let Some(copied) = &mut copy else {
+                return Err(SnapshotError::Abandoned);
+            };
+            let cursor = tasks.go_on(view, slice, |step| Ok::<_, SnapshotError>(copied.take(step)?))?;
+            Ok(cursor.and_then(|cursor| Some((cursor, copy.take()?))))
         });
-        let (cursor, spool, ends) = read.await?;
+        let (cursor, copy) = read.await?;
+        let is_small = copy.is_small();
+        let write = move || {
+            // The work holds the permit, not the future: abandoned work goes on until it notices.
+            let _turn = turn;
+            let mut writer = Writer::new(&options, cursor, spooled_tempfile_in(PAGE_BYTES, &*directory));
+            copy.merge(|task| match waiting.strong_count() {
+                0 => Err(SnapshotError::Abandoned),
+                _ => writer.push(task),
+            })?;
+            writer.finish()
+        };
+        let written: Result<_, SnapshotError> = match is_small {
+            true => tokio::task::spawn_blocking(write).await.map_err(io::Error::from)?,
+            false => at_low_priority(write).await?,
+        };
+        let (spool, ends) = written?;
         drop(interest);
         let messages = match spool.into_inner() {
             SpooledData::InMemory(bytes) => Messages::Memory(bytes.into_inner().into()),
             SpooledData::OnDisk(spool) => Messages::Disk(Arc::new(spool), file),
         };
-        Ok(Snapshot { cursor, messages, ends, offset: 0, message_start: 0 })
+        Ok(Snapshot { cursor: cursor.seq, messages, ends, offset: 0, message_start: 0 })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values with the place in the log at which they are true.
 
 use crate::domain::event::EventId;
-use crate::store::{Tx, View};
+use crate::store::{Slice, Tx, View};
 
 use super::{Service, ServiceError};
 
@@ -44,15 +44,38 @@ impl Service {
         F: FnOnce(&View<'_>) -> Result<T, ServiceError> + Send + 'static,
     {
         self.store
-            .read(move |view| {
-                let cursor = view.head()?;
-                // There is one hub, so what was committed is in every state that is read later.
-                if let Some(min) = min_cursor.filter(|min| min.epoch != cursor.epoch || min.seq > cursor.seq)
-                {
-                    return Err(ServiceError::NotThere(min));
-                }
-                Ok(Stamped { value: query(view)?, cursor })
+            .read(move |view| Ok(Stamped { cursor: reached(view, min_cursor)?, value: query(view)? }))
+            .await
+    }
+
+    /// Runs a query in slices (see `Reader::read_in_slices`). The cursor is that of the state in which it answers.
+    ///
+    /// # Errors
+    /// As [`Service::read`].
+    pub(super) async fn read_in_slices<T, F>(
+        &self,
+        min_cursor: Option<EventId>,
+        mut query: F,
+    ) -> Result<Stamped<T>, ServiceError>
+    where
+        T: Send + 'static,
+        F: FnMut(&View<'_>, &Slice<'_>) -> Result<Option<T>, ServiceError> + Send + 'static,
+    {
+        self.store
+            .read_in_slices(move |view, slice| {
+                let cursor = reached(view, min_cursor)?;
+                Ok(query(view, slice)?.map(|value| Stamped { value, cursor }))
             })
             .await
+    }
+}
+
+/// The last event of this state, which has the event `min` in it.
+fn reached(view: &View<'_>, min: Option<EventId>) -> Result<EventId, ServiceError> {
+    let cursor = view.head()?;
+    // There is one hub, so what was committed is in every state that is read later.
+    match min.filter(|min| min.epoch != cursor.epoch || min.seq > cursor.seq) {
+        Some(min) => Err(ServiceError::NotThere(min)),
+        None => Ok(cursor),
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::id::{LeaseId, TaskId};
 use crate::domain::page::{PageKey, TaskQuery};
 use crate::domain::task::{Status, StatusUpdate, Task, TaskDraft, TaskKey, TaskPatch};
 use crate::domain::text::Author;
-use crate::store::Tx;
+use crate::store::{TaskList, Tx};
 
 use super::change::{auto_start, save_ending, update_dependents};
 use super::comments;
@@ -86,9 +86,10 @@ impl Service {
         query: TaskQuery,
         min_cursor: Option<EventId>,
     ) -> Result<Stamped<TaskPage>, ServiceError> {
-        self.read(min_cursor, move |view| {
-            let (tasks, next) = view.tasks(&query)?;
-            Ok(TaskPage { tasks, next })
+        let mut list = TaskList::new(query);
+        self.read_in_slices(min_cursor, move |view, slice| {
+            let page = list.go_on(view, slice)?;
+            Ok(page.map(|(tasks, next)| TaskPage { tasks, next }))
         })
         .await
     }

@@ -173,6 +173,17 @@ impl View<'_> {
         Ok(events)
     }
 
+    /// The tasks of the events after `seq`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub(super) fn tasks_named_after(&self, seq: u64) -> Result<Vec<uuid::Uuid>, StoreError> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT task_id FROM events WHERE seq > ?1 AND task_id IS NOT NULL")?;
+        let found = statement.query_map([seq as i64], |row| row.get(0))?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The seq of the first event at or after `time`. When there is none, the seq after the head.
     ///
     /// Uses bisection: between two steps of the clock, the times in the log never go back.

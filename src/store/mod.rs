@@ -32,9 +32,9 @@
 //!
 //! # The write-ahead log
 //! SQLite can restart the WAL only at a moment when nobody reads. The writer makes such a moment
-//! when the WAL is larger than 16 MiB, or earlier when the disk has little room. It takes the gate
-//! that every short query holds, and empties the file. Long queries, such as those for snapshots,
-//! do not hold the gate.
+//! when the WAL is larger than 16 MiB, or earlier when the disk has little room. It closes the gate
+//! that every query passes (`gate.rs`), and empties the file. Long queries, such as searches and
+//! snapshots, read in slices (`slices.rs`): they leave when the writer closes the gate.
 
 mod agent_sessions;
 mod audit;
@@ -46,6 +46,7 @@ mod dependencies;
 mod events;
 mod executions;
 mod files;
+mod gate;
 mod idempotency;
 mod identity;
 mod integrity;
@@ -61,6 +62,9 @@ mod questions;
 mod reader;
 mod reserve;
 mod search;
+mod slices;
+mod task_copy;
+mod task_list;
 mod tasks;
 mod tokens;
 mod tx;
@@ -76,6 +80,9 @@ pub use open::Opened;
 pub use open_error::OpenError;
 pub use questions::{QuestionPage, QuestionQuery};
 pub use reader::{Reader, View};
+pub use slices::{Slice, at_low_priority};
+pub use task_copy::{Copied, TaskCopy};
+pub use task_list::TaskList;
 pub use tokens::{TokenBook, TokenError};
 pub use tx::Tx;
 pub use writer::WriterThread;
@@ -105,6 +112,10 @@ pub enum StoreError {
     Damaged(String),
     #[error("the store is shutting down")]
     Closed,
+    #[error("the query took longer than a query may")]
+    Late,
+    #[error("nobody waits for the query any more")]
+    Abandoned,
     #[error("the operation was aborted by a fault in it")]
     Aborted,
     #[error("the database failed")]
@@ -257,6 +268,23 @@ impl Store {
     {
         let allowed = self.actor.projects.clone();
         self.reader.read(move |view| query(&View { allowed, ..*view })).await
+    }
+
+    /// Runs `query` in slices, for the actor, until the deadline of queries. See [`Reader::read_in_slices`].
+    ///
+    /// # Errors
+    /// As [`Reader::read_in_slices`].
+    pub async fn read_in_slices<T, E, F>(&self, mut query: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: OfStore + Send + 'static,
+        F: FnMut(&View<'_>, &Slice<'_>) -> Result<Option<T>, E> + Send + 'static,
+    {
+        let allowed = self.actor.projects.clone();
+        let bound = move |view: &View<'_>, slice: &Slice<'_>| {
+            query(&View { allowed: allowed.clone(), ..*view }, slice)
+        };
+        self.reader.read_in_slices(Some(self.reader.query_time_max()), bound).await
     }
 
     /// Lets the writer finish the queued operations and end. The store refuses later writes.

@@ -136,7 +136,7 @@ fn open_with(dir: &Path, config: &StoreConfig, reserve: &mut Reserve) -> Result<
 
     let directory =
         DataDir::open(dir).map_err(|source| OpenError::Directory { path: dir.to_owned(), source })?;
-    let shared = Arc::new(Shared::new(directory.clone(), epoch, oldest));
+    let shared = Arc::new(Shared::new(directory.clone(), epoch, oldest, config));
     let reader = Reader::new(shared.clone(), config.readers);
     let log_reader = Reader::new(shared.clone(), config.readers);
     let token_reader = Reader::new(shared.clone(), 1);

@@ -1,36 +1,44 @@
 //! Reading: a few read-only connections. Each query sees one committed state.
 //!
 //! No read transaction lives longer than its closure, and closures return pages that they own. An
-//! open cursor would keep SQLite from checkpointing, and the WAL would grow without bound. The
-//! streams have connections of their own, so that slow searches do not delay them.
+//! open cursor would keep SQLite from checkpointing, and the WAL would grow without bound. Queries that
+//! look at many rows run in slices (`slices.rs`). The streams have connections of their own.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+use crate::config::StoreConfig;
 use crate::data_dir::DataDir;
 use crate::domain::allowed_projects::AllowedProjects;
 use crate::domain::event::{Epoch, EventId};
 
 use super::damage::Damage;
 use super::files::database_file;
+use super::gate::Gate;
 use super::{OfStore, StoreError, checksum, reserve, search};
+
+/// How many queries of one reader go on after their first slice at once. The others wait.
+const LONG_MAX: usize = 2;
 
 /// The read half of the store. Cheap to clone. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
-    pool: Arc<Pool>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) pool: Arc<Pool>,
 }
 
 #[derive(Debug)]
-struct Pool {
-    idle: Mutex<Vec<Connection>>,
-    permits: Arc<Semaphore>,
+pub(super) struct Pool {
+    pub(super) idle: Mutex<Vec<Connection>>,
+    pub(super) permits: Arc<Semaphore>,
+    /// Permits of queries that go on after their first slice.
+    pub(super) long_turns: Arc<Semaphore>,
 }
 
 /// The state that the readers and the writer share.
@@ -44,8 +52,13 @@ pub(super) struct Shared {
     pub(super) epoch: Epoch,
     /// The seq of the oldest event in the log. So opening a stream needs no query.
     pub(super) oldest: AtomicU64,
-    /// Every short query holds it for reading. The writer takes it for writing to restart the WAL.
-    pub(super) gate: RwLock<()>,
+    /// Every query is inside while it has a transaction. The writer closes it to restart the WAL.
+    pub(super) gate: Gate,
+    /// After this time a query ends with an error.
+    pub(super) query_time_max: Duration,
+    /// A query that looks at many rows gives its transaction back after this time. Shorter ones cost more, longer ones let
+    /// the WAL grow.
+    pub(super) slice_time_max: Duration,
 }
 
 /// One committed state of the store.
@@ -58,19 +71,29 @@ pub struct View<'a> {
 }
 
 impl Shared {
-    pub(super) fn new(directory: DataDir, epoch: Epoch, oldest: u64) -> Self {
+    pub(super) fn new(directory: DataDir, epoch: Epoch, oldest: u64, config: &StoreConfig) -> Self {
         let path = database_file(&directory);
         let mut wal_path = path.clone().into_os_string();
         wal_path.push("-wal");
-        let (oldest, gate) = (AtomicU64::new(oldest), RwLock::new(()));
-        Self { path, wal_path: wal_path.into(), damage: Damage::default(), directory, epoch, oldest, gate }
+        Self {
+            path,
+            wal_path: wal_path.into(),
+            damage: Damage::default(),
+            directory,
+            epoch,
+            oldest: AtomicU64::new(oldest),
+            gate: Gate::default(),
+            query_time_max: Duration::from_millis(config.query_ms_max),
+            slice_time_max: Duration::from_millis(config.slice_ms_max),
+        }
     }
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, connections: usize) -> Self {
-        let (idle, permits) = (Mutex::new(Vec::new()), Arc::new(Semaphore::new(connections)));
-        Self { shared, pool: Arc::new(Pool { idle, permits }) }
+        let (permits, long_turns) = (Semaphore::new(connections), Semaphore::new(LONG_MAX));
+        let (permits, long_turns) = (Arc::new(permits), Arc::new(long_turns));
+        Self { shared, pool: Arc::new(Pool { idle: Mutex::default(), permits, long_turns }) }
     }
 
     pub fn epoch(&self) -> Epoch {
@@ -103,49 +126,32 @@ impl Reader {
         E: OfStore + Send + 'static,
         F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.run(query, true).await
-    }
-
-    /// The same as [`Reader::read`], for a long query. The writer does not wait for it when it
-    /// empties the WAL.
-    ///
-    /// # Errors
-    /// As [`Reader::read`].
-    pub async fn read_at_length<T, E, F>(&self, query: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: OfStore + Send + 'static,
-        F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
-    {
-        self.run(query, false).await
-    }
-
-    async fn run<T, E, F>(&self, query: F, holds_gate: bool) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: OfStore + Send + 'static,
-        F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
-    {
         let permit = self.pool.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (shared, pool) = (self.shared.clone(), self.pool.clone());
         let work = move || {
             let _permit = permit;
-            let gate = || shared.gate.read().unwrap_or_else(|poison| poison.into_inner());
-            let _reading = holds_gate.then(gate);
+            let _entered = shared.gate.enter();
             pool.run(&shared, query)
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(result) => result,
-            Err(join) => match join.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(StoreError::Closed.into()),
-            },
-        }
+        blocking(work).await?
+    }
+}
+
+/// Runs `work` on a thread that may block.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(join) => match join.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Closed),
+        },
     }
 }
 
 impl Pool {
-    fn run<T, E: OfStore>(
+    pub(super) fn run<T, E: OfStore>(
         &self,
         shared: &Shared,
         query: impl FnOnce(&View<'_>) -> Result<T, E>,

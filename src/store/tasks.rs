@@ -20,7 +20,7 @@ use super::tx::Tx;
 use super::{StoreError, checksum};
 
 /// A page is full when its tasks hold this many bytes. Many lists must fit into memory at once.
-const PAGE_BYTES_MAX: usize = 4 << 20;
+pub(super) const PAGE_BYTES_MAX: usize = 4 << 20;
 
 impl View<'_> {
     /// # Errors
@@ -73,28 +73,6 @@ impl View<'_> {
             _ => None,
         };
         Ok((tasks, next))
-    }
-
-    /// Hands every task that matches `filter` and `ids` to `visit`, one at a time, oldest first. An
-    /// empty list of ids matches all tasks.
-    ///
-    /// # Errors
-    /// The error of `visit`, which also ends the visit, or a [`StoreError`].
-    pub fn visit_tasks<E: From<StoreError>>(
-        &self,
-        ids: &[TaskId],
-        filter: &FacetFilter,
-        mut visit: impl FnMut(Task) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut conditions = Conditions::of(filter);
-        conditions.one_of("id", ids.iter().map(|id| Value::Blob(id.uuid().as_bytes().to_vec())).collect());
-        let sql = format!("SELECT {TASKS}, sum FROM tasks {} ORDER BY created_at, id", conditions.clause());
-        let mut statement = self.conn.prepare_cached(&sql).map_err(StoreError::from)?;
-        let mut rows = statement.query(params_from_iter(conditions.values)).map_err(StoreError::from)?;
-        while let Some(row) = rows.next().map_err(StoreError::from)? {
-            visit(task(row).map_err(StoreError::from)?)?;
-        }
-        Ok(())
     }
 }
 
@@ -169,24 +147,17 @@ impl Tx<'_> {
 
 /// The conditions of a WHERE clause, and the values of their `?` marks.
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     all: Vec<String>,
-    values: Vec<Value>,
+    pub values: Vec<Value>,
 }
 
 impl Conditions {
-    fn of(filter: &FacetFilter) -> Self {
+    pub fn of(filter: &FacetFilter) -> Self {
         let mut conditions = Self::default();
         conditions.one_of("project", texts(&filter.projects));
         conditions.only(&filter.allowed);
-        if !filter.keys.is_empty() {
-            let pairs = vec!["(?, ?)"; filter.keys.len()].join(", ");
-            let values = filter
-                .keys
-                .iter()
-                .flat_map(|key| [Value::Text(key.project.to_string()), Value::Integer(key.number)]);
-            conditions.add(&format!("(project, number) IN (VALUES {pairs})"), values);
-        }
+        conditions.keys(&filter.keys);
         if let Some(ready) = filter.ready {
             // The word for word condition of the indices.
             conditions.add(if ready { "ready = 1" } else { "ready = 0" }, []);
@@ -203,9 +174,38 @@ impl Conditions {
         conditions
     }
 
-    fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+    pub fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
         self.all.push(condition.to_owned());
         self.values.extend(values);
+    }
+
+    /// The conditions that an index in the order of creation can use.
+    pub fn of_walk(project: Option<&ProjectName>, ready: Option<bool>) -> Self {
+        let mut conditions = Self::default();
+        if let Some(project) = project {
+            conditions.add("project = ?", [Value::Text(project.to_string())]);
+        }
+        if ready == Some(true) {
+            // The word for word condition of the indices.
+            conditions.add("ready = 1", []);
+        }
+        conditions
+    }
+
+    /// An empty list adds no condition.
+    pub fn keys(&mut self, keys: &[TaskKey]) {
+        if !keys.is_empty() {
+            let pairs = vec!["(?, ?)"; keys.len()].join(", ");
+            let values = keys
+                .iter()
+                .flat_map(|key| [Value::Text(key.project.to_string()), Value::Integer(key.number)]);
+            self.add(&format!("(project, number) IN (VALUES {pairs})"), values);
+        }
+    }
+
+    /// An empty list adds no condition.
+    pub fn ids(&mut self, ids: &[TaskId]) {
+        self.one_of("id", ids.iter().map(|id| Value::Blob(id.uuid().as_bytes().to_vec())).collect());
     }
 
     /// An empty list adds no condition.
@@ -224,10 +224,18 @@ impl Conditions {
         }
     }
 
-    fn clause(&self) -> String {
+    pub fn clause(&self) -> String {
         match self.all.is_empty() {
             true => String::new(),
-            false => format!("WHERE {}", self.all.join(" AND ")),
+            false => format!("WHERE {}", self.expression()),
+        }
+    }
+
+    /// Whether a row matches, as a value.
+    pub fn expression(&self) -> String {
+        match self.all.is_empty() {
+            true => "1".to_owned(),
+            false => self.all.join(" AND "),
         }
     }
 }
@@ -236,9 +244,18 @@ fn marks(values: &[Value]) -> String {
     vec!["?"; values.len()].join(", ")
 }
 
-/// The statement for a page. It asks for one row more than the page has, to learn whether another
-/// page follows.
-pub(super) fn select(query: &TaskQuery, allowed: &AllowedProjects) -> (String, Vec<Value>) {
+/// The column that a list is sorted by.
+pub(super) fn column(sort: TaskSort) -> &'static str {
+    match sort {
+        TaskSort::CreatedAt => "created_at",
+        TaskSort::UpdatedAt => "updated_at",
+        TaskSort::Priority => "priority_rank",
+        TaskSort::Status => "status_rank",
+    }
+}
+
+/// All conditions of a list: its filter, its text, what the caller may see, and what the page comes after.
+pub(super) fn conditions(query: &TaskQuery, allowed: &AllowedProjects) -> Conditions {
     let mut conditions = Conditions::of(&query.filter);
     conditions.only(allowed);
     if let Some(text) = &query.text {
@@ -252,20 +269,27 @@ pub(super) fn select(query: &TaskQuery, allowed: &AllowedProjects) -> (String, V
         }
         conditions.add(&format!("({found})"), values);
     }
-    let column = match query.sort {
-        TaskSort::CreatedAt => "created_at",
-        TaskSort::UpdatedAt => "updated_at",
-        TaskSort::Priority => "priority_rank",
-        TaskSort::Status => "status_rank",
-    };
-    let (after, direction) = match query.order {
-        SortOrder::Ascending => (">", "ASC"),
-        SortOrder::Descending => ("<", "DESC"),
-    };
     if let Some(key) = &query.after {
+        let after = match query.order {
+            SortOrder::Ascending => ">",
+            SortOrder::Descending => "<",
+        };
         let id = Value::Blob(key.id.uuid().as_bytes().to_vec());
-        conditions.add(&format!("({column}, id) {after} (?, ?)"), [Value::Integer(key.key), id]);
+        let condition = format!("({}, id) {after} (?, ?)", column(query.sort));
+        conditions.add(&condition, [Value::Integer(key.key), id]);
     }
+    conditions
+}
+
+/// The statement for a page. It asks for one row more than the page has, to learn whether another
+/// page follows.
+pub(super) fn select(query: &TaskQuery, allowed: &AllowedProjects) -> (String, Vec<Value>) {
+    let mut conditions = conditions(query, allowed);
+    let column = column(query.sort);
+    let direction = match query.order {
+        SortOrder::Ascending => "ASC",
+        SortOrder::Descending => "DESC",
+    };
     let sql = format!(
         "SELECT {TASKS}, sum FROM tasks {} ORDER BY {column} {direction}, id {direction} LIMIT ?",
         conditions.clause()

@@ -7,6 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -31,6 +32,16 @@ const WAL_BYTES_MAX: u64 = 16 << 20;
 /// The writer empties the log sooner when the log is larger than the free room on the disk, but not
 /// while it is smaller than this.
 const WAL_BYTES_MIN: u64 = 256 << 10;
+
+/// How much the write-ahead log grows before the writer tries again, when a query did not leave in time.
+const WAL_BYTES_STEP: u64 = 4 << 20;
+
+/// How long all changes wait at most for a query to leave, when the log is to be emptied.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// From this size on the writer waits for [`PATIENCE_MAX`]: otherwise the log might fill the disk.
+const WAL_BYTES_FAR: u64 = 48 << 20;
+const PATIENCE_MAX: Duration = Duration::from_millis(500);
 
 /// How long SQLite waits for a lock. `taskhub token` writes for a moment, and a backup program may
 /// hold a lock for a moment.
@@ -272,10 +283,10 @@ impl WriterThread {
     }
 
     /// Empties the WAL when it has grown. SQLite can restart it only at a moment when nobody reads,
-    /// and many overlapping queries leave no such moment. So this takes the gate, and short queries
+    /// and many overlapping queries leave no such moment. So this closes the gate, and queries
     /// wait.
     ///
-    /// It does not wait for a long query. Then the WAL grows by the same amount again before the
+    /// It does not wait long for a query that stays. Then the WAL grows a little more before the
     /// next attempt.
     fn shorten_wal(&mut self) {
         let size = std::fs::metadata(&self.shared.wal_path).map_or(0, |file| file.len());
@@ -283,7 +294,11 @@ impl WriterThread {
         if size < self.wal_bytes_max && !(size >= self.crowded_wal_bytes_max && is_crowded()) {
             return;
         }
-        let _nobody_reads = self.shared.gate.write().unwrap_or_else(|poison| poison.into_inner());
+        let patience = if size < WAL_BYTES_FAR { PATIENCE } else { PATIENCE_MAX };
+        let Some(_nobody_reads) = self.shared.gate.close(patience) else {
+            (self.wal_bytes_max, self.crowded_wal_bytes_max) = (size + WAL_BYTES_STEP, size + WAL_BYTES_MIN);
+            return;
+        };
         let is_empty = self.empty_wal().unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the write-ahead log could not be emptied; trying again");
             false

@@ -156,3 +156,13 @@ async fn a_page_of_large_tasks_is_shorter_and_leads_on() {
     let titles: Vec<_> = tasks.iter().map(|task| task["title"].as_str().expect("a title")).collect();
     assert_eq!(titles, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_takes_too_long_ends_with_a_problem_that_says_what_to_do() {
+    let hub = Hub::tuned(&[], |config| config.store.query_ms_max = 0).await;
+    let answer = hub.client.get("/api/tasks?q=x").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body["code"], "query_timeout");
+    assert!(answer.body["detail"].as_str().is_some_and(|detail| detail.contains("ask for less")));
+    assert_eq!(answer.header("retry-after"), "5");
+}

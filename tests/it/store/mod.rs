@@ -30,6 +30,7 @@ mod conversations;
 mod executions;
 mod log;
 mod opening;
+mod slices;
 mod tasks;
 
 const DATABASE: &str = "taskhub.db";
