@@ -73,9 +73,18 @@ impl Service {
 /// The last event of this state, which has the event `min` in it.
 fn reached(view: &View<'_>, min: Option<EventId>) -> Result<EventId, ServiceError> {
     let cursor = view.head()?;
+    require_reached(cursor, min)?;
+    Ok(cursor)
+}
+
+/// Refuses a state that ends with `cursor` and does not have the event `min` in it.
+///
+/// # Errors
+/// [`ServiceError::NotThere`]
+pub(super) fn require_reached(cursor: EventId, min: Option<EventId>) -> Result<(), ServiceError> {
     // There is one hub, so what was committed is in every state that is read later.
     match min.filter(|min| min.epoch != cursor.epoch || min.seq > cursor.seq) {
         Some(min) => Err(ServiceError::NotThere(min)),
-        None => Ok(cursor),
+        None => Ok(()),
     }
 }

@@ -20,6 +20,7 @@ use super::leases::{report_once, require_any};
 use super::lookup::{load, refuse_if_live};
 use super::precondition::Precondition;
 use super::projects::next_number;
+use super::stamped::require_reached;
 use super::{Service, ServiceError, Stamped};
 
 /// The answer to a create.
@@ -58,7 +59,11 @@ impl Service {
     /// # Errors
     /// [`ServiceError::NoTask`], [`ServiceError::Store`]
     pub async fn task(&self, id: TaskId, min_cursor: Option<EventId>) -> Result<Stamped<Task>, ServiceError> {
-        self.read(min_cursor, move |view| load(view, id)).await
+        let (found, cursor) = self.store.task(id).await?;
+        require_reached(cursor, min_cursor)?;
+        let allowed = &self.actor().projects;
+        let value = found.filter(|task| allowed.allow(&task.project)).ok_or(ServiceError::NoTask(id))?;
+        Ok(Stamped { value, cursor })
     }
 
     /// The keys of tasks, as far as the caller may see them and they are there.

@@ -44,6 +44,16 @@ impl Gate {
         Entered(self)
     }
 
+    /// Never waits. `None` while the gate is closed.
+    pub fn try_enter(&self) -> Option<Entered<'_>> {
+        let mut inside = self.lock();
+        if inside.closed {
+            return None;
+        }
+        inside.queries += 1;
+        Some(Entered(self))
+    }
+
     /// Whether the writer waits for the queries to leave.
     pub fn is_closed(&self) -> bool {
         self.is_closed.load(Relaxed)
@@ -103,12 +113,12 @@ mod tests {
         let gate = Gate::default();
         let query = gate.enter();
         assert!(gate.close(Duration::from_millis(1)).is_none());
-        assert!(!gate.is_closed());
+        assert!(!gate.is_closed() && gate.try_enter().is_some());
         drop(query);
         let closed = gate.close(Duration::ZERO).expect("nobody is inside");
-        assert!(gate.is_closed());
+        assert!(gate.is_closed() && gate.try_enter().is_none());
         drop(closed);
-        drop(gate.enter());
+        assert!(gate.try_enter().is_some());
     }
 
     #[test]

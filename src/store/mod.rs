@@ -62,6 +62,7 @@ mod questions;
 mod reader;
 mod reserve;
 mod search;
+mod single;
 mod slices;
 mod task_copy;
 mod task_list;
@@ -90,6 +91,9 @@ pub use writer::WriterThread;
 use thiserror::Error;
 
 use crate::config::StoreConfig;
+use crate::domain::event::EventId;
+use crate::domain::id::TaskId;
+use crate::domain::task::Task;
 use crate::domain::token::Actor;
 
 /// Why the store could not do what the caller asked. With every variant, nothing was changed.
@@ -169,6 +173,7 @@ impl From<rusqlite::Error> for StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     reader: Reader,
+    single_reader: std::sync::Arc<single::SingleReader>,
     log_reader: Reader,
     token_reader: Reader,
     writer: writer::Writer,
@@ -268,6 +273,14 @@ impl Store {
     {
         let allowed = self.actor.projects.clone();
         self.reader.read(move |view| query(&View { allowed, ..*view })).await
+    }
+
+    /// A task, and the last event of the state in which it was read. Shows every task: its caller decides.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn task(&self, id: TaskId) -> Result<(Option<Task>, EventId), StoreError> {
+        self.single_reader.task(id).await
     }
 
     /// Runs `query` in slices, for the actor, until the deadline of queries. See [`Reader::read_in_slices`].

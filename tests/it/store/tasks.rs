@@ -192,3 +192,49 @@ async fn pages_show_every_task_once_in_order_although_others_come_and_go() {
     }
     running.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_task_and_its_cursor_are_of_one_state_and_never_older_than_what_was_answered() {
+    const VERSIONS: i64 = 300;
+    let directory = directory();
+    let running = Arc::new(Running::open(&directory));
+    let task = task(json!({ "title": "t" }), 0);
+    let id = task.id;
+    assert_eq!(running.store.task(id).await.expect("it reads").0, None);
+    // Each version is that of its event.
+    let write = async |version: i64| {
+        let task = Task { version, ..task.clone() };
+        let operation = move |tx: &mut Tx<'_>| {
+            match version {
+                1 => tx.insert_task(&task)?,
+                _ => tx.update_task(&task)?,
+            }
+            Ok(tx.append(&NewEvent::task_created(&task))?)
+        };
+        running.write(operation).await.expect("written")
+    };
+    write(1).await;
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = running.store.clone();
+            tokio::spawn(async move {
+                let mut seen = 0;
+                while seen < VERSIONS {
+                    let (found, cursor) = store.task(id).await.expect("it reads");
+                    let version = found.expect("a task").version;
+                    assert_eq!(version as u64, cursor.seq);
+                    assert!(version >= seen);
+                    seen = version;
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for version in 2..=VERSIONS {
+        let cursor = write(version).await;
+        assert!(running.store.task(id).await.expect("it reads").1.seq >= cursor.seq);
+    }
+    for reader in readers {
+        reader.await.expect("no panic");
+    }
+}
