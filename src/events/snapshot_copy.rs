@@ -191,7 +191,7 @@ mod tests {
             copy.take(Copied::Task(task(1, 10).into())).expect("taken");
             copy.take(Copied::Correction(TaskId::generate(), None)).expect("taken");
             copy.take(Copied::Restart).expect("taken");
-            let tasks: Vec<_> = (0..100).map(|number| task(number, description_bytes)).collect();
+            let tasks: Vec<_> = (1..=100).map(|number| task(number, description_bytes)).collect();
             let mut wanted: BTreeMap<_, _> =
                 tasks.iter().cloned().map(|task| ((task.created_at, task.id), task)).collect();
             // Those that come later, and those that the walk has not seen.

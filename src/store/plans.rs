@@ -4,11 +4,13 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::domain::allowed_projects::AllowedProjects;
 use crate::domain::filter::FacetFilter;
-use crate::domain::page::{SortOrder, TaskQuery, TaskSort};
+use crate::domain::id::TaskId;
+use crate::domain::page::{PageKey, SortOrder, TaskQuery, TaskSort};
 
 use super::leases::{ClaimFilter, most_pressing};
-use super::open;
+use super::task_list::statements;
 use super::tasks::select;
+use super::{open, search};
 
 fn plan(conn: &Connection, sql: &str, values: Vec<rusqlite::types::Value>) -> String {
     let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("it is prepared");
@@ -43,6 +45,33 @@ fn lists_by_project_ready_and_key_walk_along_an_index() {
     let (sql, values) = select(&list(TaskSort::CreatedAt, by_key), &AllowedProjects::default());
     let found = plan(&conn, &sql, values);
     assert!(found.contains("INDEX tasks_by_key"), "{sql}\n{found}");
+}
+
+#[test]
+fn long_lists_walk_along_an_index_from_where_they_were() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (conn, _locks) = open::prepare(directory.path()).expect("a database");
+    search::register(&conn).expect("registered");
+    let names = || vec!["web".parse().expect("a name"), "api".parse().expect("a name")];
+    let all = FacetFilter::default;
+    for &sort in TaskSort::ALL {
+        let lists = [
+            ("tasks_by_creation", FacetFilter { tags: vec!["x".parse().expect("a tag")], ..all() }),
+            ("tasks_by_project", FacetFilter { projects: names(), ..all() }),
+            ("tasks_ready", FacetFilter { ready: Some(true), ..all() }),
+            ("tasks_ready_by_project", FacetFilter { ready: Some(true), projects: names(), ..all() }),
+        ];
+        for (index, filter) in lists {
+            let after = PageKey { sort, order: SortOrder::Ascending, key: 7, id: TaskId::generate() };
+            let text = Some("x".to_owned());
+            let query = TaskQuery { text, after: Some(after), ..list(sort, filter) };
+            for (sql, values) in statements(&query, &AllowedProjects::default()) {
+                let plan = plan(&conn, &sql, values);
+                assert!(plan.split_whitespace().any(|word| word == index), "{sql}\n{plan}");
+                assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -32,6 +32,9 @@ const SPARE: usize = 32;
 /// How often the list begins again because retention has removed events that it needed. Then it reads in one transaction.
 const RESTARTS_MAX: u32 = 2;
 
+/// A page of tasks, and the key of the next page if there is one.
+type Page = (Vec<Task>, Option<PageKey>);
+
 /// What a list is sorted by.
 type Key = (i64, Uuid);
 
@@ -83,11 +86,7 @@ impl TaskList {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn go_on(
-        &mut self,
-        view: &View<'_>,
-        slice: &Slice<'_>,
-    ) -> Result<Option<(Vec<Task>, Option<PageKey>)>, StoreError> {
+    pub fn go_on(&mut self, view: &View<'_>, slice: &Slice<'_>) -> Result<Option<Page>, StoreError> {
         if self.is_short(view.allowed()) {
             return view.tasks(&self.query).map(Some);
         }
@@ -215,11 +214,7 @@ impl Search {
     }
 
     /// The rows of the page, which the search has found in the state of `view`.
-    fn page(
-        &mut self,
-        query: &TaskQuery,
-        view: &View<'_>,
-    ) -> Result<(Vec<Task>, Option<PageKey>), StoreError> {
+    fn page(&mut self, query: &TaskQuery, view: &View<'_>) -> Result<Page, StoreError> {
         self.found.forget_unknown();
         let sorted = self.found.sorted();
         let (mut tasks, mut bytes, mut last) = (Vec::new(), 0, None);
@@ -318,4 +313,11 @@ fn before(order: SortOrder, one: Key, other: Key) -> bool {
         SortOrder::Ascending => one < other,
         SortOrder::Descending => one > other,
     }
+}
+
+/// The statements by which a list that is not short begins.
+#[cfg(test)]
+pub(super) fn statements(query: &TaskQuery, allowed: &AllowedProjects) -> Vec<(String, Vec<Value>)> {
+    let search = Search::new(query, allowed, 0);
+    search.walks.iter().map(|walk| walk.select(query, allowed)).collect()
 }

@@ -227,7 +227,8 @@ async fn a_query_has_a_deadline() {
         while !slice.is_over() {}
         Ok(None)
     });
-    assert!(matches!(endless.await, Err(StoreError::Late)));
+    let ended = tokio::time::timeout(Duration::from_secs(10), endless).await.expect("in time");
+    assert!(matches!(ended, Err(StoreError::Late)));
     running.close().await;
 }
 
