@@ -55,13 +55,13 @@ impl Call {
     }
 
     /// # Errors
-    /// A [`Failure`] that names the scope
+    /// A [`Failure`] that names the scope.
     pub fn require(&self, scope: Scope) -> Result<(), Failure> {
         Ok(permission::require(&self.principal, scope)?)
     }
 
     /// # Errors
-    /// A [`Failure`] that says what to do
+    /// A [`Failure`] that says what to do.
     pub async fn task(&self, name: TaskName) -> Result<Task, Failure> {
         Ok(name.find(&self.service).await?.value)
     }
@@ -69,7 +69,7 @@ impl Call {
     /// The tasks with these names, each looked up once.
     ///
     /// # Errors
-    /// A [`Failure`] that names `argument`, when there are too many, or one is not there
+    /// A [`Failure`] that names `argument`, when there are too many, or one is not there.
     pub async fn tasks(&self, argument: &str, names: Vec<TaskName>) -> Result<Vec<TaskId>, Failure> {
         if names.len() > BLOCKERS_MAX {
             let detail = format!("{argument}: has {}", names.len());
@@ -85,7 +85,7 @@ impl Call {
     /// The lease with this handle, and the task that it holds.
     ///
     /// # Errors
-    /// A [`Failure`] that says what has become of the task
+    /// A [`Failure`] that says what has become of the task.
     pub async fn lease(&self, handle: &LeaseHandle) -> Result<(LeaseId, Task), Failure> {
         match self.service.lease_of(handle.clone()).await {
             Ok(found) => Ok(found),
@@ -96,7 +96,7 @@ impl Call {
     /// The same for a lease that need not be given, of a task that is known.
     ///
     /// # Errors
-    /// As [`Call::lease`]
+    /// As [`Call::lease`].
     pub async fn lease_on(
         &self,
         handle: Option<LeaseHandle>,
@@ -115,7 +115,7 @@ impl Call {
         }
     }
 
-    /// What to tell of an error under a lease. Of a lost one it says what the task is now.
+    /// The refusal for an error under a lease. For a lost lease it says what the task is now.
     pub async fn refused_under(&self, handle: &LeaseHandle, error: ServiceError) -> Failure {
         let lost = matches!(error, ServiceError::LeaseLost(_));
         let failure = Failure::from(error);

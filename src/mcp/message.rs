@@ -26,7 +26,7 @@ impl Refusal {
         Self { id: Value::Null, code, words: words.into(), data: None }
     }
 
-    /// Of what only the library found out.
+    /// The refusal of a message that only the library has found wrong.
     pub fn of_the_library() -> Self {
         Self::new(-32600, "this is no message of the protocol; see its schema")
     }

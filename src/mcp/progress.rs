@@ -62,7 +62,7 @@ impl Progress {
 
     async fn tell(&self, seconds: f64, what: &str) {
         let told = ProgressNotificationParam::new(self.token.clone(), seconds).with_message(what);
-        // A client that has gone is noticed by who has opened the stream.
+        // The stream itself notices a client that has gone.
         let _ = self.peer.notify_progress(told).await;
     }
 }

@@ -125,16 +125,10 @@ async fn comments(service: &Service, task: &Task) -> Result<String, Failure> {
     if comments.is_empty() {
         return Ok(String::new());
     }
-    let mut text = "
-## Comments
-"
-    .to_owned();
+    let mut text = "\n## Comments\n".to_owned();
     if comments.len() > COMMENTS_MAX {
         comments.remove(0);
-        text.push_str(
-            "(earlier ones are on the board)
-",
-        );
+        text.push_str("(earlier ones are on the board)\n");
     }
     for comment in &comments {
         let author = comment.author.as_ref().map_or("somebody", |author| author.as_str());

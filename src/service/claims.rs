@@ -164,7 +164,7 @@ fn claim_all(
     tx: &mut Tx<'_>,
     wishes: Vec<(ClaimRequest, Actor)>,
 ) -> Result<Vec<Option<Granted>>, StoreError> {
-    // What one has not found, nobody finds who asks for the same later in this transaction.
+    // A claim that found nothing tells that a later one with the same filter finds nothing in this transaction.
     let mut exhausted = HashSet::new();
     let claim = |(request, actor): (ClaimRequest, Actor)| {
         tx.act_as(actor);

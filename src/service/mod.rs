@@ -44,7 +44,7 @@ pub use leases::Holder;
 pub use plan::PlannedTask;
 pub use precondition::{Precondition, Versions};
 pub use questions::Asked;
-pub use reports::{Completion, Failure};
+pub use reports::{Completion, FailureReport};
 pub use retention::EndedExecution;
 pub use signals::Signals;
 pub use stamped::Stamped;

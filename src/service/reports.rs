@@ -33,7 +33,7 @@ pub struct Completion {
 
 /// Why a worker gives up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub struct FailureReport {
     pub reason: CommentText,
     /// Whether somebody else may try. It counts as an attempt; after `attempts_max` the task goes to `review` all the same.
     pub retry: bool,
@@ -82,7 +82,7 @@ impl Service {
     pub async fn fail_task(
         &self,
         lease: LeaseHandle,
-        report: Failure,
+        report: FailureReport,
     ) -> Result<Stamped<Task>, ServiceError> {
         self.write(move |tx| report_once(tx, &lease, &report, |tx, task| fail(tx, task, report.clone())))
             .await
@@ -124,7 +124,7 @@ fn complete(
     save_ending(tx, task, next, None, None)
 }
 
-fn fail(tx: &mut Tx<'_>, task: Task, report: Failure) -> Result<Task, ServiceError> {
+fn fail(tx: &mut Tx<'_>, task: Task, report: FailureReport) -> Result<Task, ServiceError> {
     add_comment(tx, &task, report.reason)?;
     let attempts = task.attempts + i64::from(report.retry);
     let (status, reason, assignee) = match report.retry {
@@ -156,7 +156,7 @@ fn report_once(
     let fingerprint = fingerprint("report", report);
     let Some((_, task)) = held(tx, lease)? else {
         let lost = || ServiceError::LeaseLost(lease.to_string());
-        // Who may not see the task, or not any more, gets no answer of earlier.
+        // A caller that may not see the task (any more) gets no earlier answer.
         task_of(tx, &lease.task).map_err(|error| match error {
             ServiceError::Store(error) => error.into(),
             _ => lost(),

@@ -20,7 +20,7 @@ use crate::mcp::task_name::TaskName;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Inquiry {
+struct AskArguments {
     #[serde(default)]
     question: Option<QuestionId>,
     #[serde(default)]
@@ -66,15 +66,15 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let inquiry: Inquiry = arguments.read()?;
-    let until = Call::until(inquiry.wait_seconds);
-    let id = match (inquiry.question, inquiry.task, inquiry.text) {
+    let given: AskArguments = arguments.read()?;
+    let until = Call::until(given.wait_seconds);
+    let id = match (given.question, given.task, given.text) {
         (Some(id), None, None) => id,
         (None, Some(task), Some(text)) => {
             let task = call.task(task).await?;
-            let lease = call.lease_on(inquiry.lease, &task).await?;
+            let lease = call.lease_on(given.lease, &task).await?;
             let draft =
-                QuestionDraft { text, options: inquiry.options, deadline_seconds: None, default: None };
+                QuestionDraft { text, options: given.options, deadline_seconds: None, default: None };
             call.service.ask_once(task.id, draft, lease).await?.value.id
         }
         _ => {

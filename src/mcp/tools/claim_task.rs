@@ -27,7 +27,7 @@ const DESCRIPTION_BYTES_MAX: usize = 8_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+struct ClaimArguments {
     worker: Assignee,
     #[serde(default)]
     task: Option<TaskName>,
@@ -87,22 +87,22 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let wish: Wish = arguments.read()?;
-    let task_id = match wish.task {
+    let given: ClaimArguments = arguments.read()?;
+    let task_id = match given.task {
         Some(name) => Some(call.task(name).await?.id),
         None => None,
     };
-    let project = projects::known(call, wish.project).await?;
-    let worker = wish.worker;
+    let project = projects::known(call, given.project).await?;
+    let worker = given.worker;
     let request = ClaimRequest {
         worker: worker.clone(),
         task_id,
         project: project.clone(),
-        tag: wish.tag.clone(),
+        tag: given.tag.clone(),
         priority: None,
-        lease_seconds: wish.lease_seconds,
-        wait_seconds: wish.wait_seconds.min(WAIT_SECONDS_MAX),
-        another: wish.another,
+        lease_seconds: given.lease_seconds,
+        wait_seconds: given.wait_seconds.min(WAIT_SECONDS_MAX),
+        another: given.another,
         unconfirmed_seconds_max: Some(UNCONFIRMED_SECONDS_MAX),
     };
     let claim = call.service.claim_task(request);
@@ -113,7 +113,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
             let mut answer = claimed_task(call, &task).await?;
             if again {
                 answer["again"] = true.into();
-                answer["reason"] = why_again(&task, project.as_ref(), wish.tag.as_ref()).into();
+                answer["reason"] = why_again(&task, project.as_ref(), given.tag.as_ref()).into();
             }
             Ok(Answer::Data(answer))
         }

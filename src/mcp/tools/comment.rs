@@ -15,7 +15,7 @@ use crate::mcp::task_name::TaskName;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Note {
+struct CommentArguments {
     task: TaskName,
     text: CommentText,
     #[serde(default)]
@@ -38,12 +38,12 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let note: Note = arguments.read()?;
-    let task = call.task(note.task).await?;
-    let lease = call.lease_on(note.lease, &task).await?;
+    let given: CommentArguments = arguments.read()?;
+    let task = call.task(given.task).await?;
+    let lease = call.lease_on(given.lease, &task).await?;
     // Under a lease the worker writes; a token's name comes before it.
     let author = task.lease.as_ref().filter(|_| lease.is_some()).map(|lease| Author::from(&lease.worker));
-    let draft = CommentDraft { text: note.text, author };
+    let draft = CommentDraft { text: given.text, author };
     call.service.comment(task.id, draft, None, lease).await?;
     Ok(Answer::Data(json!({ "key": task.key })))
 }

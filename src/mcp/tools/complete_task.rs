@@ -17,7 +17,7 @@ use super::update_task::state;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Report {
+struct CompleteArguments {
     lease: LeaseHandle,
     summary: String,
     proof: String,
@@ -46,7 +46,7 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let Report { lease, summary, proof, artifacts } = arguments.read()?;
+    let CompleteArguments { lease, summary, proof, artifacts } = arguments.read()?;
     match call.service.complete_task(lease.clone(), Completion { summary, proof, artifacts }).await {
         Ok(task) => Ok(state(&task.value)),
         Err(ServiceError::QuestionsOpen(_)) => {

@@ -23,7 +23,7 @@ const TASKS_MAX: usize = 100;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Plan {
+struct CreateArguments {
     tasks: Vec<Draft>,
     #[serde(default)]
     request_id: Option<String>,
@@ -84,7 +84,7 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let plan: Plan = arguments.read()?;
+    let plan: CreateArguments = arguments.read()?;
     if plan.tasks.is_empty() || plan.tasks.len() > TASKS_MAX {
         let next = format!("pass 1 to {TASKS_MAX} tasks");
         return Err(Failure::new(Code::InvalidField, format!("tasks: has {}", plan.tasks.len()), next));

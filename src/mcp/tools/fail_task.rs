@@ -7,16 +7,16 @@ use crate::domain::comment::CommentText;
 use crate::domain::lease::LeaseHandle;
 use crate::domain::token::Scope;
 use crate::mcp::call::Call;
-use crate::mcp::failure::Failure as Refused;
+use crate::mcp::failure::Failure;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
-use crate::service::Failure;
+use crate::service::FailureReport;
 
 use super::update_task::state;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Report {
+struct FailArguments {
     lease: LeaseHandle,
     reason: CommentText,
     #[serde(default = "retry")]
@@ -42,9 +42,9 @@ pub fn row() -> Row {
     }
 }
 
-async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Refused> {
-    let Report { lease, reason, retry } = arguments.read()?;
-    match call.service.fail_task(lease.clone(), Failure { reason, retry }).await {
+async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
+    let FailArguments { lease, reason, retry } = arguments.read()?;
+    match call.service.fail_task(lease.clone(), FailureReport { reason, retry }).await {
         Ok(task) => Ok(state(&task.value)),
         Err(error) => Err(call.refused_under(&lease, error).await),
     }

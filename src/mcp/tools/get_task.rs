@@ -13,7 +13,7 @@ use crate::mcp::task_text;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct GetArguments {
     task: TaskName,
 }
 
@@ -30,7 +30,7 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let wanted: Wanted = arguments.read()?;
-    let task = call.task(wanted.task).await?;
+    let given: GetArguments = arguments.read()?;
+    let task = call.task(given.task).await?;
     Ok(Answer::Text(task_text::of(&call.service, &task).await?))
 }

@@ -13,7 +13,7 @@ use crate::service::ServiceError;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sign {
+struct HeartbeatArguments {
     lease: LeaseHandle,
     #[serde(default)]
     progress: Option<Progress>,
@@ -37,15 +37,15 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let sign: Sign = arguments.read()?;
-    let renewed = match call.service.lease_of(sign.lease.clone()).await {
-        Ok((lease, _)) => call.service.renew_lease(lease, None, false, sign.progress).await,
+    let given: HeartbeatArguments = arguments.read()?;
+    let renewed = match call.service.lease_of(given.lease.clone()).await {
+        Ok((lease, _)) => call.service.renew_lease(lease, None, false, given.progress).await,
         Err(error) => Err(error),
     };
     match renewed {
         Ok(lease) => Ok(Answer::Data(json!({ "stop": false, "expires_at": lease.value.expires_at }))),
         Err(error @ ServiceError::LeaseLost(_)) => {
-            let lost = call.refused_under(&sign.lease, error).await;
+            let lost = call.refused_under(&given.lease, error).await;
             Ok(Answer::Data(json!({ "stop": true, "reason": lost.detail })))
         }
         Err(error) => Err(error.into()),

@@ -21,7 +21,7 @@ const LIMIT_MAX: u32 = 50;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Query {
+struct ListArguments {
     project: Option<ProjectName>,
     status: Vec<Status>,
     ready: Option<bool>,
@@ -32,7 +32,7 @@ struct Query {
     cursor: Option<String>,
 }
 
-impl Default for Query {
+impl Default for ListArguments {
     fn default() -> Self {
         Self {
             project: None,
@@ -84,7 +84,7 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let query: Query = arguments.read()?;
+    let query: ListArguments = arguments.read()?;
     let after: Option<PageKey> = match query.cursor.map(|cursor| cursor.parse()) {
         None => None,
         Some(Ok(key)) => Some(key),

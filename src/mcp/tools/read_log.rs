@@ -27,7 +27,7 @@ const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct ReadArguments {
     task: TaskName,
     #[serde(default)]
     execution: Option<ExecutionName>,
@@ -65,31 +65,31 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let wanted: Wanted = arguments.read()?;
-    let task = call.task(wanted.task).await?;
-    let execution = match wanted.execution {
+    let given: ReadArguments = arguments.read()?;
+    let task = call.task(given.task).await?;
+    let execution = match given.execution {
         Some(name) => name.find(call, &task).await?,
         None => call.service.latest_execution(task.id).await?,
     };
     let path = call.context.data_dir.join(&execution.log_file);
     let ended = execution.status.is_final();
     let state = state(&execution);
-    if let Some(pattern) = wanted.grep {
-        let (found, looked_through) = search(&path, &pattern, wanted.offset, ended).await?;
+    if let Some(pattern) = given.grep {
+        let (found, looked_through) = search(&path, &pattern, given.offset, ended).await?;
         let found = match found.trim_end_matches('\n') {
             "" => "[no line matches]",
             found => found,
         };
         return Ok(Answer::Text(format!("{found}\n[{looked_through} bytes looked through; {state}]")));
     }
-    let from = match wanted.offset {
+    let from = match given.offset {
         Some(offset) => From::Offset(offset),
-        None => From::Tail(wanted.tail_lines as usize),
+        None => From::Tail(given.tail_lines as usize),
     };
     let mut page = logs::read_bytes(&path, from, ANSWER_BYTES_MAX, ended).await.map_err(unreadable)?;
     end_with_a_line(&mut page);
     let mut place = format!("bytes {} to {} of {}", page.offset, page.next_offset, page.size);
-    if page.offset > 0 && wanted.offset.is_none() {
+    if page.offset > 0 && given.offset.is_none() {
         let before = page.offset.saturating_sub(ANSWER_BYTES_MAX as u64);
         place.push_str(&format!("; earlier lines are left out, offset {before} shows some"));
     }

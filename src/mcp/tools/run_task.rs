@@ -24,7 +24,7 @@ const TAIL_LINES: usize = 40;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Run {
+struct RunArguments {
     task: TaskName,
     #[serde(default)]
     script: Option<Script>,
@@ -74,7 +74,7 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let run: Run = arguments.read()?;
+    let run: RunArguments = arguments.read()?;
     let until = Call::until(run.wait_seconds);
     let task = call.task(run.task).await?;
     let started = if run.stop {

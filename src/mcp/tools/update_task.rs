@@ -21,7 +21,7 @@ use crate::service::{Precondition, Versions};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct UpdateArguments {
     task: TaskName,
     #[serde(default)]
     title: Option<Title>,
@@ -74,7 +74,7 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let change: Change = arguments.read()?;
+    let change: UpdateArguments = arguments.read()?;
     if change.script.is_some() {
         call.require(Scope::Exec)?;
     }

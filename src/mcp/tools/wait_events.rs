@@ -23,7 +23,7 @@ const LIMIT_MAX: u32 = 100;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wait {
+struct WaitArguments {
     #[serde(default)]
     cursor: Option<String>,
     #[serde(default)]
@@ -81,7 +81,7 @@ pub fn row() -> Row {
 }
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
-    let wait: Wait = arguments.read()?;
+    let wait: WaitArguments = arguments.read()?;
     let log = &call.context.events;
     let start = match wait.cursor.filter(|cursor| !cursor.is_empty()) {
         None => Start::Live,
