@@ -21,6 +21,9 @@ use super::schema::{described, object, one_of, string, strings};
 use super::table::{Answer, Arguments, Effect, Row};
 use super::task_name::TaskName;
 
+/// Bytes of an answer, about 15,000 tokens. The routes answer megabytes, which no model takes.
+const ANSWER_BYTES_MAX: usize = 48 << 10;
+
 /// The tools, in the order in which the first system listed them.
 pub static TOOLS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     use Scope::{Exec, Read, Write};
@@ -226,12 +229,25 @@ async fn forward(
     let body = response.take_body().into_vec().await.unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();
     if response.status() < StatusCode::BAD_REQUEST {
-        return Ok(Answer::Text(text));
+        return Ok(Answer::Text(shortened(&text).into_owned()));
     }
     let problem: Value = serde_json::from_str(&text).unwrap_or_default();
     let code = problem["code"].as_str().and_then(|code| code.parse().ok()).unwrap_or(Code::Internal);
     let detail = problem["detail"].as_str().unwrap_or("the hub failed; its log says why");
     Err(Failure::new(code, detail, next_of(code)))
+}
+
+/// An answer without its middle when it is long. The end stays: it has the last lines of a log.
+fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= ANSWER_BYTES_MAX {
+        return Cow::Borrowed(text);
+    }
+    let begin = &text[..text.floor_char_boundary(ANSWER_BYTES_MAX / 2)];
+    let end = &text[text.ceil_char_boundary(text.len() - ANSWER_BYTES_MAX / 2)..];
+    let left_out = text.len() - begin.len() - end.len();
+    Cow::Owned(format!(
+        "{begin}… [{left_out} bytes are left out here; ask for less, or see the board] …{end}"
+    ))
 }
 
 /// What to do about a problem, by the tools of this profile.
@@ -276,7 +292,8 @@ async fn by_id<'a>(call: &Call, given: &'a JsonObject) -> Result<Cow<'a, JsonObj
 fn request(method: Method, template: &str, arguments: &JsonObject) -> Result<Request, Failure> {
     let mut path = template.to_owned();
     let mut rest = Vec::new();
-    for (name, value) in arguments {
+    // Some clients send null for what they leave out. As a text it would be the word `null`, and a script of it would run.
+    for (name, value) in arguments.iter().filter(|(_, value)| !value.is_null()) {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let gap = format!("{{{name}}}");
         if !path.contains(&gap) {
@@ -335,8 +352,23 @@ mod tests {
         );
         let script = json!({ "task_id": "a-1", "script_content": "true" });
         assert_eq!(uri(Method::POST, "/exec/{task_id}", script).as_deref(), Ok("/exec/a-1"));
+        let update = json!({ "task_id": "a-1", "new_status": "done", "assignee": null });
+        assert_eq!(
+            uri(Method::PUT, "/tasks/status/{task_id}", update).as_deref(),
+            Ok("/tasks/status/a-1?new_status=done")
+        );
+        assert!(uri(Method::GET, "/exec/status/{task_id}", json!({ "task_id": null })).is_err());
         assert!(uri(Method::GET, "/exec/status/{task_id}", json!({ "task_id": "../tokens" })).is_err());
         assert!(uri(Method::GET, "/exec/status/{task_id}", json!({})).is_err());
+    }
+
+    #[test]
+    fn a_long_answer_loses_its_middle() {
+        assert_eq!(shortened("short"), "short");
+        let text = format!("begin{}end", "ä".repeat(ANSWER_BYTES_MAX));
+        let short = shortened(&text);
+        assert!(short.starts_with("begin") && short.ends_with("end") && short.contains("bytes are left out"));
+        assert!(short.len() < ANSWER_BYTES_MAX + 100, "{}", short.len());
     }
 
     #[test]

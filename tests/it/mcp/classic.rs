@@ -64,3 +64,32 @@ async fn its_tools_take_keys_and_name_each_other() {
     }
     hub.stop().await;
 }
+
+/// Some clients send null for what they leave out.
+#[tokio::test(flavor = "multi_thread")]
+async fn null_is_no_value() {
+    let hub = Hub::tuned(&["--mcp-profile", "classic"], |_| {}).await;
+    let agent = Agent::of(&hub.client).await;
+    let nulls = json!({ "title": "t", "content": null, "assignee": null, "priority": null });
+    agent.text("create_task_tasks_create_post", nulls).await;
+    let task = hub.client.get("/api/tasks?key=default-1").await.body[0].clone();
+    assert_eq!((&task["assignee"], &task["description"]), (&Value::Null, &json!("")), "{task}");
+    let run = json!({ "task_id": "default-1", "script_content": null });
+    agent.refused_by("nothing_to_run", "execute_exec__task_id__post", run).await;
+    let missing = json!({ "task_id": null });
+    agent.refused_by("invalid_field", "exec_status_exec_status__task_id__get", missing).await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_answer_keeps_its_ends() {
+    let hub = Hub::tuned(&["--mcp-profile", "classic"], |_| {}).await;
+    let agent = Agent::of(&hub.client).await;
+    let content = format!("first {} last", "word ".repeat(20_000));
+    hub.client.post("/api/tasks", json!({ "title": "t", "description": content })).await;
+    let task =
+        agent.text("get_task_details_tasks_file__task_id__get", json!({ "task_id": "default-1" })).await;
+    assert!(task.len() < 50_000 && task.contains("bytes are left out here"), "{}", task.len());
+    assert!(task.ends_with('}'), "the end is there");
+    hub.stop().await;
+}
