@@ -149,7 +149,8 @@ pub async fn read_bytes(path: &Path, from: From, bytes_max: usize, complete: boo
     blocking(move || read_piece(&path, from, bytes_max as u64, complete)).await
 }
 
-fn read_piece(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<LogBytes> {
+/// The same on a thread that may block.
+pub(super) fn read_piece(path: &Path, from: From, bytes_max: u64, complete: bool) -> io::Result<LogBytes> {
     let mut file = match plain_file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -201,7 +202,7 @@ fn tail_start(bytes: &[u8], lines: usize, is_cut: bool) -> usize {
 }
 
 /// The length of an unfinished character at the end.
-fn cut_off(bytes: &[u8]) -> usize {
+pub(super) fn cut_off(bytes: &[u8]) -> usize {
     for length in 1..=bytes.len().min(3) {
         let end = &bytes[bytes.len() - length..];
         // Not a continuation byte: a character or an invalid byte begins here.

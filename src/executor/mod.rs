@@ -33,6 +33,7 @@ mod contract;
 mod directory;
 mod kill_leftovers;
 mod log_piece;
+pub mod log_search;
 mod log_stream;
 pub mod logs;
 mod orphans;

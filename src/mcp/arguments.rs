@@ -63,18 +63,18 @@ fn add_brackets(given: &mut JsonObject, schema: &JsonObject) {
 fn refuse_out_of_range(given: &JsonObject, schema: &JsonObject) -> Result<(), Failure> {
     for (name, value) in given {
         let property = &schema.get("properties").unwrap_or(&Value::Null)[name];
-        let (minimum, maximum) = (property["minimum"].as_i64(), property["maximum"].as_i64());
-        let (Some(minimum), Some(maximum), Some(number)) = (minimum, maximum, value.as_f64()) else {
+        let Some(number) = value.as_f64() else {
             continue;
         };
-        let nearest = match number {
-            number if number < minimum as f64 => minimum,
-            number if number > maximum as f64 => maximum,
+        let (minimum, maximum) = (property["minimum"].as_i64(), property["maximum"].as_i64());
+        let nearest = match (minimum, maximum) {
+            (Some(minimum), _) if number < minimum as f64 => minimum,
+            (_, Some(maximum)) if number > maximum as f64 => maximum,
             _ => continue,
         };
         let detail = format!("{name}: {value} is out of range");
-        let next =
-            format!("{name} takes a whole number from {minimum} to {maximum}; the nearest is {nearest}");
+        let range = schema::range_in_words(property);
+        let next = format!("{name} takes a whole number{range}; the nearest is {nearest}");
         return Err(Failure::new(Code::InvalidField, detail, next));
     }
     Ok(())

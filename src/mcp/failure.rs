@@ -28,6 +28,13 @@ impl Failure {
         Self { code: code.to_owned(), detail: detail.into(), next: next.into() }
     }
 
+    /// The log is there, and the disk does not give it. Not `execution_not_found`: a model would run the script again.
+    pub fn unreadable_log(error: std::io::Error) -> Self {
+        tracing::error!(%error, "a log cannot be read");
+        let next = "call again in a few seconds; if that does not help, tell the person";
+        Self::new(Code::Unavailable, "the hub cannot read the log at the moment", next)
+    }
+
     pub fn result(self) -> CallToolResult {
         let Self { code, detail, next } = self;
         let data = json!({ "code": code, "detail": detail, "next": next });
@@ -58,6 +65,8 @@ impl From<ServiceError> for Failure {
             | ServiceError::NeverExecuted(_)
             | ServiceError::NoExecution { .. }
             | ServiceError::NothingToRun
+            | ServiceError::KeyReused
+            | ServiceError::TooManyClaims(_)
             | ServiceError::Live { .. } => Some(error.to_string()),
             _ => None,
         };
@@ -79,12 +88,16 @@ impl From<Invalid> for Failure {
 }
 
 /// What to do about a problem that a tool can meet.
-fn next_of(code: Code) -> &'static str {
+pub fn next_of(code: Code) -> &'static str {
     match code {
         Code::TaskNotFound => "call list_tasks for the tasks there are",
         Code::ProjectNotFound => "leave project out",
         Code::ProjectArchived => "use another project, or ask the person to open that one again",
         Code::QuestionNotFound => "call get_task for the questions of a task",
+        Code::LimitReached => "wait until some of them have ended, or tell the person",
+        Code::LeaseNotFound => {
+            "check the spelling: pass the lease as claim_task answered it, or as get_task shows it"
+        }
         Code::LeaseLost => "stop working on that task and call claim_task",
         Code::QuestionsOpen => {
             "call ask_person with the question to wait for its answer, or ask the person to answer"

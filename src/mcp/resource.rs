@@ -72,7 +72,7 @@ async fn log(call: &Call, name: TaskName) -> Result<String, Failure> {
     let path = call.context.data_dir.join(&execution.log_file);
     let (from, ended) = (From::Tail(10_000), execution.status.is_final());
     let page = logs::read_page(&path, from, LOG_BYTES_MAX, ended).await;
-    Ok(page.map(|page| page.text).unwrap_or_default())
+    Ok(page.map_err(Failure::unreadable_log)?.text)
 }
 
 async fn board(call: &Call, project: ProjectName) -> Result<String, Failure> {

@@ -36,6 +36,11 @@ pub fn integer(minimum: i64, maximum: i64) -> Value {
     json!({ "type": "integer", "minimum": minimum, "maximum": maximum })
 }
 
+/// A place in a text or a log, in bytes.
+pub fn offset() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
 pub fn described_number(description: &str) -> Value {
     json!({ "type": "integer", "description": description })
 }
@@ -100,6 +105,15 @@ pub fn is_required(schema: &JsonObject, place: &str) -> bool {
     required.is_some_and(|names| names.iter().any(|it| it == name))
 }
 
+/// ` from 1 to 50`, ` from 0`, or nothing.
+pub fn range_in_words(property: &Value) -> String {
+    match (property["minimum"].as_i64(), property["maximum"].as_i64()) {
+        (Some(minimum), Some(maximum)) => format!(" from {minimum} to {maximum}"),
+        (Some(minimum), None) => format!(" from {minimum} on"),
+        _ => String::new(),
+    }
+}
+
 /// What would be right at a place in the arguments, in words.
 pub fn in_words(schema: &JsonObject, place: &str) -> Option<String> {
     let mut property = property(schema, place)?;
@@ -123,9 +137,7 @@ pub fn in_words(schema: &JsonObject, place: &str) -> Option<String> {
             words.push_str(&format!("objects with {}", names.join(", ")));
         }
     }
-    if let (Some(minimum), Some(maximum)) = (property["minimum"].as_i64(), property["maximum"].as_i64()) {
-        words.push_str(&format!(" from {minimum} to {maximum}"));
-    }
+    words.push_str(&range_in_words(property));
     if let Some(description) = description {
         words.push_str(&format!(" ({description})"));
     }
@@ -141,6 +153,7 @@ mod tests {
         let properties = json!({
             "status": { "type": "array", "items": one_of(&["todo", "done"]) },
             "wait_seconds": integer(0, 45),
+            "offset": offset(),
             "another": boolean(),
             "tags": strings("labels"),
         });
@@ -148,6 +161,7 @@ mod tests {
         let words = |argument| in_words(&schema, argument);
         assert_eq!(words("status").as_deref(), Some("a list of one of todo, done"));
         assert_eq!(words("wait_seconds").as_deref(), Some("a whole number from 0 to 45"));
+        assert_eq!(words("offset").as_deref(), Some("a whole number from 0 on"));
         assert_eq!(words("another").as_deref(), Some("true or false"));
         assert_eq!(words("tags").as_deref(), Some("a list of text (labels)"));
         assert_eq!(words("tags[3]").as_deref(), Some("text"));

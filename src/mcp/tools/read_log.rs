@@ -1,5 +1,7 @@
 //! `read_log`: what the last execution of a task has written, as text.
 
+use std::path::PathBuf;
+
 use regex::RegexBuilder;
 use serde::Deserialize;
 use serde_json::json;
@@ -7,6 +9,7 @@ use serde_json::json;
 use crate::api::problem::Code;
 use crate::domain::execution::Execution;
 use crate::domain::token::Scope;
+use crate::executor::log_search::{self, LogSearch, SearchEnd, SearchResult};
 use crate::executor::logs::{self, From, LogBytes};
 use crate::mcp::call::Call;
 use crate::mcp::execution_name::ExecutionName;
@@ -14,16 +17,18 @@ use crate::mcp::failure::Failure;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
+use crate::mcp::task_text::cut;
 
-/// Of an answer.
+/// Bytes of an answer. A longer one would fill the memory of a model.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
-/// Most lines of an answer.
+/// Lines of an answer. More do not fit into its bytes.
 const TAIL_LINES_MAX: i64 = 1000;
-/// Of the log that one call looks through for a pattern.
-const SEARCH_BYTES_MAX: u64 = 16 << 20;
-const PAGE_BYTES: usize = 1 << 20;
-/// Of a compiled pattern.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a compiled pattern. The time of a match grows with them.
+const PATTERN_BYTES_MAX: usize = 64 << 10;
+/// Bytes that a match keeps of what it has computed. The regex crate takes 2 MiB unless told otherwise.
+const PATTERN_CACHE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of what is wrong with a pattern: the error repeats the pattern.
+const PATTERN_ERROR_BYTES_MAX: usize = 1_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +58,7 @@ pub fn row() -> Row {
             json!({
                 "task": schema::task(),
                 "tail_lines": schema::integer(1, TAIL_LINES_MAX),
-                "offset": schema::integer(0, 1 << 50),
+                "offset": schema::offset(),
                 "grep": schema::described("Regular expression; case is ignored"),
                 "execution": schema::described("An earlier one, such as taskhub-7"),
             }),
@@ -75,18 +80,15 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let ended = execution.status.is_final();
     let state = state(&execution);
     if let Some(pattern) = given.grep {
-        let (found, looked_through) = search(&path, &pattern, given.offset, ended).await?;
-        let found = match found.trim_end_matches('\n') {
-            "" => "[no line matches]",
-            found => found,
-        };
-        return Ok(Answer::Text(format!("{found}\n[{looked_through} bytes looked through; {state}]")));
+        let (found, searched) = search(path, &pattern, given.offset, ended).await?;
+        return Ok(Answer::Text(format!("{found}[{searched} bytes looked through; {state}]")));
     }
     let from = match given.offset {
         Some(offset) => From::Offset(offset),
         None => From::Tail(given.tail_lines as usize),
     };
-    let mut page = logs::read_bytes(&path, from, ANSWER_BYTES_MAX, ended).await.map_err(unreadable)?;
+    let mut page =
+        logs::read_bytes(&path, from, ANSWER_BYTES_MAX, ended).await.map_err(Failure::unreadable_log)?;
     end_with_a_line(&mut page);
     let mut place = format!("bytes {} to {} of {}", page.offset, page.next_offset, page.size);
     if page.offset > 0 && given.offset.is_none() {
@@ -119,57 +121,42 @@ fn end_with_a_line(page: &mut LogBytes) {
     }
 }
 
-/// The lines that match, each with the offset at which it begins; and how much was looked through.
+/// The lines that match, each with the offset at which it begins; and how many bytes were searched.
 async fn search(
-    path: &std::path::Path,
+    path: PathBuf,
     pattern: &str,
     offset: Option<u64>,
     ended: bool,
 ) -> Result<(String, u64), Failure> {
-    let pattern = RegexBuilder::new(pattern).case_insensitive(true).size_limit(PATTERN_BYTES_MAX).build();
+    let pattern = RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .size_limit(PATTERN_BYTES_MAX)
+        .dfa_size_limit(PATTERN_CACHE_BYTES_MAX)
+        .build();
     let pattern = pattern.map_err(|error| {
-        let detail = format!("grep: {error}");
+        let detail = format!("grep: {}", cut(&error.to_string(), PATTERN_ERROR_BYTES_MAX, "left out"));
         Failure::new(Code::InvalidField, detail, "grep takes a regular expression, such as error|failed")
     })?;
-    let start = offset.unwrap_or(0);
-    let (mut at, mut found, mut carried) = (start, String::new(), Vec::new());
-    let mut line_at = start;
-    loop {
-        let page = logs::read_bytes(path, From::Offset(at), PAGE_BYTES, ended).await.map_err(unreadable)?;
-        let is_last = page.next_offset >= page.size || page.next_offset == at;
-        at = page.next_offset;
-        carried.extend(page.bytes);
-        // What is looked at in one go may be within one line.
-        let is_full = at - start >= SEARCH_BYTES_MAX;
-        let end = carried.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let whole = if is_last || (is_full && end == 0) { carried.len() } else { end };
-        for line in carried[..whole].split_inclusive(|byte| *byte == b'\n') {
-            // Of the bytes, since text has other lengths where the log is not UTF-8.
-            let text = String::from_utf8_lossy(line);
-            if pattern.is_match(&text) {
-                found.push_str(&format!("{line_at}: {}\n", text.trim_end_matches('\n')));
-            }
-            line_at += line.len() as u64;
-            if found.len() > ANSWER_BYTES_MAX {
-                let end = found.floor_char_boundary(ANSWER_BYTES_MAX);
-                found.truncate(end);
-                found.push_str(&format!("\n[more matches may follow; offset {line_at} goes on]"));
-                return Ok((found, line_at - start));
-            }
-        }
-        carried.drain(..whole);
-        if is_last {
-            break;
-        }
-        if is_full {
-            found.push_str(&format!("[not the end of the log; offset {line_at} goes on]"));
-            break;
-        }
+    let offset = offset.unwrap_or(0);
+    let search = LogSearch { path, pattern, offset, complete: ended, found_bytes_max: ANSWER_BYTES_MAX };
+    let Some(SearchResult { lines, next_offset, end }) =
+        log_search::search(search).await.map_err(Failure::unreadable_log)?
+    else {
+        let detail = "as many logs are being searched as the hub searches at once";
+        return Err(Failure::new(Code::Unavailable, detail, "wait a few seconds and call again"));
+    };
+    let mut found: String = lines.into_iter().map(|(at, line)| format!("{at}: {line}\n")).collect();
+    if found.is_empty() {
+        found.push_str("[no line matches]\n");
     }
-    Ok((found, line_at - start))
-}
-
-fn unreadable(error: std::io::Error) -> Failure {
-    tracing::warn!(error = %error, "a log cannot be read");
-    Failure::new(Code::ExecutionNotFound, "the log cannot be read", "run the task again")
+    let why = match end {
+        SearchEnd::EndOfLog => None,
+        SearchEnd::Full => Some("more matches may follow"),
+        SearchEnd::Bytes => Some("not the end of the log"),
+        SearchEnd::Time => Some("not the end of the log: the pattern is slow"),
+    };
+    if let Some(why) = why {
+        found.push_str(&format!("[{why}; offset {next_offset} goes on]\n"));
+    }
+    Ok((found, next_offset.saturating_sub(offset)))
 }

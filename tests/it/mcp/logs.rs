@@ -1,5 +1,7 @@
 //! `read_log`: pages that join, matches with their places, and executions by each of their names.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::harness::Hub;
@@ -104,5 +106,71 @@ async fn an_execution_is_read_by_each_of_its_names() {
         .await;
     assert!(refused["next"].as_str().is_some_and(|it| it.contains("taskhub-2")), "{refused}");
     agent.refused_by("invalid_field", "read_log", json!({ "task": key, "execution": "last" })).await;
+    hub.stop().await;
+}
+
+/// A pattern of some size, on long lines without a match: it takes long, and others do not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_pattern_ends_in_time_and_says_where_to_go_on() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let (key, _) = ran(&agent, "for i in 1 2 3 4; do head -c 4000000 /dev/zero | tr '\\0' a; done").await;
+    let slow = json!({ "task": key, "grep": "(a{0,30}){0,8}\\bb" });
+    let mut searches = Vec::new();
+    for _ in 0..3 {
+        let (agent, slow) = (agent.clone(), slow.clone());
+        searches.push(tokio::spawn(async move { agent.text("read_log", slow).await }));
+    }
+    let started = Instant::now();
+    while !searches.iter().all(tokio::task::JoinHandle::is_finished) {
+        let asked = Instant::now();
+        agent.data("list_tasks", json!({})).await;
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(30), "they end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for search in searches {
+        let found = search.await.expect("no panic");
+        assert!(found.starts_with("[no line matches]\n"), "{found}");
+        if found.contains("not the end of the log") {
+            assert!(found.contains("offset ") && found.contains(" goes on]"), "{found}");
+        }
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_that_is_too_large_or_wrong_is_refused() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let (key, _) = ran(&agent, "echo a").await;
+    for pattern in ["(", "(\\w{100}){100}", &format!("{}(", "a".repeat(5000))] {
+        let refused =
+            agent.refused_by("invalid_field", "read_log", json!({ "task": key, "grep": pattern })).await;
+        assert!(refused["detail"].as_str().is_some_and(|it| it.starts_with("grep: ")), "{refused}");
+        assert!(refused.to_string().len() < 1_500, "{}", refused.to_string().len());
+    }
+    hub.stop().await;
+}
+
+/// Something else is where the log was: it cannot be read, and the script must not run again for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_read_is_no_log_that_is_not_there() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let (key, _) = ran(&agent, "echo a").await;
+    let id = hub.client.get(&format!("/api/tasks?key={key}")).await.body[0]["id"].clone();
+    let execution = hub.client.get(&format!("/api/exec/{}", id.as_str().expect("an id"))).await.body;
+    let path = hub.directory.path().join(execution["log_file"].as_str().expect("a path"));
+    std::fs::remove_file(&path).expect("removed");
+    std::fs::create_dir(&path).expect("a directory");
+    for arguments in [json!({ "task": key }), json!({ "task": key, "grep": "a" })] {
+        let refused = agent.refused_by("unavailable", "read_log", arguments).await;
+        assert!(!refused.to_string().contains("run"), "{refused}");
+    }
+    let uri = format!("taskhub://tasks/{key}/log");
+    let request = agent.request("resources/read", json!({ "uri": uri })).header("Mcp-Name", uri);
+    let read = agent.client.send(request).await.body;
+    assert!(read["error"]["message"].as_str().is_some_and(|it| it.contains("cannot read the log")), "{read}");
     hub.stop().await;
 }
