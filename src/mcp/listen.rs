@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant};
 use crate::domain::filter::{EventFilter, FacetFilter};
 use crate::domain::id::TaskId;
 use crate::domain::project::ProjectName;
+use crate::service::ServiceError;
 
 use super::call::{Arrival, Call};
 use super::failure::Failure;
@@ -33,7 +34,9 @@ struct Followed {
     tasks: HashMap<TaskId, BTreeSet<String>>,
     logs: HashMap<TaskId, BTreeSet<String>>,
     /// By the name of the project.
-    boards: HashMap<String, (ProjectName, String)>,
+    boards: HashMap<String, String>,
+    /// Those of the boards and of the tasks. A task never changes its project.
+    projects: BTreeSet<ProjectName>,
 }
 
 /// Runs until the client or its token has gone, or the hub ends.
@@ -103,17 +106,22 @@ impl Followed {
         for uri in uris {
             let (name, is_log) = match uri.parse() {
                 Ok(Resource::Board(project)) => {
-                    followed.boards.insert(project.to_string(), (project, uri));
+                    followed.projects.insert(project.clone());
+                    followed.boards.insert(project.to_string(), uri);
                     continue;
                 }
                 Ok(Resource::Task(name)) => (name, false),
                 Ok(Resource::Log(name)) => (name, true),
                 Err(_) => continue,
             };
-            if let Ok(task) = call.task(name).await {
-                let of_kind = if is_log { &mut followed.logs } else { &mut followed.tasks };
-                of_kind.entry(task.id).or_default().insert(uri);
-            }
+            let task = match name.find(&call.service).await {
+                Ok(task) => task.value,
+                Err(ServiceError::NoTask(_) | ServiceError::NoTaskOf(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let of_kind = if is_log { &mut followed.logs } else { &mut followed.tasks };
+            of_kind.entry(task.id).or_default().insert(uri);
+            followed.projects.insert(task.project);
         }
         Ok(followed)
     }
@@ -131,8 +139,9 @@ impl Followed {
         };
         if self.boards.is_empty() {
             filter.task_ids = self.tasks.keys().chain(self.logs.keys()).copied().collect();
-        } else if self.tasks.is_empty() && self.logs.is_empty() {
-            filter.facets.projects = self.boards.values().map(|(project, _)| project.clone()).collect();
+        } else {
+            // An event has to match every list, so the ids of tasks would leave out those of the boards.
+            filter.facets.projects = self.projects.iter().cloned().collect();
         }
         filter
     }
@@ -147,12 +156,12 @@ impl Followed {
         }
         // What a board shows of a task is in its own events, and these name the project.
         if let Some(project) = data["project"].as_str() {
-            changed.extend(self.boards.get(project).map(|(_, uri)| uri.clone()));
+            changed.extend(self.boards.get(project).cloned());
         }
     }
 
     fn uris(&self) -> impl Iterator<Item = String> {
         let of_tasks = self.tasks.values().chain(self.logs.values()).flatten();
-        of_tasks.chain(self.boards.values().map(|(_, uri)| uri)).cloned()
+        of_tasks.chain(self.boards.values()).cloned()
     }
 }
