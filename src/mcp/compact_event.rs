@@ -38,8 +38,10 @@ const FIELDS: [&str; 25] = [
     "attempt",
 ];
 
-/// Of a text, in bytes.
+/// Bytes of a text: an event says that something has changed, and the tools have the whole.
 const TEXT_BYTES_MAX: usize = 500;
+/// Bytes of all texts of a list, such as the options of a question.
+const ITEMS_BYTES_MAX: usize = 1_000;
 
 /// The task of an event that does not say its key.
 pub fn unnamed_task(event: &Value) -> Option<TaskId> {
@@ -61,12 +63,27 @@ pub fn compact(event: &Value, keys: &HashMap<TaskId, TaskKey>) -> Value {
             Value::Null => continue,
             Value::Bool(false) => continue,
             Value::Array(list) if list.is_empty() => continue,
+            Value::Array(list) => first_of(list),
             Value::String(text) => cut(text, TEXT_BYTES_MAX, "get_task has the whole").into(),
             other => other.clone(),
         };
         brief.insert(field.to_owned(), kept);
     }
     brief.into()
+}
+
+/// The first items of a list, and how many more there are.
+fn first_of(list: &[Value]) -> Value {
+    let mut bytes = 0;
+    let fits = |item: &&Value| {
+        bytes += item.to_string().len();
+        bytes <= ITEMS_BYTES_MAX
+    };
+    let mut kept: Vec<_> = list.iter().take_while(fits).cloned().collect();
+    if kept.len() < list.len() {
+        kept.push(format!("… and {} more", list.len() - kept.len()).into());
+    }
+    kept.into()
 }
 
 #[cfg(test)]
@@ -89,6 +106,11 @@ mod tests {
             assert!(brief.get(left_out).is_none(), "{left_out}");
         }
         assert!(brief["title"].as_str().is_some_and(|title| title.len() < 560));
+
+        let options: Vec<_> = (0..20).map(|number| json!(format!("{number:0200}"))).collect();
+        let asked = json!({ "event": "question_asked", "data": { "key": "web-1", "options": options } });
+        let shown = compact(&asked, &HashMap::new())["options"].clone();
+        assert_eq!(shown.as_array().map(|it| (it.len(), it[4].clone())), Some((5, json!("… and 16 more"))));
 
         let id = "0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e";
         let event = json!({ "event": "comment_added", "data": { "task_id": id, "text": "t" } });

@@ -8,20 +8,24 @@ use crate::store::QuestionQuery;
 
 use super::failure::Failure;
 
-/// Of a text, in bytes: about 8,000 tokens, at three bytes for each.
+/// Bytes of the text, about 8,000 tokens at three bytes for each. A longer one would fill the memory of a model.
 const TEXT_BYTES_MAX: usize = 24_000;
-/// Of the description alone, so that comments have room.
+/// Bytes of the description, so that comments have room.
 const DESCRIPTION_BYTES_MAX: usize = 14_000;
-/// Of a comment alone.
+/// Bytes of a part of the description that is read alone.
+const PART_BYTES_MAX: usize = 20_000;
+/// Bytes of a line above the description, such as all artifacts: the description must not vanish behind them.
+const LINE_BYTES_MAX: usize = 1_000;
+/// Bytes of a comment, so that one does not hide the others.
 const COMMENT_BYTES_MAX: usize = 2_000;
-/// The latest of them.
+/// The latest comments that are shown.
 const COMMENTS_MAX: usize = 10;
 /// Open questions that are shown, the oldest first.
 const OPEN_MAX: usize = 20;
 /// Questions that have ended, the latest.
 const ENDED_QUESTIONS_MAX: usize = 5;
-/// Of such a question, and of its answer, alone.
-const ANSWER_BYTES_MAX: usize = 1_000;
+/// Bytes of a question, of all its options, and of its answer, so that one does not hide the others.
+const QUESTION_BYTES_MAX: usize = 1_000;
 
 /// # Errors
 /// A [`Failure`] that says what to do
@@ -31,6 +35,7 @@ pub async fn of(service: &Service, task: &Task) -> Result<String, Failure> {
     let mut text = format!("# {} {}\n\n", task.key, in_one_line(task.title.as_str()));
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
+            let value = cut(&value, LINE_BYTES_MAX, "the rest is on the board");
             text.push_str(&format!("- {name}: {value}\n"));
         }
     };
@@ -61,13 +66,26 @@ pub async fn of(service: &Service, task: &Task) -> Result<String, Failure> {
     line("artifacts", listed(&task.artifacts));
     line("version", task.version.to_string());
     if !task.description.as_str().is_empty() {
-        let description = cut(task.description.as_str(), DESCRIPTION_BYTES_MAX, "the whole is on the board");
+        let description = cut_description(task.description.as_str(), DESCRIPTION_BYTES_MAX);
         text.push_str(&format!("\n{description}\n"));
     }
     text.push_str(&questions(service, task).await?);
     text.push_str(&execution(service, task).await?);
     text.push_str(&comments(service, task).await?);
     Ok(cut(&text, TEXT_BYTES_MAX, "the rest is on the board"))
+}
+
+/// A part of the description, from a byte on, for a description that [`of`] has cut.
+pub fn description_from(task: &Task, offset: usize) -> String {
+    let description = task.description.as_str();
+    let begin = description.floor_char_boundary(offset.min(description.len()));
+    let end = description.floor_char_boundary((begin + PART_BYTES_MAX).min(description.len()));
+    let goes_on = match end < description.len() {
+        true => format!("offset {end} goes on"),
+        false => "this is its end".to_owned(),
+    };
+    let place = format!("[bytes {begin} to {end} of {} of the description; {goes_on}]", description.len());
+    format!("# {} {}\n\n{}\n{place}", task.key, in_one_line(task.title.as_str()), &description[begin..end])
 }
 
 async fn questions(service: &Service, task: &Task) -> Result<String, Failure> {
@@ -77,9 +95,10 @@ async fn questions(service: &Service, task: &Task) -> Result<String, Failure> {
         let query = QuestionQuery { task_id: Some(task.id), open: Some(true), after: None, limit: OPEN_MAX };
         let (questions, _) = service.questions(query).await?;
         for question in questions {
-            let options = listed(&question.options);
+            let asked = cut(question.text.as_str(), QUESTION_BYTES_MAX, "the whole is on the board");
+            let options = cut(&listed(&question.options), QUESTION_BYTES_MAX, "the rest is on the board");
             let options = if options.is_empty() { options } else { format!(" [{options}]") };
-            text.push_str(&format!("- {}: {}{options}\n", question.id, indented(question.text.as_str())));
+            text.push_str(&format!("- {}: {}{options}\n", question.id, indented(&asked)));
         }
     }
     let ended = service.ended_questions(task.id, ENDED_QUESTIONS_MAX).await?;
@@ -87,10 +106,12 @@ async fn questions(service: &Service, task: &Task) -> Result<String, Failure> {
         text.push_str("\n## Answered questions, the latest first\n");
     }
     for question in ended {
-        let asked = cut(question.text.as_str(), ANSWER_BYTES_MAX, "the whole is on the board");
+        let asked = cut(question.text.as_str(), QUESTION_BYTES_MAX, "the whole is on the board");
         let by = question.answered_by.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
         let answer = match &question.answer {
-            Some(answer) => cut(answer.as_str(), ANSWER_BYTES_MAX, "ask_person with question has the whole"),
+            Some(answer) => {
+                cut(answer.as_str(), QUESTION_BYTES_MAX, "ask_person with question has the whole")
+            }
             None => "expired without an answer".to_owned(),
         };
         let (asked, answer) = (indented(&asked), indented(&answer));
@@ -159,6 +180,12 @@ pub fn cut(text: &str, bytes_max: usize, hint: &str) -> String {
     }
     let end = text.floor_char_boundary(bytes_max);
     format!("{}… [{} bytes more; {hint}]", &text[..end], text.len() - end)
+}
+
+/// A description of at most about `bytes_max`, with the call that reads on.
+pub fn cut_description(text: &str, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max);
+    cut(text, bytes_max, &format!("get_task with offset {end} goes on"))
 }
 
 #[cfg(test)]

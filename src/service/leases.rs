@@ -10,6 +10,7 @@ use crate::domain::event::{ChangeReason, LeasePhase, NewEvent};
 use crate::domain::id::{LeaseId, TaskId};
 use crate::domain::lease::{Lease, Progress};
 use crate::domain::task::{Status, Task};
+use crate::domain::text::Assignee;
 use crate::store::{HeldLease, Tx, View};
 
 use super::change::save_ending;
@@ -45,6 +46,19 @@ impl Service {
             load(view, task)?;
             let held = view.lease_of_task(task)?;
             Ok(held.map(|held| Holder { is_caller: held.actor == caller, lease: held.lease }))
+        });
+        Ok(found.await?.value)
+    }
+
+    /// The task that a worker of the caller's token holds: the last that it has claimed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]
+    pub async fn held_by(&self, worker: Assignee) -> Result<Option<Task>, ServiceError> {
+        let caller = self.actor().token.clone();
+        let found = self.read(None, move |view| match view.lease_of_worker(&worker, caller.as_ref())? {
+            Some(held) => Ok(view.task(held.task)?),
+            None => Ok(None),
         });
         Ok(found.await?.value)
     }

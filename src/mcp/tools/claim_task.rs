@@ -16,13 +16,13 @@ use crate::mcp::projects;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
-use crate::mcp::task_text::cut;
+use crate::mcp::task_text::cut_description;
 use crate::service::{ClaimRequest, ClaimedTask};
 
 /// A client may have given up before the answer came. So the first lease is short, and the first heartbeat makes it as long as
 /// was asked for.
 const UNCONFIRMED_SECONDS_MAX: u32 = 120;
-/// Of a description, in bytes; `get_task` has more.
+/// Bytes of a description, so that a claim stays short. `get_task` has more.
 const DESCRIPTION_BYTES_MAX: usize = 8_000;
 
 #[derive(Debug, Deserialize)]
@@ -52,7 +52,7 @@ pub fn row() -> Row {
         name: "claim_task",
         scope: Scope::Write,
         description: "Get the most pressing ready task for yourself, with a lease. A worker that holds one gets it again (again: true), \
-                      unless another is true. Empty answer: none was ready; call again.",
+                      unless task or another is given. Empty answer: none was ready; call again.",
         effect: Effect::Settles,
         input: schema::object(
             json!({
@@ -75,12 +75,12 @@ pub fn row() -> Row {
             "has_script": schema::boolean(),
             "comments": schema::number(),
             "questions": schema::described_number("Open ones"),
-            "attempts": schema::described_number("Times it was lost before"),
+            "attempts": schema::number(),
             "attempts_max": schema::number(),
             "lease": schema::described("For heartbeat and reports"),
             "expires_at": schema::string(),
             "again": schema::boolean(),
-            "reason": schema::described("Why not the task asked for, or why again"),
+            "reason": schema::string(),
         }))),
         work: |call, arguments| Box::pin(work(call, arguments)),
     }
@@ -94,6 +94,11 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     };
     let project = projects::known(call, given.project).await?;
     let worker = given.worker;
+    // A worker that names a task gets it beside the one that it holds.
+    let held = match task_id {
+        Some(_) => call.service.held_by(worker.clone()).await?,
+        None => None,
+    };
     let request = ClaimRequest {
         worker: worker.clone(),
         task_id,
@@ -114,6 +119,9 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
             if again {
                 answer["again"] = true.into();
                 answer["reason"] = why_again(&task, project.as_ref(), given.tag.as_ref()).into();
+            } else if let Some(held) = held {
+                let also = format!("you hold {} too: renew both leases, and finish both", held.key);
+                answer["reason"] = also.into();
             }
             Ok(Answer::Data(answer))
         }
@@ -141,8 +149,7 @@ async fn none(call: &Call, task: Option<TaskId>, worker: &Assignee) -> Result<An
 async fn claimed_task(call: &Call, task: &Task) -> Result<Value, Failure> {
     let mut answer = json!({ "key": task.key, "title": task.title });
     if !task.description.as_str().is_empty() {
-        answer["description"] =
-            cut(task.description.as_str(), DESCRIPTION_BYTES_MAX, "get_task has the whole").into();
+        answer["description"] = cut_description(task.description.as_str(), DESCRIPTION_BYTES_MAX).into();
     }
     if !task.tags.is_empty() {
         answer["tags"] = json!(task.tags);

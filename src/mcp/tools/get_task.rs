@@ -1,4 +1,4 @@
-//! `get_task`: all of one task, as text.
+//! `get_task`: all of one task, as text. A long description is read on by its offset.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -15,6 +15,9 @@ use crate::mcp::task_text;
 #[serde(deny_unknown_fields)]
 struct GetArguments {
     task: TaskName,
+    /// Of the description, in bytes.
+    #[serde(default)]
+    offset: Option<u64>,
 }
 
 pub fn row() -> Row {
@@ -23,7 +26,7 @@ pub fn row() -> Row {
         scope: Scope::Read,
         description: "Read a task: description, what blocks it, comments, questions, last execution.",
         effect: Effect::Reads,
-        input: schema::object(json!({ "task": schema::task() }), &["task"]),
+        input: schema::object(json!({ "task": schema::task(), "offset": schema::offset() }), &["task"]),
         output: None,
         work: |call, arguments| Box::pin(work(call, arguments)),
     }
@@ -32,5 +35,8 @@ pub fn row() -> Row {
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
     let given: GetArguments = arguments.read()?;
     let task = call.task(given.task).await?;
-    Ok(Answer::Text(task_text::of(&call.service, &task).await?))
+    Ok(Answer::Text(match given.offset {
+        Some(offset) => task_text::description_from(&task, usize::try_from(offset).unwrap_or(usize::MAX)),
+        None => task_text::of(&call.service, &task).await?,
+    }))
 }

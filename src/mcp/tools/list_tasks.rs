@@ -14,10 +14,13 @@ use crate::mcp::call::Call;
 use crate::mcp::failure::Failure;
 use crate::mcp::projects;
 use crate::mcp::schema;
-use crate::mcp::table::{Answer, Arguments, Effect, Row};
+use crate::mcp::table::{Answer, Arguments, Effect, Row, rows_that_fit};
 use crate::service::TaskPage;
 
+/// Tasks of a page. Their bytes are bounded too.
 const LIMIT_MAX: u32 = 50;
+const SORT: TaskSort = TaskSort::CreatedAt;
+const ORDER: SortOrder = SortOrder::Descending;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -105,13 +108,19 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let query = TaskQuery {
         filter,
         text: query.q.filter(|text| !text.is_empty()),
-        sort: TaskSort::CreatedAt,
-        order: SortOrder::Descending,
+        sort: SORT,
+        order: ORDER,
         after,
         limit: query.limit as usize,
     };
     let TaskPage { tasks, next } = call.service.tasks(query, None).await?.value;
-    let mut page = json!({ "tasks": tasks.iter().map(brief).collect::<Vec<_>>() });
+    let mut rows: Vec<_> = tasks.iter().map(brief).collect();
+    rows.truncate(rows_that_fit(&rows));
+    let next = match rows.len() < tasks.len() {
+        true => tasks[..rows.len()].last().map(|task| PageKey::of(task, SORT, ORDER)),
+        false => next,
+    };
+    let mut page = json!({ "tasks": rows });
     if let Some(next) = next {
         page["next_cursor"] = next.to_string().into();
     }

@@ -16,9 +16,10 @@ use crate::mcp::failure::Failure;
 use crate::mcp::progress::Progress;
 use crate::mcp::projects;
 use crate::mcp::schema;
-use crate::mcp::table::{Answer, Arguments, Effect, Row};
+use crate::mcp::table::{Answer, Arguments, Effect, Row, rows_that_fit};
 use crate::mcp::task_name::TaskName;
 
+/// Events of an answer. Their bytes are bounded too.
 const LIMIT_MAX: u32 = 100;
 
 #[derive(Debug, Deserialize)]
@@ -89,7 +90,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         Some(cursor) if cursor.parse::<EventId>().is_ok() => Start::After(cursor),
         Some(cursor) => {
             let detail = format!("cursor: {cursor:?} is no place in the log");
-            let next = "pass the cursor of the last answer, or none for what happens from now on";
+            let next = "pass the cursor of the last answer, none for what happens from now on, or earliest for all there is";
             return Err(Failure::new(Code::InvalidField, detail, next));
         }
     };
@@ -121,9 +122,14 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let list = [b"[", &history.events[..], b"]"].concat();
     let events: Vec<Value> = serde_json::from_slice(&list).unwrap_or_default();
     let keys = call.service.task_keys(events.iter().filter_map(unnamed_task).collect()).await?;
-    let events: Vec<_> = events.iter().map(|event| compact(event, &keys)).collect();
-    let mut answer = json!({ "events": events, "cursor": history.cursor });
-    if history.cursor.seq < log.head().seq && !events.is_empty() {
+    let mut rows: Vec<_> = events.iter().map(|event| compact(event, &keys)).collect();
+    rows.truncate(rows_that_fit(&rows));
+    let is_cut = rows.len() < events.len();
+    let mut answer = json!({ "events": rows, "cursor": history.cursor });
+    if is_cut {
+        answer["cursor"] = events[rows.len() - 1]["id"].clone();
+    }
+    if is_cut || (history.cursor.seq < log.head().seq && !events.is_empty()) {
         answer["more"] = true.into();
     }
     Ok(Answer::Data(answer))

@@ -16,6 +16,7 @@ mod projects;
 mod reports;
 mod schemas;
 mod scopes;
+mod sizes;
 mod waits;
 
 pub use agent::{Agent, Era, message};
