@@ -69,6 +69,12 @@ impl LeaseHandle {
         let id = lease.id.uuid().simple().to_string();
         Self { task: task.clone(), number: lease.number, id_end: id[id.len() - HANDLE_DIGITS..].to_owned() }
     }
+
+    /// Whether this handle was never one, as long as the task is held by `present`: it names that lease or a later one, with
+    /// another end. A handle that was copied with a mistake is such.
+    pub fn is_misspelt(&self, present: &Lease) -> bool {
+        self.number >= present.number && *self != Self::of(&self.task, present)
+    }
 }
 
 impl fmt::Display for LeaseHandle {
@@ -89,6 +95,8 @@ impl FromStr for LeaseHandle {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // Models write some texts in capitals, and may add a space.
+        let text = text.trim().to_lowercase();
         let parse = || {
             let mut parts = text.split('.');
             let (task, number, id_end) = (parts.next()?, parts.next()?, parts.next()?);
@@ -118,15 +126,18 @@ mod tests {
         assert_eq!(lease.claimed_at().map(|it| it.to_string()).as_deref(), Some("2025-07-11T13:17:40.766Z"));
         let handle = LeaseHandle::of(&"web-12".parse().expect("a key"), &lease);
         assert_eq!(handle.to_string(), "web-12.3.7f3a21");
-        assert_eq!("web-12.3.7f3a21".parse(), Ok(handle));
-        for bad in [
-            "web-12",
-            "web-12.3",
-            "web-12.3.7f3a2",
-            "web-12.3.7F3A21",
-            "web-12.x.7f3a21",
-            "web-12.3.7f3a21.1",
+        for text in ["web-12.3.7f3a21", "WEB-12.3.7F3A21", " web-12.3.7f3a21\n"] {
+            assert_eq!(text.parse(), Ok(handle.clone()), "{text}");
+        }
+        for (text, is) in [
+            ("web-12.3.7f3a21", false),
+            ("web-12.3.7f3a22", true),
+            ("web-12.4.7f3a21", true),
+            ("web-12.2.7f3a22", false),
         ] {
+            assert_eq!(text.parse::<LeaseHandle>().map(|it| it.is_misspelt(&lease)), Ok(is), "{text}");
+        }
+        for bad in ["web-12", "web-12.3", "web-12.3.7f3a2", "web-12.x.7f3a21", "web-12.3.7f3a21.1"] {
             assert!(bad.parse::<LeaseHandle>().is_err(), "{bad}");
         }
     }

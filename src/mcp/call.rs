@@ -10,14 +10,15 @@ use tokio::time::{Duration, Instant};
 use crate::api::problem::Code;
 use crate::api::{ApiContext, permission};
 use crate::auth::Principal;
+use crate::domain::clock::Timestamp;
 use crate::domain::event::EventId;
 use crate::domain::id::{LeaseId, TaskId};
 use crate::domain::lease::LeaseHandle;
 use crate::domain::task::{BLOCKERS_MAX, Task};
 use crate::domain::token::Scope;
-use crate::service::{Service, ServiceError};
+use crate::service::{IdempotencyKey, Service, ServiceError};
 
-use super::failure::Failure;
+use super::failure::{Failure, next_of};
 use super::progress::Progress;
 use super::routes::ToRoutes;
 use super::task_name::TaskName;
@@ -115,28 +116,86 @@ impl Call {
         }
     }
 
-    /// The refusal for an error under a lease. For a lost lease it says what the task is now.
+    /// The same, and renews the lease: its worker is at work, and cannot renew it while it waits for this call. Answers
+    /// when the call has to end at the latest, so that the worker can call again under the lease.
+    ///
+    /// # Errors
+    /// As [`Call::lease`].
+    pub async fn renewed_lease_on(
+        &self,
+        handle: Option<LeaseHandle>,
+        task: &Task,
+        until: Instant,
+    ) -> Result<(Option<LeaseId>, Instant), Failure> {
+        let Some(named) = handle.clone() else {
+            return Ok((None, until));
+        };
+        let Some(lease) = self.lease_on(handle, task).await? else {
+            return Ok((None, until));
+        };
+        Ok((Some(lease), self.renew(&named, lease, until).await?))
+    }
+
+    /// Renews a lease, and answers when a call under it has to end.
+    ///
+    /// # Errors
+    /// As [`Call::lease`].
+    pub async fn renew(
+        &self,
+        handle: &LeaseHandle,
+        lease: LeaseId,
+        until: Instant,
+    ) -> Result<Instant, Failure> {
+        match self.service.renew_lease(lease, None, false, None).await {
+            Ok(renewed) => {
+                let lasts_ms = renewed.value.expires_at.ms() - Timestamp::now().ms();
+                let half = Duration::from_millis(u64::try_from(lasts_ms / 2).unwrap_or_default());
+                Ok(until.min(Instant::now() + half))
+            }
+            Err(error) => Err(self.refused_under(handle, error).await),
+        }
+    }
+
+    /// The refusal for an error under a lease. For a lost lease it says what the task is now. A lease that never was is not
+    /// lost: a model that has copied it with a mistake would drop its work.
     pub async fn refused_under(&self, handle: &LeaseHandle, error: ServiceError) -> Failure {
         let lost = matches!(error, ServiceError::LeaseLost(_));
         let failure = Failure::from(error);
         if !lost {
             return failure;
         }
-        match self.service.task_of(handle.task.clone()).await {
-            Ok(task) => {
-                let task = task.value;
-                let holder = match &task.assignee {
-                    Some(assignee) => format!("{} by {assignee}", task.status),
-                    None => task.status.to_string(),
-                };
-                let detail = format!(
-                    "task {} is not yours any more: lease {handle} has ended; it is {holder} since {}",
-                    task.key, task.updated_at
-                );
-                Failure { detail, ..failure }
+        let task = match self.service.task_of(handle.task.clone()).await {
+            Ok(task) => task.value,
+            Err(ServiceError::NoTaskOf(_)) => {
+                return Failure { detail: format!("there is no task {} any more", handle.task), ..failure };
             }
-            Err(_) => Failure { detail: format!("there is no task {} any more", handle.task), ..failure },
+            Err(error) => return error.into(),
+        };
+        if task.lease.as_ref().is_some_and(|present| handle.is_misspelt(present)) {
+            let detail = format!("there never was a lease {handle} of task {}", task.key);
+            return Failure::new(Code::LeaseNotFound, detail, next_of(Code::LeaseNotFound));
         }
+        let holder = match &task.assignee {
+            Some(assignee) => format!("{} by {assignee}", task.status),
+            None => task.status.to_string(),
+        };
+        let detail = format!(
+            "task {} is not yours any more: lease {handle} has ended; it is {holder}, last changed at {}",
+            task.key, task.updated_at
+        );
+        Failure { detail, ..failure }
+    }
+
+    /// The key by which the hub knows a repetition.
+    ///
+    /// # Errors
+    /// A [`Failure`] that names `request_id`.
+    pub fn request_key(request_id: Option<String>) -> Result<Option<IdempotencyKey>, Failure> {
+        let key = request_id.map(|id| id.parse()).transpose();
+        key.map_err(|words: String| {
+            let next = "use a short id of your own";
+            Failure::new(Code::InvalidField, format!("request_id: {words}"), next)
+        })
     }
 
     /// The end of a wait.

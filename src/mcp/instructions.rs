@@ -15,7 +15,7 @@ const LOOP: &str = "\
 TaskHub holds tasks that agents and people work on. Your loop:
 1. claim_task(worker: a name that only this session uses, wait_seconds: 45) gives you one task and a lease. Nothing? Call it again.
 2. Work on it. Call heartbeat(lease, progress) before expires_at; when it answers stop: true, drop the task.
-3. Unsure? ask_person(task, text, options) waits for a person's answer. Note findings with comment.
+3. Unsure? ask_person(task, text, options, lease) waits for a person's answer, and renews the lease. Note findings with comment.
 4. complete_task(lease, summary, proof): proof says what you checked and what came out. Cannot do it? fail_task(lease, reason).
 Then begin again. The same worker that claims again gets its task back, so a lost answer costs nothing.
 Tasks are named by key, such as web-12. To plan, create_tasks makes many at once; blocked_by names what comes first, by key or \

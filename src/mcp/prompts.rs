@@ -91,7 +91,7 @@ fn work_loop(given: &Given<'_>) -> String {
          2. Read the task; get_task has comments and what was tried before. Do it, and nothing beyond it.\n\
          3. While you work, call heartbeat before expires_at, with a line on progress. When it answers stop: true, leave the \
          task as it is and go to 1.\n\
-         4. When you cannot decide, call ask_person with the choices. Do not guess about what cannot be undone.\n\
+         4. When you cannot decide, call ask_person with the choices and the lease. Do not guess about what cannot be undone.\n\
          5. Check your work as the task says, then call complete_task with what you checked and what came out. When it cannot \
          be done, call fail_task with the reason.\n\
          6. Go to 1.",

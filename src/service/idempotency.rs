@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::domain::token::Actor;
-use crate::store::Tx;
+use crate::store::{Tx, View};
 
 use super::ServiceError;
 
@@ -62,16 +62,40 @@ pub(super) fn once<T: Serialize + DeserializeOwned>(
         return Ok((work(tx)?, false));
     };
     let key = key.of(tx.actor());
-    match tx.repetition(&key)? {
-        Some(earlier) if earlier.fingerprint == fingerprint => {
-            earlier.answer.map(|answer| (answer, true)).ok_or(ServiceError::KeyReused)
-        }
-        Some(_) => Err(ServiceError::KeyReused),
+    match answered(tx, &key, fingerprint)? {
+        Some(answer) => Ok((answer, true)),
         None => {
             let answer = work(tx)?;
             tx.remember(&key, fingerprint, &answer)?;
             Ok((answer, false))
         }
+    }
+}
+
+/// The answer to an earlier request of `actor` with the same key.
+///
+/// # Errors
+/// [`ServiceError::KeyReused`] when the earlier request was a different one, [`ServiceError::Store`].
+pub(super) fn earlier<T: DeserializeOwned>(
+    view: &View<'_>,
+    actor: &Actor,
+    key: IdempotencyKey,
+    fingerprint: &[u8],
+) -> Result<Option<T>, ServiceError> {
+    answered(view, &key.of(actor), fingerprint)
+}
+
+fn answered<T: DeserializeOwned>(
+    view: &View<'_>,
+    key: &str,
+    fingerprint: &[u8],
+) -> Result<Option<T>, ServiceError> {
+    match view.repetition(key)? {
+        None => Ok(None),
+        Some(earlier) if earlier.fingerprint == fingerprint => {
+            earlier.answer.map(Some).ok_or(ServiceError::KeyReused)
+        }
+        Some(_) => Err(ServiceError::KeyReused),
     }
 }
 

@@ -41,7 +41,7 @@ pub use executions::{Claimed, Todo};
 pub use idempotency::IdempotencyKey;
 pub use lease_timer::LeaseTimer;
 pub use leases::Holder;
-pub use plan::PlannedTask;
+pub use plan::{PlanRequest, PlannedTask};
 pub use precondition::{Precondition, Versions};
 pub use questions::Asked;
 pub use reports::{Completion, FailureReport};

@@ -6,23 +6,45 @@ use crate::domain::error::Invalid;
 use crate::domain::task::{Task, TaskDraft};
 use crate::store::Tx;
 
-use super::idempotency::{IdempotencyKey, fingerprint, once};
+use super::idempotency::{IdempotencyKey, earlier, fingerprint, once};
 use super::tasks::create;
 use super::{Service, ServiceError, Stamped};
 
 /// A task of a plan.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct PlannedTask {
     pub draft: TaskDraft,
     /// The tasks of the plan that have to be done first, by their place in it. They come earlier in the plan.
     pub after: Vec<usize>,
-    /// Where it is in the request: a refusal names it. The same plan is the same request wherever its tasks are.
-    #[serde(skip)]
+    /// Where it is in the request: a refusal names it.
     pub place: String,
 }
 
+/// A request for a plan that may be repeated, as the client has sent it. The plan itself is no measure: its blockers are found
+/// by name, and may be others by the time of a repetition, or gone.
+#[derive(Debug, Clone)]
+pub struct PlanRequest {
+    key: IdempotencyKey,
+    fingerprint: Vec<u8>,
+}
+
+impl PlanRequest {
+    pub fn new(key: IdempotencyKey, request: &impl Serialize) -> Self {
+        Self { key, fingerprint: fingerprint("plan", request) }
+    }
+}
+
 impl Service {
-    /// Creates all tasks of a plan, in its order, or none. With a key a repetition creates nothing and answers what the
+    /// What an earlier request has created, if this repeats it.
+    ///
+    /// # Errors
+    /// [`ServiceError::KeyReused`], [`ServiceError::Store`]
+    pub async fn created_plan(&self, request: PlanRequest) -> Result<Option<Vec<Task>>, ServiceError> {
+        let actor = self.actor().clone();
+        self.store.read(move |view| earlier(view, &actor, request.key, &request.fingerprint)).await
+    }
+
+    /// Creates all tasks of a plan, in its order, or none. With a request a repetition creates nothing and answers what the
     /// first one has created.
     ///
     /// # Errors
@@ -33,11 +55,12 @@ impl Service {
     pub async fn create_plan(
         &self,
         plan: Vec<PlannedTask>,
-        key: Option<IdempotencyKey>,
+        request: Option<PlanRequest>,
     ) -> Result<Stamped<Vec<Task>>, ServiceError> {
         let has_default = self.executions.exec_default.is_some();
         self.write(move |tx| {
-            let fingerprint = fingerprint("plan", &plan);
+            let (key, fingerprint) = request.map(|it| (it.key, it.fingerprint)).unzip();
+            let fingerprint = fingerprint.unwrap_or_default();
             Ok(once(tx, key, &fingerprint, |tx| create_all(tx, plan, has_default))?.0)
         })
         .await

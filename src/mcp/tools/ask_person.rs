@@ -1,7 +1,7 @@
 //! `ask_person`: ask a question about a task, and wait for the answer.
 //!
 //! An agent that has lost the answer asks the same again, and gets that answer: the service tells a repetition from a new
-//! question.
+//! question. A lease that is named is renewed: a worker that waits here cannot call `heartbeat`.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -67,14 +67,20 @@ pub fn row() -> Row {
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
     let given: AskArguments = arguments.read()?;
-    let until = Call::until(given.wait_seconds);
+    let mut until = Call::until(given.wait_seconds);
     let id = match (given.question, given.task, given.text) {
-        (Some(id), None, None) => id,
+        (Some(id), None, None) => {
+            if let Some(handle) = &given.lease {
+                let (lease, _) = call.lease(handle).await?;
+                until = call.renew(handle, lease, until).await?;
+            }
+            id
+        }
         (None, Some(task), Some(text)) => {
             let task = call.task(task).await?;
-            let lease = call.lease_on(given.lease, &task).await?;
-            let draft =
-                QuestionDraft { text, options: given.options, deadline_seconds: None, default: None };
+            let lease;
+            (lease, until) = call.renewed_lease_on(given.lease, &task, until).await?;
+            let draft = QuestionDraft { text, options: given.options, deadline_seconds: None, default: None };
             call.service.ask_once(task.id, draft, lease).await?.value.id
         }
         _ => {

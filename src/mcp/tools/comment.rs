@@ -20,6 +20,8 @@ struct CommentArguments {
     text: CommentText,
     #[serde(default)]
     lease: Option<LeaseHandle>,
+    #[serde(default)]
+    request_id: Option<String>,
 }
 
 pub fn row() -> Row {
@@ -29,7 +31,12 @@ pub fn row() -> Row {
         description: "Add a comment to a task, in Markdown.",
         effect: Effect::Adds,
         input: schema::object(
-            json!({ "task": schema::task(), "text": schema::string(), "lease": schema::string() }),
+            json!({
+                "task": schema::task(),
+                "text": schema::string(),
+                "lease": schema::string(),
+                "request_id": schema::string(),
+            }),
             &["task", "text"],
         ),
         output: Some(schema::result(json!({ "key": schema::string() }))),
@@ -39,11 +46,12 @@ pub fn row() -> Row {
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
     let given: CommentArguments = arguments.read()?;
+    let key = Call::request_key(given.request_id)?;
     let task = call.task(given.task).await?;
     let lease = call.lease_on(given.lease, &task).await?;
     // Under a lease the worker writes; a token's name comes before it.
     let author = task.lease.as_ref().filter(|_| lease.is_some()).map(|lease| Author::from(&lease.worker));
     let draft = CommentDraft { text: given.text, author };
-    call.service.comment(task.id, draft, None, lease).await?;
+    call.service.comment(task.id, draft, key, lease).await?;
     Ok(Answer::Data(json!({ "key": task.key })))
 }

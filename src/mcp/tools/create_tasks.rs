@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::api::problem::Code;
 use crate::domain::id::TaskId;
 use crate::domain::project::ProjectName;
-use crate::domain::task::{BLOCKERS_MAX, Priority, TaskDraft};
+use crate::domain::task::{BLOCKERS_MAX, Priority, Task, TaskDraft};
 use crate::domain::text::{Assignee, Description, Script, Tag, Title};
 use crate::domain::token::Scope;
 use crate::mcp::call::Call;
@@ -17,8 +17,9 @@ use crate::mcp::projects;
 use crate::mcp::schema;
 use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
-use crate::service::{IdempotencyKey, PlannedTask};
+use crate::service::{PlanRequest, PlannedTask};
 
+/// Tasks of a call: they are one transaction, and others must not wait long for the writer.
 const TASKS_MAX: usize = 100;
 
 #[derive(Debug, Deserialize)]
@@ -29,7 +30,8 @@ struct CreateArguments {
     request_id: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// As it is given: a repetition of a call is known by it, whatever has become of the blockers that it names.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Draft {
     #[serde(default)]
@@ -89,30 +91,29 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         let next = format!("pass 1 to {TASKS_MAX} tasks");
         return Err(Failure::new(Code::InvalidField, format!("tasks: has {}", plan.tasks.len()), next));
     }
+    if let Some(index) = plan.tasks.iter().position(|task| task.blocked_by.len() > BLOCKERS_MAX) {
+        let detail = format!("tasks[{index}].blocked_by: has {}", plan.tasks[index].blocked_by.len());
+        return Err(Failure::new(Code::InvalidField, detail, format!("pass at most {BLOCKERS_MAX}")));
+    }
     if plan.tasks.iter().any(|task| task.script.is_some()) {
         call.require(Scope::Exec)?;
     }
-    let key = match plan.request_id.map(|id| id.parse::<IdempotencyKey>()) {
-        None => None,
-        Some(Ok(key)) => Some(key),
-        Some(Err(words)) => {
-            let next = "use a short id of your own";
-            return Err(Failure::new(Code::InvalidField, format!("request_id: {words}"), next));
-        }
-    };
+    let key = Call::request_key(plan.request_id)?;
     let order = in_order(&plan.tasks)?;
+    let names: Vec<_> = order.iter().map(|index| (*index, plan.tasks[*index].name.clone())).collect();
+    let request = key.map(|key| PlanRequest::new(key, &plan.tasks));
+    if let Some(request) = &request
+        && let Some(created) = call.service.created_plan(request.clone()).await?
+    {
+        return Ok(answer(created, names));
+    }
     let mut planned = Vec::with_capacity(plan.tasks.len());
-    let mut names = Vec::with_capacity(plan.tasks.len());
     let mut places = HashMap::new();
     let mut known: HashMap<String, TaskId> = HashMap::new();
     let mut chosen: HashMap<Option<ProjectName>, ProjectName> = HashMap::new();
     let mut drafts: Vec<_> = plan.tasks.into_iter().map(Some).collect();
     for index in order {
         let draft = drafts[index].take().expect("an order names each once");
-        if draft.blocked_by.len() > BLOCKERS_MAX {
-            let detail = format!("tasks[{index}].blocked_by: has {}", draft.blocked_by.len());
-            return Err(Failure::new(Code::InvalidField, detail, format!("pass at most {BLOCKERS_MAX}")));
-        }
         let (mut after, mut blocked_by) = (Vec::new(), Vec::new());
         for blocker in draft.blocked_by {
             match (places.get(&blocker), known.get(&blocker)) {
@@ -142,7 +143,6 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
                 project
             }
         };
-        names.push((index, draft.name));
         let draft = TaskDraft {
             project,
             description: draft.description,
@@ -155,10 +155,14 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         };
         planned.push(PlannedTask { draft, after, place: format!("tasks[{index}]") });
     }
-    let created = match call.service.create_plan(planned, key).await {
-        Ok(created) => created.value,
-        Err(error) => return Err(projects::refused_plan(call, error).await),
-    };
+    match call.service.create_plan(planned, request).await {
+        Ok(created) => Ok(answer(created.value, names)),
+        Err(error) => Err(projects::refused_plan(call, error).await),
+    }
+}
+
+/// The tasks in the order in which they were given. `names` has the place and the name of each.
+fn answer(created: Vec<Task>, names: Vec<(usize, Option<String>)>) -> Answer {
     let mut rows: Vec<_> = created.into_iter().zip(names).collect();
     rows.sort_by_key(|(_, (index, _))| *index);
     let rows = rows.into_iter().map(|(task, (_, name))| {
@@ -172,7 +176,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         }
         row
     });
-    Ok(Answer::Data(json!({ "tasks": rows.collect::<Vec<_>>() })))
+    Answer::Data(json!({ "tasks": rows.collect::<Vec<_>>() }))
 }
 
 /// A blocker that is no name in the call.
@@ -198,19 +202,22 @@ fn in_order(drafts: &[Draft]) -> Result<Vec<usize>, Failure> {
             return Err(Failure::new(Code::InvalidField, detail, "give each task a name of its own"));
         }
     }
+    let in_call = |draft: &Draft| -> Vec<usize> {
+        draft.blocked_by.iter().filter_map(|name| by_name.get(name.as_str())).copied().collect()
+    };
+    let blockers: Vec<_> = drafts.iter().map(in_call).collect();
     let mut order: Vec<usize> = Vec::with_capacity(drafts.len());
     let mut left: Vec<usize> = (0..drafts.len()).collect();
+    let mut is_left = vec![true; drafts.len()];
     while !left.is_empty() {
-        let waits = |index: &usize| {
-            let mut blockers = drafts[*index].blocked_by.iter().filter_map(|name| by_name.get(name.as_str()));
-            blockers.any(|blocker| left.contains(blocker))
-        };
+        let waits = |index: &usize| blockers[*index].iter().any(|blocker| is_left[*blocker]);
         let (waiting, free): (Vec<_>, Vec<_>) = left.iter().copied().partition(|index| waits(index));
         if free.is_empty() {
             let names: Vec<_> = waiting.iter().filter_map(|index| drafts[*index].name.as_deref()).collect();
             let detail = format!("tasks: some of {} wait for each other", names.join(", "));
             return Err(Failure::new(Code::DependencyCycle, detail, "leave one of these out of blocked_by"));
         }
+        free.iter().for_each(|index| is_left[*index] = false);
         order.extend(free);
         left = waiting;
     }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::api::problem::Code;
 use crate::domain::lease::{LeaseHandle, Progress};
 use crate::domain::token::Scope;
 use crate::mcp::call::Call;
@@ -45,8 +46,11 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     match renewed {
         Ok(lease) => Ok(Answer::Data(json!({ "stop": false, "expires_at": lease.value.expires_at }))),
         Err(error @ ServiceError::LeaseLost(_)) => {
-            let lost = call.refused_under(&given.lease, error).await;
-            Ok(Answer::Data(json!({ "stop": true, "reason": lost.detail })))
+            let refused = call.refused_under(&given.lease, error).await;
+            match refused.code == Code::LeaseLost.to_string() {
+                true => Ok(Answer::Data(json!({ "stop": true, "reason": refused.detail }))),
+                false => Err(refused),
+            }
         }
         Err(error) => Err(error.into()),
     }

@@ -18,8 +18,9 @@ use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
 use crate::service::Stamped;
 
-/// Of the log, in bytes; `read_log` has more.
+/// Bytes of the log, so that the answer of a run stays short. `read_log` has more.
 const TAIL_BYTES_MAX: usize = 2 << 10;
+/// Lines of the log; more do not fit into its bytes.
 const TAIL_LINES: usize = 40;
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +37,8 @@ struct RunArguments {
     wait_seconds: u32,
     #[serde(default)]
     lease: Option<LeaseHandle>,
+    #[serde(default)]
+    request_id: Option<String>,
 }
 
 fn wait_seconds() -> u32 {
@@ -57,6 +60,7 @@ pub fn row() -> Row {
                 "wait_seconds": schema::integer(0, WAIT_SECONDS_MAX.into()),
                 "stop": schema::boolean(),
                 "lease": schema::string(),
+                "request_id": schema::string(),
             }),
             &["task"],
         ),
@@ -75,12 +79,15 @@ pub fn row() -> Row {
 
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
     let run: RunArguments = arguments.read()?;
-    let until = Call::until(run.wait_seconds);
+    let mut until = Call::until(run.wait_seconds);
+    let key = Call::request_key(run.request_id)?;
     let task = call.task(run.task).await?;
     let started = if run.stop {
         call.service.stop_execution(task.id).await?
     } else {
-        let lease = call.lease_on(run.lease, &task).await?;
+        // A worker that waits here cannot call `heartbeat`.
+        let lease;
+        (lease, until) = call.renewed_lease_on(run.lease, &task, until).await?;
         // Who has the task may run it whatever it waits for by now.
         if lease.is_none() {
             preconditions::refuse_if_held(call, &task, "call again with its lease").await?;
@@ -91,7 +98,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
             timeout_seconds: run.timeout_seconds,
             ..ExecutionRequest::default()
         };
-        call.service.start_execution(task.id, request, None, lease).await?
+        call.service.start_execution(task.id, request, key, lease).await?
     };
     let id = started.value.id;
     if !started.value.status.is_final() {

@@ -63,7 +63,7 @@ pub fn row() -> Row {
                 "tags": { "type": "array", "items": schema::string() },
                 "script": schema::string(),
                 "blocked_by": schema::strings("Keys or ids"),
-                "version": schema::described_number("Refuse if the task is at another"),
+                "version": schema::described_number("Refuse if at another"),
                 "lease": schema::string(),
             }),
             &["task"],

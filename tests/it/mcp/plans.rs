@@ -1,5 +1,6 @@
 //! `create_tasks`: many tasks at once that name each other.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::Hub;
@@ -96,5 +97,36 @@ async fn a_request_id_creates_once() {
     assert_eq!(titles(&agent).await, ["t", "u"]);
     let hub = hub.restart().await;
     assert_eq!(agent.at(&hub.client).data("create_tasks", plan("t")).await, created);
+    hub.stop().await;
+}
+
+/// The first answer was lost, and the task that it named is gone since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_plan_is_known_by_what_was_sent() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let there = agent.create(json!({ "title": "there" })).await;
+    let plan = json!({ "request_id": "p", "tasks": [
+        { "title": "last", "name": "b", "blocked_by": ["a", there] }, { "title": "first", "name": "a" },
+    ] });
+    let created = agent.data("create_tasks", plan.clone()).await;
+    let id = hub.client.get(&format!("/api/tasks?key={there}")).await.body[0]["id"].clone();
+    let path = format!("/api/tasks/{}", id.as_str().expect("an id"));
+    hub.client.send(hub.client.request(Method::DELETE, &path)).await;
+    let again = agent.data("create_tasks", plan).await;
+    assert_eq!(again, created);
+    assert_eq!(titles(&agent).await, ["first", "last"]);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_blockers_are_refused_before_they_are_looked_at() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let blocked_by = vec!["a"; 101];
+    let plan = json!({ "tasks": [{ "title": "t", "name": "a", "blocked_by": blocked_by }] });
+    // Its task waits for itself, which is found later.
+    let refused = agent.refused_by("invalid_field", "create_tasks", plan).await;
+    assert_eq!(refused["detail"], "tasks[0].blocked_by: has 101", "{refused}");
     hub.stop().await;
 }

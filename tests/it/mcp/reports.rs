@@ -162,9 +162,6 @@ async fn a_lost_lease_is_refused_with_the_name_of_its_task() {
         refused["detail"].as_str().is_some_and(|it| it.contains(&key) && it.contains(&other)),
         "{refused}"
     );
-    // A name that was made up is that of no lease.
-    let made_up = format!("{key}.2.000000");
-    agent.refused_by("lease_lost", "complete_task", done(&made_up)).await;
     let id = before["id"].as_str().expect("an id");
     hub.client.send(hub.client.request(Method::DELETE, &format!("/api/tasks/{id}"))).await;
     let lost = agent.refused_by("lease_lost", "complete_task", done(&newer)).await;
@@ -280,7 +277,106 @@ async fn a_worker_may_ask_for_one_task() {
         assert!(answer["reason"].as_str().is_some_and(|words| words.contains(reason)), "{answer}");
     }
     agent.refused_by("task_not_found", "claim_task", claim("bob", "default-99")).await;
-    // A worker that holds one may ask for another by its name.
-    assert_eq!(agent.data("claim_task", claim("ada", &pressing)).await["key"], json!(pressing));
+    assert!(claimed.get("reason").is_none(), "{claimed}");
+    // A worker that holds one may ask for another by its name, and is told that it has two then.
+    let second = agent.data("claim_task", claim("ada", &pressing)).await;
+    assert_eq!(second["key"], json!(pressing));
+    let reason = second["reason"].as_str().expect("words");
+    assert!(reason.contains(&format!("you hold {wanted} too")), "{reason}");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_is_misspelt_is_not_lost() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    agent.create(json!({ "title": "t" })).await;
+    let (key, lease) = agent.claim("ada").await;
+    let digit = if lease.ends_with('0') { '1' } else { '0' };
+    let other_digit = format!("{}{digit}", &lease[..lease.len() - 1]);
+    for wrong in [other_digit, lease.replace(".1.", ".2.")] {
+        for (tool, arguments) in [
+            ("heartbeat", json!({ "lease": wrong })),
+            ("complete_task", done(&wrong)),
+            ("comment", json!({ "task": key, "text": "c", "lease": wrong })),
+        ] {
+            let refused = agent.refused_by("lease_not_found", tool, arguments).await;
+            assert!(refused["next"].as_str().is_some_and(|it| it.contains("spelling")), "{tool}: {refused}");
+            assert!(!refused.to_string().contains(&lease), "{tool}: {refused}");
+        }
+    }
+    // One in capitals is the same.
+    assert_eq!(agent.data("heartbeat", json!({ "lease": lease.to_uppercase() })).await["stop"], false);
+    hub.stop().await;
+}
+
+/// A worker that waits for a person or a script cannot call heartbeat.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_asks_or_runs_keeps_its_lease() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let mut question = Value::Null;
+    for tool in ["ask_person", "ask_person again", "run_task"] {
+        let key = agent.create(json!({ "title": tool })).await;
+        let claimed =
+            agent.data("claim_task", json!({ "worker": "ada", "task": key, "lease_seconds": 900 })).await;
+        let (id, lease) = (task(&agent, &key).await["id"].clone(), &claimed["lease"]);
+        let left = async || {
+            let path = format!("/api/tasks/{}/why", id.as_str().expect("an id"));
+            seconds_until(&hub.client.get(&path).await.body["lease"]["expires_at"])
+        };
+        assert!(left().await <= 120, "{tool}: short at first");
+        match tool {
+            "ask_person" => {
+                let ask = json!({ "task": key, "text": "q", "lease": lease, "wait_seconds": 0 });
+                question = agent.data("ask_person", ask).await["question"].clone();
+            }
+            "ask_person again" => {
+                let wait = json!({ "question": question, "lease": lease, "wait_seconds": 0 });
+                agent.data("ask_person", wait).await;
+            }
+            _ => {
+                let run = json!({ "task": key, "script": "true", "lease": lease });
+                agent.data("run_task", run).await;
+            }
+        }
+        assert!(left().await > 850, "{tool}: renewed for as long as was asked for");
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_under_a_short_lease_ends_before_it() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let key = agent.create(json!({ "title": "t" })).await;
+    let claimed = agent.data("claim_task", json!({ "worker": "ada", "lease_seconds": 6 })).await;
+    let ask = json!({ "task": key, "text": "q", "lease": claimed["lease"] });
+    for _ in 0..3 {
+        assert_eq!(agent.data("ask_person", ask.clone()).await["status"], "open");
+    }
+    assert_eq!(agent.data("heartbeat", json!({ "lease": claimed["lease"] })).await["stop"], false);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_comments_and_runs_once() {
+    let hub = Hub::start().await;
+    let agent = Agent::of(&hub.client).await;
+    let key = agent.create(json!({ "title": "t" })).await;
+    let note = json!({ "task": key, "text": "c", "request_id": "note" });
+    let run = json!({ "task": key, "script": "true", "request_id": "run" });
+    let first = agent.data("run_task", run.clone()).await;
+    for _ in 0..2 {
+        agent.data("comment", note.clone()).await;
+        let again = agent.data("run_task", run.clone()).await;
+        assert_eq!((&again["execution"], &again["status"]), (&first["execution"], &json!("completed")));
+    }
+    let id = task(&agent, &key).await["id"].as_str().expect("an id").to_owned();
+    let comments = hub.client.get(&format!("/api/tasks/{id}/comments")).await.body;
+    assert_eq!(comments.as_array().map(Vec::len), Some(1), "{comments}");
+    let other = json!({ "task": key, "text": "d", "request_id": "note" });
+    let refused = agent.refused_by("idempotency_key_reused", "comment", other).await;
+    assert!(refused["next"].as_str().is_some_and(|it| it.contains("request_id")), "{refused}");
     hub.stop().await;
 }
