@@ -138,8 +138,10 @@ impl TaskApi {
         assignee: Query<CommaList<Assignee>>,
         /// Only tasks with at least one of these tags, separated by commas.
         tag: Query<CommaList<Tag>>,
-        /// Only tasks with this text in title or description, at most 200 characters. Upper and lower case are the same,
-        /// and so are two ways of writing one character (`ß` and `SS`, `é` and `e` with an accent).
+        /// Only tasks in which this search finds something, at most 200 characters. It finds words by their beginnings, in the
+        /// title, the description and the comments, and each word must be found; or a key by its beginning (`web-1` finds `web-17`,
+        /// too). Upper and lower case are the same, and accents make no difference. What is neither letter nor digit only
+        /// separates words.
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
         /// What to sort by.

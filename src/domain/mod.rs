@@ -24,3 +24,4 @@ pub(crate) mod schema;
 pub mod task;
 pub mod text;
 pub mod token;
+pub mod words;

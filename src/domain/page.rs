@@ -39,8 +39,7 @@ word_enum! {
 #[derive(Debug, Clone)]
 pub struct TaskQuery {
     pub filter: FacetFilter,
-    /// The text to find anywhere in title or description. Ignores case and the ways to write an
-    /// accent (`store::search`).
+    /// What to search for, as somebody typed it ([`Search`](super::words::Search)).
     pub text: Option<String>,
     pub sort: TaskSort,
     pub order: SortOrder,

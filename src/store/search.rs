@@ -1,65 +1,48 @@
-//! Text search. It ignores case, and it treats the different Unicode spellings of a character as
-//! equal.
+//! Text search by SQL, for as long as the index in memory does not answer. Both read texts as [`words`] does.
 
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
-use unicode_normalization::UnicodeNormalization;
+use rusqlite::types::Value;
 
-/// The SQL function that says whether its first argument contains its second. The second must be
-/// [`folded`].
-pub(super) const CONTAINS: &str = "contains_folded";
+use crate::domain::words::{self, Search, SearchPart, numbers_that_begin_with};
 
-/// Adds the function [`CONTAINS`] to a connection.
+/// The SQL function that says whether a word of its first argument begins with its second.
+const HAS_WORD: &str = "has_word";
+
+/// Adds the function [`HAS_WORD`] to a connection.
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    conn.create_scalar_function(CONTAINS, 2, flags, |context| {
+    conn.create_scalar_function(HAS_WORD, 2, flags, |context| {
         let (text, wanted) = (context.get_raw(0).as_str()?, context.get_raw(1).as_str()?);
-        Ok(contains(text, wanted))
+        Ok(words::has_word(text, wanted))
     })
 }
 
-/// Removes the differences that a search ignores. "STRASSE" equals "Straße", and "É" equals "e"
-/// with a combining accent. It works like Unicode's canonical caseless matching (section 3.13.5),
-/// except for a few letters without a capital.
-pub(super) fn folded(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
+/// The condition on a row of `tasks` that the search finds it, and the values of its `?` marks.
+pub(super) fn condition(text: &str) -> (String, Vec<Value>) {
+    let mut values = Vec::new();
+    let search = Search::new(text);
+    let parts: Vec<_> = search.parts.iter().map(|part| of_part(part, &mut values)).collect();
+    match parts.is_empty() {
+        true => ("0".to_owned(), values),
+        false => (format!("({})", parts.join(" AND ")), values),
     }
-    // Goes through the capitals, because some letters have several letters as their capital. Goes
-    // character by character, so that a sigma at the end of a word equals any other sigma.
-    let folded: String = text.nfd().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
-    folded.nfc().collect()
 }
 
-fn contains(text: &str, wanted: &str) -> bool {
-    folded(text).contains(wanted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn case_and_the_way_of_writing_make_no_difference() {
-        let found = [
-            ("ÄPFEL", "äpfel"),
-            ("äpfel und Birnen", "ÄPFEL"),
-            ("Straße", "STRASSE"),
-            ("STRASSE", "straße"),
-            ("cafe\u{301}", "café"),
-            ("CAFÉ", "cafe\u{301}"),
-            ("ΟΔΟΣ", "οδος"),
-            ("ὈΔΥΣΣΕΎΣ", "ὀδυσσεύς"),
-            ("ПРИВЕТ", "привет"),
-            ("plain ASCII", "N asc"),
-            ("nul\0needle", "\0NEEDLE"),
-            ("anything", ""),
-        ];
-        for (text, wanted) in found {
-            assert!(contains(text, &folded(wanted)), "{wanted:?} in {text:?}");
-        }
-        for (text, wanted) in [("Apfel", "äpfel"), ("cafe", "café"), ("ab", "abc")] {
-            assert!(!contains(text, &folded(wanted)), "{wanted:?} in {text:?}");
-        }
-    }
+fn of_part(part: &SearchPart, values: &mut Vec<Value>) -> String {
+    let mut word = |word: &String| {
+        values.extend(std::iter::repeat_n(Value::Text(word.clone()), 3));
+        format!(
+            "({HAS_WORD}(title, ?) OR {HAS_WORD}(description, ?)
+                OR EXISTS (SELECT 1 FROM comments WHERE task_id = tasks.id AND {HAS_WORD}(text, ?)))"
+        )
+    };
+    let words = part.words.iter().map(&mut word).collect::<Vec<_>>().join(" AND ");
+    let Some((project, number)) = &part.key else {
+        return format!("({words})");
+    };
+    values.push(Value::Text(project.clone()));
+    let range = |(first, last): (i64, i64)| format!("number BETWEEN {first} AND {last}");
+    let ranges = numbers_that_begin_with(*number).map(range).collect::<Vec<_>>().join(" OR ");
+    format!("(({words}) OR (project = ? AND ({ranges})))")
 }

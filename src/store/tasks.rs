@@ -15,9 +15,8 @@ use crate::domain::text::NOBODY;
 
 use super::columns::TASKS;
 use super::reader::View;
-use super::search::{self, CONTAINS};
 use super::tx::Tx;
-use super::{StoreError, checksum};
+use super::{StoreError, checksum, search};
 
 /// A page is full when its tasks hold this many bytes. Many lists must fit into memory at once.
 pub(super) const PAGE_BYTES_MAX: usize = 4 << 20;
@@ -58,21 +57,65 @@ impl View<'_> {
         let (sql, values) = select(query, &self.allowed);
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
-        let (mut tasks, mut bytes, mut more) = (Vec::new(), 0, false);
+        let mut page = TaskPage::new(query);
         while let Some(row) = rows.next()? {
-            if tasks.len() == query.limit || bytes >= PAGE_BYTES_MAX {
-                more = true;
-                break;
+            if page.is_full() {
+                return Ok(page.with_next());
             }
-            let task = task(row)?;
-            bytes += task.weight();
-            tasks.push(task);
+            page.push(task(row)?);
         }
-        let next = match tasks.last() {
-            Some(last) if more => Some(PageKey::of(last, query.sort, query.order)),
-            _ => None,
-        };
-        Ok((tasks, next))
+        Ok((page.tasks, None))
+    }
+
+    /// The same page, from the ids of its tasks in order and of one more if another page follows. `None` when one of them does
+    /// not exist.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn tasks_of(
+        &self,
+        query: &TaskQuery,
+        ids: &[TaskId],
+    ) -> Result<Option<(Vec<Task>, Option<PageKey>)>, StoreError> {
+        let mut page = TaskPage::new(query);
+        for id in ids {
+            if page.is_full() {
+                return Ok(Some(page.with_next()));
+            }
+            match self.task(*id)? {
+                Some(task) => page.push(task),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some((page.tasks, None)))
+    }
+}
+
+/// A page while it is read.
+struct TaskPage<'a> {
+    query: &'a TaskQuery,
+    tasks: Vec<Task>,
+    bytes: usize,
+}
+
+impl<'a> TaskPage<'a> {
+    fn new(query: &'a TaskQuery) -> Self {
+        Self { query, tasks: Vec::new(), bytes: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.tasks.len() == self.query.limit || self.bytes >= PAGE_BYTES_MAX
+    }
+
+    fn push(&mut self, task: Task) {
+        self.bytes += task.weight();
+        self.tasks.push(task);
+    }
+
+    /// The page, and the key of the next one, which follows.
+    fn with_next(self) -> (Vec<Task>, Option<PageKey>) {
+        let next = self.tasks.last().map(|last| PageKey::of(last, self.query.sort, self.query.order));
+        (self.tasks, next)
     }
 }
 
@@ -259,15 +302,8 @@ pub(super) fn conditions(query: &TaskQuery, allowed: &AllowedProjects) -> Condit
     let mut conditions = Conditions::of(&query.filter);
     conditions.only(allowed);
     if let Some(text) = &query.text {
-        // LIKE does not fit: it ends at a NUL and has wildcards.
-        let folded = search::folded(text);
-        let mut found = format!("{CONTAINS}(title, ?) OR {CONTAINS}(description, ?)");
-        let mut values = vec![Value::Text(folded.clone()), Value::Text(folded)];
-        if let Ok(TaskKey { project, number }) = text.trim().to_lowercase().parse() {
-            found.push_str(" OR (project = ? AND number = ?)");
-            values.extend([Value::Text(project.to_string()), Value::Integer(number)]);
-        }
-        conditions.add(&format!("({found})"), values);
+        let (found, values) = search::condition(text);
+        conditions.add(&found, values);
     }
     if let Some(key) = &query.after {
         let after = match query.order {

@@ -72,7 +72,7 @@ pub fn row() -> Row {
                 "ready": schema::boolean(),
                 "assignee": schema::string(),
                 "tag": schema::string(),
-                "q": schema::described("Text in title or description"),
+                "q": schema::described("Words, or their beginnings, in title, description or comments"),
                 "limit": schema::integer(1, LIMIT_MAX.into()),
                 "cursor": schema::described("next_cursor of the page before"),
             }),
