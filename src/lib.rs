@@ -8,7 +8,8 @@
 //! | [`domain`] | tasks, executions, events: pure types and decisions | nothing |
 //! | [`store`] | the database, the log, the order of events | domain |
 //! | [`events`] | the stream: ring, cursors, frames, open streams | domain, store (reading) |
-//! | [`service`] | the use cases, one transaction each | domain, store |
+//! | [`index`] | which tasks a list has, in memory | domain |
+//! | [`service`] | the use cases, one transaction each | domain, store, index |
 //! | [`executor`] | running scripts and finding out how they end | domain, service, events |
 //! | [`auth`] | the callers, and what they may do | domain, store (reading) |
 //! | [`api`] | operations, problems, the specification | domain, service, events, auth, executor (reading), store (its queries) |
@@ -36,6 +37,7 @@ pub mod events;
 pub mod exec_root;
 pub mod executor;
 pub mod handoff;
+pub mod index;
 pub mod mcp;
 pub mod metrics;
 pub mod open_files;

@@ -22,6 +22,7 @@ pub mod project;
 pub mod question;
 pub(crate) mod schema;
 pub mod task;
+pub mod task_row;
 pub mod text;
 pub mod token;
 pub mod words;

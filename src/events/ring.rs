@@ -250,6 +250,7 @@ mod tests {
             bytes_before: 0,
             meta: EventMeta { kind, subject: Subject::Hub },
             body: format!("<{seq}{}>", ".".repeat(bytes)).into(),
+            text: None,
         }
     }
 

@@ -63,7 +63,8 @@ impl Tx<'_> {
         self.last_at = at;
         let bytes_before = self.end.bytes;
         self.end = LogEnd { head: id.seq, bytes: bytes_before + body.len() as u64 };
-        self.events.push(StoredEvent { seq: id.seq, at, bytes_before, meta: event.meta.clone(), body });
+        let (meta, text) = (event.meta.clone(), event.text.clone());
+        self.events.push(StoredEvent { seq: id.seq, at, bytes_before, meta, body, text });
         Ok(id)
     }
 
@@ -240,5 +241,6 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         meta: EventMeta { kind: parsed(row, 2)?, subject },
         body: row.get::<_, Vec<u8>>(5)?.into(),
         bytes_before: row.get::<_, i64>(6)?.unsigned_abs(),
+        text: None,
     })
 }

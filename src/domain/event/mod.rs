@@ -12,6 +12,7 @@ mod envelope;
 mod id;
 mod lease;
 mod meta;
+mod text_change;
 
 pub use announcement::{
     AnnouncementData, AnnouncementEventData, AnnouncementLevel, MESSAGE_CHARS_MAX, Message,
@@ -24,6 +25,9 @@ pub use envelope::{Envelope, encode};
 pub use id::{Epoch, EventId};
 pub use lease::{LeaseEventData, LeasePhase};
 pub use meta::{EventMeta, Facets, Subject, TaskMeta};
+pub use text_change::{TaskText, TextChange};
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -77,6 +81,8 @@ word_enum! {
 pub struct NewEvent {
     pub meta: EventMeta,
     pub data: EventData,
+    /// What it changes in the texts that a search reads.
+    pub text: Option<Arc<TextChange>>,
 }
 
 impl NewEvent {
@@ -87,6 +93,7 @@ impl NewEvent {
                 subject: TaskMeta { id: task.id, before: None, after: Some(Facets::of(task)) }.into(),
             },
             data: EventData::Task(TaskEventData::of(task, Vec::new())),
+            text: TextChange::created(task),
         }
     }
 
@@ -106,6 +113,7 @@ impl NewEvent {
                 }
                 .into(),
             },
+            text: TextChange::changed(before, after, &changed),
             data: EventData::Task(TaskEventData { reason, ..TaskEventData::of(after, changed) }),
         }
     }
@@ -123,6 +131,7 @@ impl NewEvent {
                 title: task.title.clone(),
                 actor: None,
             }),
+            text: None,
         }
     }
 
@@ -135,6 +144,7 @@ impl NewEvent {
                 subject: TaskMeta { id: execution.task_id, before: facets.clone(), after: facets }.into(),
             },
             data: EventData::Execution(ExecutionEventData::of(execution, phase)),
+            text: None,
         }
     }
 
@@ -143,6 +153,7 @@ impl NewEvent {
         Self {
             meta: EventMeta { kind: EventKind::CommentAdded, subject: TaskMeta::unchanged(task).into() },
             data: EventData::Comment(CommentEventData::of(comment)),
+            text: TextChange::commented(comment),
         }
     }
 
@@ -156,6 +167,7 @@ impl NewEvent {
         Self {
             meta: EventMeta { kind, subject: TaskMeta::unchanged(task).into() },
             data: EventData::Question(QuestionEventData::of(question)),
+            text: None,
         }
     }
 
@@ -164,6 +176,7 @@ impl NewEvent {
         Self {
             meta: EventMeta { kind: EventKind::Announcement, subject: Subject::Hub },
             data: EventData::Announcement(AnnouncementEventData { level, message, actor: None }),
+            text: None,
         }
     }
 
@@ -176,6 +189,7 @@ impl NewEvent {
                 subject: TaskMeta { id: task.id, before: facets.clone(), after: facets }.into(),
             },
             data: EventData::Lease(LeaseEventData::of(task.id, lease, phase)),
+            text: None,
         }
     }
 
@@ -184,6 +198,7 @@ impl NewEvent {
         Self {
             meta: EventMeta { kind, subject: Subject::Project(project.project.clone()) },
             data: EventData::Project(ProjectEventData::of(project)),
+            text: None,
         }
     }
 
@@ -219,6 +234,8 @@ pub struct StoredEvent {
     pub meta: EventMeta,
     /// The encoded envelope.
     pub body: Bytes,
+    /// What the event changes in the texts that a search reads. An event that was read from the log has none.
+    pub text: Option<Arc<TextChange>>,
 }
 
 /// Where the log ends.
