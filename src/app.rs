@@ -18,6 +18,7 @@ use crate::domain::clock::{Clock, ConfirmedClock};
 use crate::edge;
 use crate::events::Events;
 use crate::executor::{Executor, ExecutorSettings, LogStreams, Retention, Sessions, ShimProgram};
+use crate::index::TaskIndex;
 use crate::metrics::Metrics;
 use crate::open_files;
 use crate::quota::{Limits, Quota};
@@ -89,6 +90,8 @@ impl App {
         let events = Events::new(log, end, data_dir.clone(), &config.events, latency, drain)
             .context("cannot prepare the streams")?;
         let ring = events.clone();
+        let index = TaskIndex::new(end.head);
+        let committed_index = index.clone();
         let signals = Signals::default();
         let committed_signals = signals.clone();
         // Dropped when the writer's thread ends, however it does.
@@ -96,12 +99,13 @@ impl App {
         let writer = writer
             .start(move |committed, more_follow| {
                 let _ = &vital;
+                committed_index.committed(&committed);
                 committed_signals.committed(&committed);
                 ring.publish(committed, more_follow);
             })
             .context("cannot start a thread")?;
         let ready = signals.ready();
-        let (service, background) = Service::new(store.clone(), &config.executor, signals);
+        let (service, background) = Service::new(store.clone(), index, &config.executor, signals);
         let auth = Auth::new(asking);
         auth.look(store.token_reader()).await.context("cannot read the tokens")?;
         let vital = |name, task: BoxFuture<'static, ()>| shutdown.vitals.spawn(&shutdown.tasks, name, task);
@@ -122,6 +126,8 @@ impl App {
         let clock = Clock::ahead_by(config.store.clock_ahead_ms.clone());
         let deadlines = service.clone().watch_deadlines(clock, shutdown.soft.clone());
         vital("the deadlines of questions", deadlines.boxed());
+        let follower = service.clone().follow_index(shutdown.soft.clone());
+        vital("the index of tasks", follower.boxed());
 
         let settings = ExecutorSettings {
             data_dir: data_dir.clone(),

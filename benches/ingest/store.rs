@@ -19,6 +19,7 @@ use taskhub::config::{ExecutorConfig, StoreConfig};
 use taskhub::domain::batch::{BatchOperation, TaskOperation};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::{StatusUpdate, TaskDraft};
+use taskhub::index::TaskIndex;
 use taskhub::service::{Precondition, Service, Signals};
 use taskhub::store::{Opened, Store};
 
@@ -90,7 +91,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let writer = writer.start(|_, _| {})?;
     // As the hub's.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (service, _background) = Service::new(store.clone(), &executor, Signals::default());
+    let (service, _background) =
+        Service::new(store.clone(), TaskIndex::new(0), &executor, Signals::default());
     let done = runtime.block_on(async {
         let done = work(&service, options).await;
         store.close().await;

@@ -16,6 +16,7 @@ mod dependencies;
 mod error;
 mod executions;
 mod idempotency;
+mod index_follower;
 mod lease_end;
 mod lease_timer;
 mod leases;
@@ -30,6 +31,7 @@ mod retention;
 mod settlement;
 mod signals;
 mod stamped;
+mod task_list;
 mod tasks;
 mod why;
 
@@ -48,7 +50,8 @@ pub use reports::{Completion, FailureReport};
 pub use retention::EndedExecution;
 pub use signals::Signals;
 pub use stamped::Stamped;
-pub use tasks::{Created, TaskPage};
+pub use task_list::TaskPage;
+pub use tasks::Created;
 pub use why::Why;
 
 use std::sync::Arc;
@@ -58,6 +61,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::config::ExecutorConfig;
 use crate::domain::event::{AnnouncementData, EventId, NewEvent};
 use crate::domain::token::{Actor, AuditAction};
+use crate::index::TaskIndex;
 use crate::store::{Store, StoreError};
 
 use claim_request::BATCH_MAX;
@@ -74,6 +78,8 @@ pub struct Background {
 #[derive(Debug, Clone)]
 pub struct Service {
     store: Store,
+    /// Answers which tasks a list has.
+    index: TaskIndex,
     /// What executions may ask for, and how many may run at once.
     executions: Arc<ExecutorConfig>,
     signals: Signals,
@@ -85,11 +91,17 @@ pub struct Service {
 
 impl Service {
     /// With the background work that it needs to be run.
-    pub fn new(store: Store, executions: &ExecutorConfig, signals: Signals) -> (Self, Background) {
+    pub fn new(
+        store: Store,
+        index: TaskIndex,
+        executions: &ExecutorConfig,
+        signals: Signals,
+    ) -> (Self, Background) {
         let executions = Arc::new(executions.clone());
         let (claims, arriving) = mpsc::channel(BATCH_MAX);
         let (lease_starts, starts) = mpsc::unbounded_channel();
-        let service = Self { store, executions, signals, claims, lease_starts, steps: watch::Sender::new(0) };
+        let steps = watch::Sender::new(0);
+        let service = Self { store, index, executions, signals, claims, lease_starts, steps };
         (service, Background { claims: arriving, lease_starts: starts })
     }
 

@@ -6,10 +6,9 @@ use crate::domain::comment::{CommentDraft, CommentText};
 use crate::domain::error::Invalid;
 use crate::domain::event::{EventId, LeasePhase, NewEvent};
 use crate::domain::id::{LeaseId, TaskId};
-use crate::domain::page::{PageKey, TaskQuery};
 use crate::domain::task::{Status, StatusUpdate, Task, TaskDraft, TaskKey, TaskPatch};
 use crate::domain::text::Author;
-use crate::store::{TaskList, Tx};
+use crate::store::Tx;
 
 use super::change::{auto_start, save_ending, update_dependents};
 use super::comments;
@@ -29,14 +28,6 @@ pub struct Created {
     pub task: Task,
     /// Whether an earlier request with the same key created the task.
     pub repeated: bool,
-}
-
-/// A page of tasks. All come from one committed state.
-#[derive(Debug, Clone)]
-pub struct TaskPage {
-    pub tasks: Vec<Task>,
-    /// Where the next page starts, if there is one.
-    pub next: Option<PageKey>,
 }
 
 impl Service {
@@ -82,21 +73,6 @@ impl Service {
             Ok(keys)
         });
         Ok(found.await?.value)
-    }
-
-    /// # Errors
-    /// [`ServiceError::NotThere`], [`ServiceError::Store`]
-    pub async fn tasks(
-        &self,
-        query: TaskQuery,
-        min_cursor: Option<EventId>,
-    ) -> Result<Stamped<TaskPage>, ServiceError> {
-        let mut list = TaskList::new(query);
-        self.read_in_slices(min_cursor, move |view, slice| {
-            let page = list.go_on(view, slice)?;
-            Ok(page.map(|(tasks, next)| TaskPage { tasks, next }))
-        })
-        .await
     }
 
     /// Applies a patch. When it changes nothing, answers the task as it is.

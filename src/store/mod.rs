@@ -66,6 +66,7 @@ mod single;
 mod slices;
 mod task_copy;
 mod task_list;
+mod task_rows;
 mod tasks;
 mod tokens;
 mod tx;

@@ -29,6 +29,7 @@ mod hooks;
 mod hostile;
 mod http2;
 mod imports;
+mod index;
 mod limits;
 mod lists;
 mod logs;

@@ -13,6 +13,7 @@ use taskhub::domain::execution::{Execution, ExecutionRequest, ExecutionStatus};
 use taskhub::domain::id::TaskId;
 use taskhub::domain::task::TaskDraft;
 use taskhub::executor::{Executor, ExecutorSettings, Retention};
+use taskhub::index::TaskIndex;
 use taskhub::service::{Service, Signals};
 use taskhub::store::{ExecutionQuery, Store};
 use taskhub::vitals::Vitals;
@@ -103,7 +104,8 @@ impl Hub {
         // A hub that was just cut off may hold its lock for a moment more.
         let opened = wait_for("the store", || Store::open(data_dir, &store).ok());
         opened.writer.start(|_, _| {}).expect("a thread");
-        let (service, _background) = Service::new(opened.store, config, Signals::default());
+        let (service, _background) =
+            Service::new(opened.store, TaskIndex::new(0), config, Signals::default());
         let mut settings = ExecutorSettings {
             data_dir: taskhub::data_dir::DataDir::open(data_dir).expect("it is there"),
             shim_program: env!("CARGO_BIN_EXE_taskhub").into(),
