@@ -48,6 +48,12 @@ impl Contents {
         self.texts.insert_gathered(of_tasks, of_comments);
     }
 
+    /// Gives back the memory that the index has taken to grow, when it has been filled.
+    pub(super) fn shrink(&mut self) {
+        self.facets.shrink();
+        self.texts.shrink();
+    }
+
     fn insert_without_text(&mut self, values: Values, facets: &Facets<'_>) -> u32 {
         let before = self.facets.projects().get(facets.project).and_then(super::postings::Postings::last);
         let slot = self.columns.push(values, before);

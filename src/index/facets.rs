@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use roaring::RoaringBitmap;
 
 use super::names::Names;
+use super::postings::shrink;
 
 /// The fields of a task that filters look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +111,12 @@ impl FacetSets {
             before.tags.iter().for_each(|tag| self.tags.remove(tag, slot));
             after.tags.iter().for_each(|tag| self.tags.insert(tag, slot));
         }
+    }
+
+    pub(super) fn shrink(&mut self) {
+        [&mut self.projects, &mut self.assignees, &mut self.tags].into_iter().for_each(Names::shrink);
+        let sets = self.statuses.iter_mut().chain(&mut self.priorities);
+        sets.chain([&mut self.all, &mut self.ready]).for_each(shrink);
     }
 
     /// The tasks that pass the filter.

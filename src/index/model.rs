@@ -119,6 +119,7 @@ impl Both {
             self.model.insert(values.id, Kept { values, facets, texts, comments: String::new() });
         }
         self.contents.insert_gathered(words, Gathered::default());
+        self.contents.shrink();
     }
 
     fn create(&mut self, id: u128) {

@@ -23,6 +23,10 @@ impl Names {
         }
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.0.values_mut().for_each(Postings::shrink);
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Postings> {
         self.0.get(name)
     }

@@ -91,6 +91,15 @@ impl Postings {
         true
     }
 
+    /// Gives back the memory that the set has taken to grow.
+    pub(super) fn shrink(&mut self) {
+        match self {
+            Self::One(_) => {}
+            Self::Slice(slots) => slots.shrink_to_fit(),
+            Self::Bitmap(bitmap) => shrink(bitmap),
+        }
+    }
+
     /// The greatest slot.
     pub(super) fn last(&self) -> Option<u32> {
         match self {
@@ -115,6 +124,13 @@ impl Postings {
             _ => std::borrow::Cow::Owned(self.slots().collect()),
         }
     }
+}
+
+/// Gives back the memory that a bitmap has taken to grow.
+pub(super) fn shrink(bitmap: &mut RoaringBitmap) {
+    bitmap.optimize();
+    // A copy has no room to spare.
+    *bitmap = bitmap.clone();
 }
 
 /// Makes room, but less than a vector would by itself: there are many of them.
@@ -182,6 +198,9 @@ mod tests {
                     assert!(set.remove(slot));
                     model.remove(&slot);
                 }
+            }
+            if step % 900 == 0 {
+                set.shrink();
             }
             if step % 500 == 0 {
                 assert_eq!(

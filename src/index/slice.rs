@@ -64,6 +64,7 @@ impl<'a> Slice<'a> {
             false => self.last.or(self.state.filled_until),
         };
         if is_last {
+            self.state.contents.shrink();
             self.index.shared.is_ready.store(true, Ordering::Release);
         }
     }

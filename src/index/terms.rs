@@ -144,6 +144,11 @@ impl Terms {
         }
     }
 
+    /// Gives back the memory that the sets have taken to grow.
+    pub(super) fn shrink(&mut self) {
+        self.blocks.iter_mut().flat_map(|block| &mut block.postings).for_each(Postings::shrink);
+    }
+
     /// The tasks that have a word with this beginning.
     pub(super) fn beginning_with(&self, beginning: &str) -> RoaringBitmap {
         let beginning = beginning.as_bytes();

@@ -86,6 +86,11 @@ impl Texts {
         visit_words(text, &mut |word| self.comments.insert(word, &[slot]));
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.tasks.shrink();
+        self.comments.shrink();
+    }
+
     /// The tasks that a search finds, and perhaps some that were deleted.
     pub(super) fn find(&self, search: &Search, projects: &Names, columns: &Columns) -> RoaringBitmap {
         let mut found: Option<RoaringBitmap> = None;
@@ -131,8 +136,10 @@ fn with_numbers(tasks: &RoaringBitmap, digits: i64, columns: &Columns) -> Roarin
         let number = |at: u32| tasks.select(at).map_or(i64::MAX, |slot| columns.number(slot));
         let from = partition(count, |at| number(at) < first);
         let to = partition(count, |at| number(at) <= last);
-        let slots = |at: u32| tasks.select(at).unwrap_or(u32::MAX);
-        found.extend(tasks.range(slots(from)..slots(to)));
+        let slot = |at: u32| tasks.select(at).unwrap_or(u32::MAX);
+        let mut range = RoaringBitmap::new();
+        range.insert_range(slot(from)..slot(to));
+        found |= tasks & range;
         if to == count {
             break;
         }

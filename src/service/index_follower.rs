@@ -9,8 +9,9 @@ use crate::store::{StoreError, View};
 
 use super::Service;
 
-/// So many tasks are read in one transaction: some 50 ms.
-const SLICE_TASKS: usize = 2000;
+/// So many tasks are read in one transaction, in some 100 ms. Larger slices are quicker in all, because more tasks of a slice
+/// share their words.
+const SLICE_TASKS: usize = 5000;
 /// Changes are gathered for this long, so that the follower is not woken by each commit. A reader that needs them sooner takes
 /// them itself.
 const GATHER: Duration = Duration::from_millis(20);
