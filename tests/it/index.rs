@@ -248,6 +248,31 @@ async fn a_page_of_the_index_is_the_page_of_the_store_while_others_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_has_gone_beyond_a_transaction_does_not_answer_for_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let running = Running::open(&directory);
+    let stop = CancellationToken::new();
+    let follower = tokio::spawn(running.service.clone().follow_index(stop.clone()));
+    running.filled().await;
+    let (index, service, runtime) =
+        (running.index.clone(), running.service.clone(), tokio::runtime::Handle::current());
+    let picked = running.store.read(move |view| {
+        // The transaction begins before the index is pinned.
+        let head = view.head()?.seq;
+        let task = from(json!({ "title": "later" }));
+        runtime.block_on(service.create_task(task, None)).expect("created");
+        index.follow();
+        let query = TaskQuery { filter: FacetFilter::default(), text: None, ..Random(1).query() };
+        let pick = |exclusive| index.pin(exclusive).pick(head, &query, view.allowed());
+        Ok::<_, StoreError>([pick(false), pick(true)])
+    });
+    assert_eq!(picked.await.expect("it reads"), [Picked::Ahead, Picked::Ahead]);
+    stop.cancel();
+    follower.await.expect("no panic");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_is_in_the_next_list_and_lists_are_answered_by_the_index() {
     let directory = tempfile::tempdir().expect("a directory");
     let running = Running::open(&directory);
