@@ -111,6 +111,12 @@ impl Contents {
         self.facets.all().len()
     }
 
+    /// How many tasks are in the order of the last change.
+    #[cfg(test)]
+    pub(super) fn ordered(&self) -> usize {
+        self.by_change.upwards(None, |slot| self.columns.key(Sort::Updated, slot)).count()
+    }
+
     fn slot(&self, id: u128) -> Option<u32> {
         self.columns.slot(id).filter(|slot| self.facets.all().contains(*slot))
     }
