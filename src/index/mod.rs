@@ -29,10 +29,16 @@
 //! It knows no SQL and decides nothing about tasks. A filter by key is left to the store, which has an index for it. When a row
 //! that the index names is not there, the index is wrong: it is discarded until the next start, and the store answers.
 //!
+//! # What it costs
+//! Some 200 bytes for a task of 16 words, one of which no other task has; 600,000 such tasks take 125 MB, and 8 s of one core in
+//! the background of the start. Filters and order of an update take 3 to 5 µs, and each word that comes or goes 1 to 2 µs, both
+//! outside the writer. An empty hub has none of this.
+//!
 //! # Rejected
 //! Indexes of SQLite: each costs 5 to 7 µs for every update, and a filter by two fields uses only one of them.
 //!
-//! FTS5: it is part of the transaction, so the writer pays for it; and its results must be joined and sorted.
+//! FTS5: it is part of the transaction, so the writer pays for it, some 50 µs for a task of 26 words. It answers in the order of
+//! its rows: any other order joins and sorts all that it has found (128 ms for 200,000 tasks).
 //!
 //! A set of ids for each value in a tree: several times the memory.
 

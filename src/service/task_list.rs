@@ -4,7 +4,7 @@ use crate::domain::event::EventId;
 use crate::domain::page::{PageKey, TaskQuery};
 use crate::domain::task::Task;
 use crate::index::{Picked, TaskIndex};
-use crate::store::{TaskList, View};
+use crate::store::{TaskList, TaskRows, View};
 
 use super::stamped::require_reached;
 use super::{Service, ServiceError, Stamped};
@@ -17,8 +17,8 @@ pub struct TaskPage {
     pub next: Option<PageKey>,
 }
 
-impl From<(Vec<Task>, Option<PageKey>)> for TaskPage {
-    fn from((tasks, next): (Vec<Task>, Option<PageKey>)) -> Self {
+impl From<TaskRows> for TaskPage {
+    fn from((tasks, next): TaskRows) -> Self {
         Self { tasks, next }
     }
 }

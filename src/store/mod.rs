@@ -85,6 +85,7 @@ pub use reader::{Reader, View};
 pub use slices::{Slice, at_low_priority};
 pub use task_copy::{Copied, TaskCopy};
 pub use task_list::TaskList;
+pub use tasks::TaskRows;
 pub use tokens::{TokenBook, TokenError};
 pub use tx::Tx;
 pub use writer::WriterThread;

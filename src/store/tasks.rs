@@ -21,6 +21,9 @@ use super::{StoreError, checksum, search};
 /// A page is full when its tasks hold this many bytes. Many lists must fit into memory at once.
 pub(super) const PAGE_BYTES_MAX: usize = 4 << 20;
 
+/// A page of tasks, and where the next one starts if there is one.
+pub type TaskRows = (Vec<Task>, Option<PageKey>);
+
 impl View<'_> {
     /// # Errors
     /// [`StoreError`]
@@ -53,7 +56,7 @@ impl View<'_> {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn tasks(&self, query: &TaskQuery) -> Result<(Vec<Task>, Option<PageKey>), StoreError> {
+    pub fn tasks(&self, query: &TaskQuery) -> Result<TaskRows, StoreError> {
         let (sql, values) = select(query, &self.allowed);
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
@@ -72,11 +75,7 @@ impl View<'_> {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn tasks_of(
-        &self,
-        query: &TaskQuery,
-        ids: &[TaskId],
-    ) -> Result<Option<(Vec<Task>, Option<PageKey>)>, StoreError> {
+    pub fn tasks_of(&self, query: &TaskQuery, ids: &[TaskId]) -> Result<Option<TaskRows>, StoreError> {
         let mut page = TaskPage::new(query);
         for id in ids {
             if page.is_full() {
@@ -113,7 +112,7 @@ impl<'a> TaskPage<'a> {
     }
 
     /// The page, and the key of the next one, which follows.
-    fn with_next(self) -> (Vec<Task>, Option<PageKey>) {
+    fn with_next(self) -> TaskRows {
         let next = self.tasks.last().map(|last| PageKey::of(last, self.query.sort, self.query.order));
         (self.tasks, next)
     }
