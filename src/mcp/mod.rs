@@ -7,8 +7,9 @@
 //!
 //! # How a call gets to a tool
 //! It passes the same pipeline as every request, and needs the scope `read`. `endpoint` answers what is no message. The library
-//! (rmcp) checks the headers against the body. `handler` takes the service and the principal from the request, and finds the
-//! tool. A refusal is a result with `isError`, a code, and what to do next.
+//! (rmcp) checks the headers against the body. `handler` takes the service and the principal from the request, finds the tool,
+//! and leaves the call (`deferred`). It is made when the library has answered, so that a call that waits holds little memory. A
+//! refusal is a result with `isError`, a code, and what to do next.
 //!
 //! A call that waits ends within 45 seconds, since clients give up after 60. It also ends when its client, its token or the hub
 //! goes. A client that has gone may never learn what it has claimed. So the first lease of a claim is short, and the same worker
