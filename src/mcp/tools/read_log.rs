@@ -23,8 +23,9 @@ use crate::mcp::task_text::cut;
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 /// Lines of an answer. More do not fit into its bytes.
 const TAIL_LINES_MAX: i64 = 1000;
-/// Bytes of a compiled pattern. The time of a match grows with them.
-const PATTERN_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a compiled pattern. The time of a match grows with them. A usual pattern with a few `\w`, which has all letters of
+/// Unicode, takes more than a quarter of them.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Bytes that a match keeps of what it has computed. The regex crate takes 2 MiB unless told otherwise.
 const PATTERN_CACHE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of what is wrong with a pattern: the error repeats the pattern.
