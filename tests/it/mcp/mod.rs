@@ -10,6 +10,7 @@ mod classic;
 mod drain;
 mod frames;
 mod held;
+mod listens;
 mod logs;
 mod plans;
 mod projects;
