@@ -41,6 +41,7 @@ mod audit;
 mod checksum;
 mod columns;
 mod comments;
+mod conditions;
 mod damage;
 mod dependencies;
 mod events;

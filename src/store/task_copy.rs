@@ -18,9 +18,10 @@ use crate::domain::task::Task;
 
 use super::StoreError;
 use super::columns::TASKS;
+use super::conditions::Conditions;
 use super::reader::View;
 use super::slices::Slice;
-use super::tasks::{Conditions, task};
+use super::tasks::task;
 
 /// How often a copy begins again because retention has removed events that it needed. Then it reads in one transaction.
 const RESTARTS_MAX: u32 = 2;

@@ -23,9 +23,10 @@ use crate::domain::project::ProjectName;
 use crate::domain::task::Task;
 
 use super::StoreError;
+use super::conditions::Conditions;
 use super::reader::View;
 use super::slices::Slice;
-use super::tasks::{Conditions, PAGE_BYTES_MAX, column, conditions};
+use super::tasks::{PAGE_BYTES_MAX, column, conditions};
 
 /// How many rows more than a page the list knows, so that a page seldom is short because rows changed.
 const SPARE: usize = 32;
