@@ -64,10 +64,19 @@ impl McpEndpoint {
     pub async fn answer(&self, request: Request) -> Response {
         let (mut answer, call) = self.begin(request).await;
         if let Some((call, frame)) = call {
+            let context = call.call.context.clone();
             let mut message = Box::pin(frame.filled(call));
             answer.set_body(match tokio::time::timeout(WHOLE_WITHIN, &mut message).await {
                 Ok(message) => Body::from(message),
-                Err(_) => Body::from_bytes_stream(message.map(Ok::<_, std::io::Error>).into_stream()),
+                Err(_) => {
+                    // Counted as long as it waits: the request itself ends with the head of its answer.
+                    let counted = context.metrics.in_flight();
+                    let message = message.map(move |message| {
+                        drop(counted);
+                        Ok::<_, std::io::Error>(message)
+                    });
+                    Body::from_bytes_stream(message.into_stream())
+                }
             });
         }
         answer

@@ -235,6 +235,7 @@ async fn patient(agent: &Agent, tool: &str, wish: Value, is_stream: bool) {
     let kind = answer.headers()[CONTENT_TYPE].to_str().expect("ASCII").to_owned();
     if !is_stream {
         assert_eq!(kind, "application/json", "{tool}");
+        answer.bytes().await.expect("a body");
         assert!(started.elapsed() >= Duration::from_secs(11), "{tool}: {:?}", started.elapsed());
         return;
     }
