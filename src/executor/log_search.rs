@@ -4,7 +4,7 @@
 //! pattern. So a search ends after a time and a number of bytes, and says where to go on. Only a few searches run at once,
 //! since each one takes a processor. A search whose caller has gone stops at the next line.
 //!
-//! A line longer than [`LINE_BYTES_MAX`] is searched in pieces of that length. A match across two pieces is not found.
+//! A line longer than `LINE_BYTES_MAX` is searched in pieces of that length. A match across two pieces is not found.
 //! Rejected: whole lines. One line may be as long as the log, and no deadline interrupts a match.
 
 use std::io;
