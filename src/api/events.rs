@@ -248,7 +248,10 @@ impl EventApi {
         };
         match context.events.subscribe(&start, options, snapshot.0, peer).await {
             Ok(stream) => {
-                let offer = request.extensions().get::<Offer>().cloned();
+                // The answer to HEAD has no body, and its connection goes on.
+                let extensions = request.extensions();
+                let has_body = extensions.get::<permission::HeadOnly>().is_none();
+                let offer = extensions.get::<Offer>().filter(|_| has_body).cloned();
                 Ok(StreamReply::<Event>::of(format, stream, offer))
             }
             Err(error) => {
