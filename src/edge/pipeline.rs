@@ -13,7 +13,7 @@ use poem::http::{HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Route};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::ServerConfig;
+use crate::config::{McpProfile, ServerConfig};
 use crate::domain::token::Caller;
 
 use crate::api::permission::HeadOnly;
@@ -45,6 +45,8 @@ pub struct Pipeline {
     pages: Route,
     api: Arc<BoxEndpoint<'static>>,
     mcp: McpEndpoint,
+    /// Whether tools of agents are routes of the hub.
+    has_agent_routes: bool,
 }
 
 impl Pipeline {
@@ -64,6 +66,7 @@ impl Pipeline {
             pages: web::add_to(Route::new()),
             api: Arc::new(spec::service().into_endpoint()),
             mcp: McpEndpoint::new(config.mcp_profile, cut_off),
+            has_agent_routes: config.mcp_profile == McpProfile::Classic,
         }
     }
 
@@ -110,7 +113,9 @@ impl Pipeline {
         }
         let answer = match template {
             Some(_) if path == operation::MCP_PATH => {
-                agent_routes::add(&mut request, &self.api, &self.context);
+                if self.has_agent_routes {
+                    agent_routes::add(&mut request, &self.api, &self.context);
+                }
                 Ok(self.mcp.answer(request).await)
             }
             Some(_) => self.api.call(request).await,

@@ -223,7 +223,7 @@ async fn forward(
     let Some(ToRoutes(routes)) = &call.routes else {
         return Err(Failure::new(Code::Internal, "the hub failed; its log says why", "tell the person"));
     };
-    let given = by_id(call, arguments.given).await?;
+    let given = by_id(call, &arguments.given).await?;
     let request = request(method, template, &given)?;
     let mut response = routes.send(request).await;
     let body = response.take_body().into_vec().await.unwrap_or_default();

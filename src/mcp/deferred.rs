@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::permission;
 
@@ -28,9 +28,9 @@ impl Deferred {
     ///
     /// # Cancel safety
     /// What a call writes is one transaction, done or not; besides that it only waits.
-    pub async fn make(&self) -> CallToolResult {
+    pub async fn make(&mut self) -> CallToolResult {
         let Self { row, call, given } = self;
-        let arguments = Arguments { given, schema: &row.input };
+        let arguments = Arguments { given: mem::take(given), schema: &row.input };
         let work = call.require(row.scope).map(|()| (row.work)(call, arguments));
         let answer = tokio::select! {
             answer = async { work?.await } => answer,
@@ -60,24 +60,27 @@ impl Place {
     }
 }
 
-/// The message of the library with an empty result, to be filled in.
-pub struct Frame(Map<String, Value>);
+/// The message of the library with an empty result, to be filled in. It is kept as text, which is smaller than what it says.
+pub struct Frame(Bytes);
 
 impl Frame {
     /// `None` for a message that has no result.
-    pub fn of(message: &[u8]) -> Option<Self> {
-        let message: Map<_, _> = serde_json::from_slice(message).ok()?;
-        message.get("result").is_some_and(Value::is_object).then_some(Self(message))
+    pub fn of(message: &Bytes) -> Option<Self> {
+        let Value::Object(parsed) = serde_json::from_slice(message).ok()? else {
+            return None;
+        };
+        parsed.get("result").is_some_and(Value::is_object).then(|| Self(message.clone()))
     }
 
     /// The message with the result of the call. What the library has added to its own stays.
-    pub async fn filled(mut self, call: Box<Deferred>) -> Bytes {
+    pub async fn filled(self, mut call: Box<Deferred>) -> Bytes {
         let result = call.make().await;
-        if let (Some(Value::Object(own)), Ok(Value::Object(result))) =
-            (self.0.get_mut("result"), serde_json::to_value(result))
+        let mut message: Value = serde_json::from_slice(&self.0).unwrap_or_default();
+        if let (Some(own), Ok(Value::Object(result))) =
+            (message["result"].as_object_mut(), serde_json::to_value(result))
         {
             own.extend(result);
         }
-        Value::Object(self.0).to_string().into()
+        message.to_string().into()
     }
 }

@@ -122,7 +122,7 @@ impl ServerHandler for Handler {
         let call = Self::call_of(&context)?;
         let place = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Place>());
         let tells_progress = call.progress.is_some();
-        let deferred = Box::new(Deferred { row, call, given: request.arguments.unwrap_or_default() });
+        let mut deferred = Box::new(Deferred { row, call, given: request.arguments.unwrap_or_default() });
         match place {
             Some(place) if !tells_progress => {
                 place.put(deferred);

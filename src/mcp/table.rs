@@ -51,9 +51,9 @@ pub enum Effect {
 pub type Work = for<'a> fn(&'a Call, Arguments<'a>) -> BoxFuture<'a, Result<Answer, Failure>>;
 
 /// The arguments of a call, and their schema.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Arguments<'a> {
-    pub given: &'a JsonObject,
+    pub given: JsonObject,
     pub schema: &'a JsonObject,
 }
 
@@ -61,7 +61,7 @@ impl Arguments<'_> {
     /// # Errors
     /// A [`Failure`] that names the argument
     pub fn read<T: serde::de::DeserializeOwned>(self) -> Result<T, Failure> {
-        super::arguments::read(self.given, self.schema)
+        super::arguments::read(&self.given, self.schema)
     }
 }
 

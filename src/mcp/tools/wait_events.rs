@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::api::problem::Code;
 use crate::domain::event::{EventId, EventKind};
@@ -9,7 +10,7 @@ use crate::domain::filter::{EventFilter, FacetFilter};
 use crate::domain::project::ProjectName;
 use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
-use crate::events::Start;
+use crate::events::{History, Start};
 use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
 use crate::mcp::compact_event::{compact, unnamed_task};
 use crate::mcp::failure::Failure;
@@ -81,7 +82,28 @@ pub fn row() -> Row {
     }
 }
 
+/// What to look for in the log, and until when.
+struct Search {
+    after: u64,
+    filter: EventFilter,
+    limit: usize,
+    until: Instant,
+}
+
+/// The parts before and after the wait are boxed, so that a wait holds none of what only they need.
 async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> {
+    let Some(Search { after, filter, limit, until }) = Box::pin(prepare(call, arguments)).await? else {
+        return Ok(reset(call));
+    };
+    let history = call.context.events.history(after, filter, limit, until);
+    match Progress::while_waiting(call.progress.as_ref(), "nothing has happened yet", history).await? {
+        Some(history) => Box::pin(page(call, history)).await,
+        None => Ok(reset(call)),
+    }
+}
+
+/// `None` when what should come next is no longer in the log.
+async fn prepare(call: &Call, arguments: Arguments<'_>) -> Result<Option<Search>, Failure> {
     let wait: WaitArguments = arguments.read()?;
     let log = &call.context.events;
     let start = match wait.cursor.filter(|cursor| !cursor.is_empty()) {
@@ -95,7 +117,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         }
     };
     let task_ids = match wait.task {
-        Some(name) => vec![Box::pin(call.task(name)).await?.id],
+        Some(name) => vec![call.task(name).await?.id],
         None => Vec::new(),
     };
     let project = projects::known(call, wait.project).await?;
@@ -109,16 +131,12 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let events = wait.events.iter().map(|kind| kind_of(kind)).collect::<Result<_, _>>()?;
     let filter = EventFilter { events, task_ids, facets };
     let position = log.locate(&start).await?;
-    if position.reset.is_some() {
-        return Ok(reset(call));
-    }
     let limit = wait.limit.clamp(1, LIMIT_MAX) as usize;
-    let history = log.history(position.cursor, filter, limit, Call::until(wait.wait_seconds));
-    let history =
-        Progress::while_waiting(call.progress.as_ref(), "nothing has happened yet", history).await?;
-    let Some(history) = history else {
-        return Ok(reset(call));
-    };
+    let search = Search { after: position.cursor, filter, limit, until: Call::until(wait.wait_seconds) };
+    Ok(position.reset.is_none().then_some(search))
+}
+
+async fn page(call: &Call, history: History) -> Result<Answer, Failure> {
     let list = [b"[", &history.events[..], b"]"].concat();
     let events: Vec<Value> = serde_json::from_slice(&list).unwrap_or_default();
     let keys = call.service.task_keys(events.iter().filter_map(unnamed_task).collect()).await?;
@@ -129,7 +147,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     if is_cut {
         answer["cursor"] = events[rows.len() - 1]["id"].clone();
     }
-    if is_cut || (history.cursor.seq < log.head().seq && !events.is_empty()) {
+    if is_cut || (history.cursor.seq < call.head().seq && !events.is_empty()) {
         answer["more"] = true.into();
     }
     Ok(Answer::Data(answer))
