@@ -30,8 +30,8 @@
 //! that the index names is not there, the index is wrong: it is discarded until the next start, and the store answers.
 //!
 //! # What it costs
-//! Some 200 bytes for a task of 16 words, one of which no other task has; 600,000 such tasks take 125 MB, and 8 s of one core in
-//! the background of the start. Filters and order of an update take 3 to 5 µs, and each word that comes or goes 1 to 2 µs, both
+//! Some 200 bytes for a task of 16 words, one of them in no other task; 600,000 such tasks take 125 MB, and 8 s of one core in
+//! the background of the start. Filters and order of an update take 3 to 5 µs, and each word that comes or goes 2 µs, both
 //! outside the writer. An empty hub has none of this.
 //!
 //! # Rejected

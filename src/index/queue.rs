@@ -1,6 +1,6 @@
 //! The changes that were committed and are not in the index yet, in the order of the log.
 //!
-//! The store's writer puts them here between its commit and its answers. So whoever has an answer finds its change in the
+//! The store's writer puts them here between its commit and its answers. So a caller that has its answer finds its change in the
 //! queue at the latest. The writer only copies; a reader or the follower does the work.
 
 use std::collections::VecDeque;

@@ -1,6 +1,6 @@
 //! What has to be true of a task before a tool changes it: nobody else has it, nothing blocks it, no question of it is open.
 //!
-//! These rules are for agents. A person reports a status on the board and runs what it wants, whoever has the task.
+//! These rules are for agents. A person reports a status on the board and runs what it wants, also when a worker has the task.
 //!
 //! Each check reads before the tool writes. Where a change in between would do harm, the tool names the version that it has
 //! checked.

@@ -59,7 +59,7 @@ impl Service {
         .await
     }
 
-    /// The question, and asks it unless the caller has asked the same already. One that is open is the same whoever asks. One
+    /// The question, and asks it unless the caller has asked the same already. One that is open is the same for all who ask. One
     /// that has an answer is the same when the caller's token asked it under this lease or, without a lease, in the last
     /// 24 hours: the caller may have lost the answer, and a person should not be asked twice. Another worker, or
     /// another try, asks anew.
