@@ -163,6 +163,7 @@ impl App {
             log_quota: Quota::new(Limits { all: log_quota, each: log_quota - log_quota / 4 }),
             data_dir: data_dir.clone(),
             vitals: shutdown.vitals.clone(),
+            runs_without_script: config.executor.exec_default.is_some(),
         };
         let endpoint = edge::endpoint(context, &config.server, shutdown.hard.clone());
         server::serve(listeners, endpoint, tls, &config.server, &shutdown);

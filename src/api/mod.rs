@@ -14,6 +14,7 @@ mod event_schema;
 mod events;
 mod executions;
 mod hooks;
+mod identity;
 pub mod json_body;
 mod leases;
 mod logs;
@@ -80,4 +81,6 @@ pub struct ApiContext {
     /// Where the logs of executions are.
     pub data_dir: DataDir,
     pub vitals: Vitals,
+    /// Whether the operator has named a command for tasks without a script.
+    pub runs_without_script: bool,
 }

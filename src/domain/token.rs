@@ -12,8 +12,9 @@ use super::text::TokenName;
 word_enum! {
     /// What a token allows; each includes those before it.
     ///
-    /// `read`: see everything. `write`: change tasks, and announce. `exec`: run scripts and stop them, and change
-    /// what will run.
+    /// - `read`: see everything
+    /// - `write`: change tasks, and announce
+    /// - `exec`: run scripts and stop them, and change what will run
     Scope {
         Read = "read",
         Write = "write",

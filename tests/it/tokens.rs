@@ -136,6 +136,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("announce", "write"),
     ("reportClaudeCodeHook", "write"),
     ("createEventTicket", "read"),
+    ("whoAmI", "read"),
     ("listProjects", "read"),
     ("createProject", "write"),
     ("getProject", "read"),
@@ -232,7 +233,7 @@ async fn each_role_may_do_exactly_what_the_specification_says() {
         ("/docs/", StatusCode::OK),
         ("/test_sse.html", StatusCode::OK),
         ("/openapi.json", StatusCode::OK),
-        ("/assets/board.js", StatusCode::OK),
+        ("/favicon.ico", StatusCode::OK),
     ] {
         let answer = clients[0].1.request(Method::GET, path).answered().await;
         assert_eq!(answer.status(), status, "{path}");

@@ -29,6 +29,7 @@ use super::comments::CommentApi;
 use super::events::EventApi;
 use super::executions::ExecutionApi;
 use super::hooks::HookApi;
+use super::identity::IdentityApi;
 use super::leases::LeaseApi;
 use super::logs::LogApi;
 use super::projects::ProjectApi;
@@ -55,6 +56,7 @@ pub type Api = (
     TicketApi,
     AnnouncementApi,
     HookApi,
+    IdentityApi,
     SystemApi,
 );
 
@@ -77,6 +79,7 @@ pub fn service() -> OpenApiService<Api, ()> {
             TicketApi,
             AnnouncementApi,
             HookApi,
+            IdentityApi,
             SystemApi,
         ),
         "TaskHub",
