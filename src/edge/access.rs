@@ -153,7 +153,7 @@ mod tests {
             let request = Request::builder().method(method.clone()).uri(Uri::from_static(path)).finish();
             needed_scope(&request, operation)
         };
-        for page in ["/", "/docs", "/assets/board.js", "/openapi.json", "/health"] {
+        for page in ["/", "/docs", "/favicon.ico", "/openapi.json", "/health"] {
             assert_eq!(needed(Method::GET, page), None, "{page}");
         }
         assert_eq!(needed(Method::HEAD, "/api/tasks"), Some(Scope::Read));

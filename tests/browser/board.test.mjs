@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { api, createTask, fakeFirstStream, putStatus, screenshot, uniqueTitle, useBrowser } from "./harness.mjs";
+import { api, createTask, fakeFirstStream, only, putStatus, screenshot, uniqueTitle, useBrowser } from "./harness.mjs";
 
 const column = (page, status) => page.locator(`.column[data-status="${status}"]`);
 const cardIn = (page, status, id) => column(page, status).locator(`.card[data-id="${id}"]`);
@@ -16,6 +16,7 @@ describe("board", () => {
     const task = await createTask({ title: uniqueTitle("existing"), priority: "high", assignee: "alice", tags: ["red", "blue"] });
     await putStatus(task.id, { new_status: "review", artifacts: ["a.txt", "b.txt"] });
     const { page, expectClean } = await openPage(test, "/");
+    await only(page, task.id);
     const shown = cardIn(page, "review", task.id);
     await shown.waitFor();
     assert.equal(await shown.locator(".card-title").textContent(), task.title);
@@ -29,7 +30,9 @@ describe("board", () => {
   it("shows live what others create, move and delete", async (test) => {
     const { page, expectClean } = await openPage(test, "/");
     await live(page);
-    const task = await createTask({ title: uniqueTitle("from outside") });
+    const title = uniqueTitle("from outside");
+    await only(page, title);
+    const task = await createTask({ title });
     await cardIn(page, "todo", task.id).waitFor();
     await putStatus(task.id, { new_status: "inprogress", priority: "high" });
     const moved = cardIn(page, "inprogress", task.id);
@@ -48,7 +51,8 @@ describe("board", () => {
     const { page, expectClean } = await openPage(test, "/");
     await live(page);
     const title = uniqueTitle("by dialog");
-    await page.keyboard.press("n");
+    await only(page, title);
+    await page.click("#new-task");
     await page.fill("#task-form [name=title]", title);
     await page.fill("#task-form [name=description]", "What it is about");
     await page.selectOption("#task-form [name=priority]", "medium");
@@ -68,6 +72,7 @@ describe("board", () => {
     const title = `<b>bold</b><img src="/nowhere" onerror="window.pwned=1"> ${uniqueTitle("&amp;")}`;
     const task = await createTask({ title, assignee: "<i>x</i>", tags: ["<u>t</u>"], description: "<script>window.pwned=1</script>" });
     const { page, expectClean } = await openPage(test, "/");
+    await only(page, task.id);
     const shown = card(page, task.id);
     await shown.waitFor();
     assert.equal(await shown.locator(".card-title").textContent(), title);
@@ -83,6 +88,7 @@ describe("board", () => {
     const task = await createTask({ title: uniqueTitle("moving") });
     const { page, expectClean } = await openPage(test, "/");
     await live(page);
+    await only(page, task.id);
     const isOnServer = async (status) => {
       await cardIn(page, status, task.id).waitFor();
       await page.waitForFunction(async ({ id, wanted }) => {
@@ -108,6 +114,7 @@ describe("board", () => {
     const task = await createTask({ title: uniqueTitle("script"), script: "echo from-the-script; sleep 1; echo the-end" });
     const { page, expectClean } = await openPage(test, "/");
     await live(page);
+    await only(page, task.id);
     await card(page, task.id).locator("button[data-action=run]").click();
     await cardIn(page, "inprogress", task.id).waitFor();
     await card(page, task.id).locator(".card-title").click();
@@ -122,6 +129,7 @@ describe("board", () => {
     const task = await createTask({ title: uniqueTitle("stopped"), script: "sleep 60\nsleep 60\nsleep 60" });
     const { page, expectClean } = await openPage(test, "/");
     await live(page);
+    await only(page, task.id);
     await card(page, task.id).locator("button[data-action=run]").click();
     await card(page, task.id).locator('.execution[data-state="running"]').waitFor();
     await card(page, task.id).locator("button[data-action=stop]").click();
@@ -129,7 +137,7 @@ describe("board", () => {
     expectClean();
   });
 
-  it("edits, and deletes at the second press", async (test) => {
+  it("edits a task in its dialog", async (test) => {
     const task = await createTask({ title: uniqueTitle("before"), priority: "low" });
     const { page, expectClean } = await openPage(test, `/#${task.id}`);
     await page.locator("#drawer").waitFor();
@@ -142,11 +150,6 @@ describe("board", () => {
     const edited = await api("GET", `/api/tasks/${task.id}`);
     assert.equal(edited.title, title);
     assert.equal(edited.priority ?? null, null);
-    await page.click("#drawer-delete");
-    assert.equal(await card(page, task.id).count(), 1, "the first press only asks");
-    await page.click("#drawer-delete");
-    await card(page, task.id).waitFor({ state: "detached" });
-    assert.equal(await page.locator("#drawer").isVisible(), false);
     expectClean();
   });
 
@@ -156,6 +159,7 @@ describe("board", () => {
     const choice = await api("POST", `/api/tasks/${task.id}/questions`, { text: "Deploy?", options: ["yes", "no"] });
     const { page, expectClean } = await openPage(test, "/");
     await live(page);
+    await only(page, task.id);
     assert.match(await card(page, task.id).locator(".question-count").textContent(), /^1 /);
     await card(page, task.id).locator(".card-title").click();
     const entries = page.locator("#history .entry");
@@ -194,7 +198,9 @@ describe("board", () => {
     };
     const { page, expectClean } = await openPage(test, "/", { beforeLoad });
     await live(page);
-    const task = await createTask({ title: uniqueTitle("after a reset") });
+    const title = uniqueTitle("after a reset");
+    await only(page, title);
+    const task = await createTask({ title });
     await cardIn(page, "todo", task.id).waitFor();
     // Once more when the browser came back with the same id, and the hub itself had to say that it knows none.
     assert.ok(lists >= 2, `${lists} lists`);
@@ -205,6 +211,7 @@ describe("board", () => {
     const task = await createTask({ title: uniqueTitle("refused") });
     const { page } = await openPage(test, "/");
     await live(page);
+    await only(page, task.id);
     await page.route("**/api/tasks/status/*", (route) => route.fulfill({
       status: 422,
       contentType: "application/problem+json",
@@ -220,6 +227,7 @@ describe("board", () => {
     await putStatus(task.id, { new_status: "inprogress" });
     const { page, expectClean } = await openPage(test, "/", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
     await live(page);
+    await only(page, task.id);
     await page.locator('.tab[data-status="inprogress"]').click();
     await page.locator('.tab[data-status="inprogress"][aria-current]').waitFor();
     await card(page, task.id).scrollIntoViewIfNeeded();

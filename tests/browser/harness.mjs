@@ -69,13 +69,34 @@ export const putStatus = (id, change) => api("PUT", `/api/tasks/status/${id}`, c
 /** Unlike any other title on the board, also when test files run side by side. */
 export const uniqueTitle = (words) => `${words} ${crypto.randomUUID().slice(0, 8)}`;
 
-/** Lets the first stream of a page be these messages and then end; later ones are the server's. */
+/**
+ * Lets the first stream of a page be these messages and then end; later ones are the server's. A test cannot come between
+ * a SharedWorker and the hub, so the page gets none, and holds the connection itself.
+ */
 export async function fakeFirstStream(page, messages) {
+  await withoutSharedWorker(page);
   const timestamp = "2025-06-22T10:00:00.000Z";
   const frames = messages.map((message) => `id: ${message.id}\ndata: ${JSON.stringify({ data: {}, timestamp, ...message })}\n\n`);
   await page.route("**/api/events/stream*", (route) => route.fulfill({
     status: 200, contentType: "text/event-stream", body: `retry: 100\n\n${frames.join("")}`,
   }), { times: 1 });
+}
+
+/** Filters the board: it draws only the cards that can be seen, and other tests fill it, too. */
+export const only = (page, words) => page.fill("#search", words);
+
+/** As in a browser that has none. */
+export const withoutSharedWorker = (page) => page.addInitScript(() => delete window.SharedWorker);
+
+/** Waits until `check` answers something true, and answers that. */
+export async function until(check, words, wait_ms = WAIT_MS) {
+  const deadline = Date.now() + wait_ms;
+  for (;;) {
+    const seen = await check();
+    if (seen) return seen;
+    assert.ok(Date.now() < deadline, words);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
 }
 
 export async function screenshot(page, name) {

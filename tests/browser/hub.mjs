@@ -13,9 +13,10 @@ import { WAIT_MS } from "./harness.mjs";
 const BINARY = path.resolve(process.env.TASKHUB_BINARY ?? "target/release/taskhub");
 
 export class OwnHub {
-  /** Starts one, which ends with the test. */
-  static async start(test) {
+  /** Starts one with these arguments, which ends with the test. */
+  static async start(test, ...args) {
     const hub = new OwnHub();
+    hub.args = args;
     hub.directory = await mkdtemp(path.join(tmpdir(), "taskhub-browser-"));
     test.after(async () => {
       await hub.kill();
@@ -30,6 +31,15 @@ export class OwnHub {
     return this.serve(this.address);
   }
 
+  /** Stops the process as it is: its sockets stay open, and nothing answers. */
+  freeze() {
+    this.child.kill("SIGSTOP");
+  }
+
+  thaw() {
+    this.child.kill("SIGCONT");
+  }
+
   /** kill -9. */
   async kill() {
     const ended = this.child.exitCode !== null || this.child.signalCode !== null;
@@ -42,7 +52,7 @@ export class OwnHub {
     const env = { ...process.env, PATH: `${path.dirname(BINARY)}:${process.env.PATH}` };
     // A script that waits in vain ends by itself, also without a hub.
     const args = ["--listen", listen, "--data-dir", path.join(this.directory, "data"), "--log-format", "json",
-      "--timeout-seconds", "60"];
+      "--timeout-seconds", "60", ...this.args];
     this.child = spawn(BINARY, args, { env, stdio: ["ignore", "ignore", "pipe"] });
     const said = [];
     const ready = new Promise((resolve, reject) => {
@@ -65,6 +75,6 @@ export class OwnHub {
     const response = await fetch(this.base + address, { method, headers, body: body && JSON.stringify(body) });
     const text = await response.text();
     assert.ok(response.ok, `${method} ${address} answered ${response.status}: ${text}`);
-    return JSON.parse(text);
+    return text ? JSON.parse(text) : null;
   }
 }

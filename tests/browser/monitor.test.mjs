@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { api, createTask, fakeFirstStream, putStatus, screenshot, uniqueTitle, useBrowser } from "./harness.mjs";
+import { source } from "./source.mjs";
 
 const MONITOR = "/test_sse.html";
 const ENVELOPE_FIELDS = ["data", "event", "id", "timestamp"];
@@ -97,7 +98,7 @@ describe("event monitor", () => {
     assert.equal(shown.data.status, "inprogress");
     assert.equal(shown.data.priority, "high");
     assert.equal(await row.getAttribute("data-id"), shown.id);
-    assert.ok(Number(await page.locator("#count").textContent()) >= 3);
+    assert.ok(Number(await page.locator("#count").textContent()) >= 2);
     assert.match(await page.locator("#sequence").textContent(), /^No gap in \d+ events$/);
     assert.equal(await page.locator("#gap-warning").isVisible(), false);
     await screenshot(page, "monitor-light");
@@ -135,19 +136,15 @@ describe("event monitor", () => {
     expectClean();
   });
 
-  it("warns when a number is missing, and not after a reset", async (test) => {
-    const { page, expectClean } = await openPage(test, MONITOR);
-    const verdicts = await page.evaluate(async () => {
-      const { SequenceCheck } = await import("/assets/sequence.js");
-      const check = new SequenceCheck();
-      return [
-        ["connected", "aaaaaaaa-5"], ["task_created", "aaaaaaaa-6"], ["task_updated", "aaaaaaaa-8"],
-        ["task_updated", "aaaaaaaa-8"], ["connected", "aaaaaaaa-8"], ["reset", "bbbbbbbb-90"],
-        ["task_updated", "bbbbbbbb-91"], ["connected", "bbbbbbbb-93"], ["task_updated", "cccccccc-94"],
-      ].map(([event, id]) => check.see({ event, id }) !== null);
-    });
+  it("warns when a number is missing, and not after a reset", async () => {
+    const { SequenceCheck } = await source("shared/sequence.ts");
+    const check = new SequenceCheck();
+    const verdicts = [
+      ["connected", "aaaaaaaa-5"], ["task_created", "aaaaaaaa-6"], ["task_updated", "aaaaaaaa-8"],
+      ["task_updated", "aaaaaaaa-8"], ["connected", "aaaaaaaa-8"], ["reset", "bbbbbbbb-90"],
+      ["task_updated", "bbbbbbbb-91"], ["connected", "bbbbbbbb-93"], ["task_updated", "cccccccc-94"],
+    ].map(([event, id]) => check.see({ event, id }) !== null);
     assert.deepEqual(verdicts, [false, false, true, true, false, false, false, true, true]);
-    expectClean();
   });
 
   it("shows the warning when a stream skips a number", async (test) => {
@@ -165,18 +162,28 @@ describe("event monitor", () => {
   });
 
   it("keeps only the last thousand rows", async (test) => {
-    const { page, expectClean } = await openPage(test, MONITOR);
+    const events = Array.from({ length: 2500 }, (_, index) => ({ id: `aaaaaaaa-${index + 1}`, event: "task_deleted", data: { title: "x" } }));
+    const { page, expectClean } = await openPage(test, MONITOR, { beforeLoad: (page) => fakeFirstStream(page, events) });
+    await page.waitForFunction(() => Number(document.querySelector("#count").textContent) >= 2500);
+    assert.ok((await page.locator("#log > *").count()) <= 1000);
+    expectClean();
+  });
+
+  it("takes its filters and its start from the address, writes them there, and counts no control message", async (test) => {
+    const task = await createTask({ title: uniqueTitle("addressed") });
+    await putStatus(task.id, { new_status: "review" });
+    const { page, expectClean } = await openPage(test, `${MONITOR}?events=task_updated&since=earliest&task_id=${task.id}&priority=none`);
+    await rowOf(page, "task_updated", task.title).waitFor();
+    await page.locator('.event-row[data-event="connected"]').waitFor();
+    assert.equal(await page.inputValue("#events"), "task_updated");
+    assert.match(await page.inputValue("#endpoint"), /priority=none/);
+    assert.equal(await page.locator("#count").textContent(), "1");
     await page.click("#disconnect");
-    await page.evaluate(async () => {
-      const { MonitorLog } = await import("/assets/monitor-log.js");
-      const log = new MonitorLog();
-      for (let seq = 1; seq <= 2500; seq += 1) {
-        log.add({ id: `aaaaaaaa-${seq}`, event: "task_deleted", data: { title: "x" }, timestamp: "2025-06-22T10:00:00.000Z" });
-      }
-    });
-    await page.locator('.event-row[data-id="aaaaaaaa-2500"]').waitFor();
-    assert.equal(await page.locator("#log > *").count(), 1000);
-    assert.equal(await page.locator("#count").textContent(), "2500");
+    await page.fill("#events", "task_created");
+    await page.click("#connect");
+    await rowOf(page, "task_created", task.title).waitFor();
+    const { searchParams } = new URL(page.url());
+    assert.deepEqual([searchParams.get("events"), searchParams.get("since")], ["task_created", "earliest"]);
     expectClean();
   });
 

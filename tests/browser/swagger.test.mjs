@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { axe } from "./axe.mjs";
 import { api, createTask, screenshot, useBrowser } from "./harness.mjs";
 
 const METHODS = ["get", "put", "post", "delete", "patch", "head", "options"];
@@ -118,6 +119,44 @@ describe("/docs", () => {
       assert.ok(String(status) in operation.responses, `${operation.operationId} documents ${status}`);
     }
     await screenshot(page, "docs-tried");
+  });
+
+  it("has the pages' bar and its operations in sight, in the colours of the other pages", async (test) => {
+    const { page, expectClean } = await openPage(test, "/docs", { colorScheme: "dark" });
+    await page.locator(".opblock").first().waitFor();
+    const { y } = await page.locator(".opblock").first().boundingBox();
+    assert.ok(y < 500, `the first operation is ${y} px down`);
+    const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    assert.equal(background, "rgb(15, 18, 23)");
+    await screenshot(page, "docs-dark");
+    await page.locator(".nav a", { hasText: "Board" }).click();
+    await page.locator("#board").waitFor();
+    expectClean();
+  });
+
+  it("has nothing that axe objects to, light and dark, also in an operation that is tried", async (test) => {
+    const { page } = await openPage(test, "/docs");
+    await page.locator(".opblock").first().waitFor();
+    assert.deepEqual(await axe(page), []);
+    const block = page.locator("#operations-Tasks-createTask");
+    await block.locator(".opblock-summary-control").click();
+    await block.locator(".try-out__btn").click();
+    await block.locator(".btn.execute").click();
+    await block.locator(".live-responses-table").waitFor();
+    await screenshot(page, "docs-open");
+    assert.deepEqual(await axe(page), []);
+    await page.emulateMedia({ colorScheme: "dark" });
+    await screenshot(page, "docs-open-dark");
+    assert.deepEqual(await axe(page), []);
+  });
+
+  it("opens the stream in the monitor instead of executing it for ever", async (test) => {
+    const { page } = await openPage(test, "/docs");
+    const block = page.locator("#operations-Events-streamEvents");
+    await block.locator(".opblock-summary-control").click();
+    assert.equal(await block.locator(".try-out__btn").count(), 0);
+    await block.locator(".open-monitor").click();
+    await page.locator('#status[data-state="connected"]').waitFor();
   });
 
   it("says of a stream that it cannot be tried here, and how it can", async (test) => {

@@ -1,12 +1,13 @@
-// The pages of a hub that asks for tokens. Needs two more variables than the others: TASKHUB_GUARDED_URL, and a
-// token of that hub with the scope `exec` in TASKHUB_GUARDED_TOKEN.
+// The pages of a hub that asks for tokens. Needs more variables than the others: TASKHUB_GUARDED_URL, and two tokens of
+// that hub: one with the scope `exec` in TASKHUB_GUARDED_TOKEN, and one with `read` in TASKHUB_GUARDED_READER.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { uniqueTitle, useBrowser } from "./harness.mjs";
+import { only, screenshot, uniqueTitle, useBrowser } from "./harness.mjs";
 
 const URL_ = process.env.TASKHUB_GUARDED_URL;
 const TOKEN = process.env.TASKHUB_GUARDED_TOKEN;
+const READER = process.env.TASKHUB_GUARDED_READER;
 
 async function create(title) {
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${TOKEN}` };
@@ -15,9 +16,10 @@ async function create(title) {
   return response.json();
 }
 
-async function type(page, token) {
+async function type(page, token, { remember = false } = {}) {
   const dialog = page.locator("#token-dialog");
-  await dialog.locator("input").fill(token);
+  await dialog.locator("[name=token]").fill(token);
+  if (remember) await dialog.locator("[name=remember]").check();
   await dialog.locator("button[type=submit]").click();
 }
 
@@ -32,10 +34,11 @@ describe("pages of a hub with tokens", () => {
     await page.locator("#token-dialog", { hasText: "refused" }).waitFor();
     await type(page, TOKEN);
     await page.locator('#connection[data-state="connected"]').waitFor();
-    const task = await create(uniqueTitle("guarded"));
+    const title = uniqueTitle("guarded");
+    await only(page, title);
+    const task = await create(title);
     await page.locator(`.card[data-id="${task.id}"]`).waitFor();
-    assert.ok(addresses.some((address) => address.includes("ticket=")), "the stream was opened with a ticket");
-    assert.ok(!addresses.some((address) => address.includes(TOKEN)), "and no address held the token");
+    assert.ok(!addresses.some((address) => address.includes(TOKEN)), "no address held the token");
 
     await page.reload();
     await page.locator('#connection[data-state="connected"]').waitFor();
@@ -57,11 +60,55 @@ describe("pages of a hub with tokens", () => {
     await page.locator("#log", { hasText: task.title }).waitFor();
   });
 
-  it("whoever has none may look at the empty page", async (test) => {
+  it("whoever has none may look at the empty page, and has a way back", async (test) => {
     const { page } = await openPage(test, "/");
     await page.locator("#token-dialog button", { hasText: "Cancel" }).click();
-    await page.waitForTimeout(100);
+    await page.locator("#strip", { hasText: "You are not signed in" }).waitFor();
+    await screenshot(page, "signed-out");
     assert.equal(await page.locator("#token-dialog").count(), 0);
     assert.equal(await page.locator(".card").count(), 0);
+    assert.equal(await page.locator("#connection").textContent(), "Signed out");
+    await page.locator("#strip button", { hasText: "Sign in" }).click();
+    await type(page, TOKEN);
+    await page.locator('#connection[data-state="connected"]').waitFor();
+    assert.equal(await page.locator("#strip").isVisible(), false);
+  });
+
+  it("remembers a token on this device if it is asked to, and forgets it when somebody signs out", async (test) => {
+    const { page } = await openPage(test, "/");
+    await screenshot(page, "sign-in");
+    await type(page, TOKEN, { remember: true });
+    await page.locator('#connection[data-state="connected"]').waitFor();
+    const tab = await page.context().newPage();
+    await tab.goto(`${URL_}/`);
+    await tab.locator('#connection[data-state="connected"]').waitFor();
+    assert.equal(await tab.locator("#token-dialog").count(), 0);
+    await tab.locator("#account-button", { hasText: "browser" }).click();
+    assert.equal(await tab.locator("#account-scope").textContent(), "exec");
+    await tab.locator("#sign-out").click();
+    await tab.locator("#token-dialog").waitFor();
+    assert.equal(await tab.evaluate(() => localStorage.getItem("taskhub.token") ?? sessionStorage.getItem("taskhub.token")), null);
+  });
+
+  it("shows whose token it is, and disables what it does not allow, with the reason", async (test) => {
+    const task = await create(uniqueTitle("only read"));
+    const { page } = await openPage(test, `/#${task.id}`);
+    await type(page, READER);
+    await page.locator('#connection[data-state="connected"]').waitFor();
+    await only(page, task.id);
+    assert.match(await page.locator("#account-button").textContent(), /reader.*read/);
+    const reason = "Your token “reader” allows “read”; this needs “write”.";
+    for (const control of ["#new-task", "#drawer-edit", "#drawer-delete"]) {
+      assert.equal(await page.locator(control).getAttribute("aria-disabled"), "true", control);
+      assert.equal(await page.locator(control).getAttribute("title"), reason, control);
+    }
+    assert.equal(await page.locator("#drawer-status").isDisabled(), true);
+    assert.equal(await page.locator(`.card[data-id="${task.id}"] select`).isDisabled(), true);
+    await screenshot(page, "read-only");
+    await page.click("#drawer-close");
+    await page.locator("#drawer").waitFor({ state: "hidden" });
+    await page.keyboard.press("n");
+    await page.locator(".toast", { hasText: reason }).waitFor();
+    assert.equal(await page.locator("#task-dialog").isVisible(), false);
   });
 });

@@ -29,7 +29,7 @@ async fn what_a_client_has_is_not_sent_again() {
     hub.client.wait_for(&execution, |it| it["status"] == "completed").await;
     let (task, list) = (format!("/api/tasks/{id}"), "/api/tasks?status=todo".to_owned());
     let executions = "/api/executions?limit=1";
-    let pages = ["/", "/docs", "/test_sse.html", "/assets/board.js", "/openapi.json"];
+    let pages = ["/", "/docs", "/test_sse.html", "/favicon.ico", "/openapi.json"];
     let (log, events) = (format!("{execution}/logs"), "/api/events?limit=2");
     for path in pages.into_iter().chain([&task, &list, &execution, executions, &log, events]) {
         let first = hub.client.get(path).await;

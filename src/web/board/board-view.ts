@@ -1,192 +1,247 @@
-// The four columns: which cards are where, keyboard and drag and drop. It shows what the
-// store holds and reports what a person wants; it decides nothing.
+// The four columns: which cards are where, keyboard and drag and drop. It shows what the store holds and reports what a
+// person wants; it decides nothing. A column draws only the cards that can be seen.
 
-import { ago, byId, el } from "/assets/dom.js";
-import { STATUSES } from "/assets/board-store.js";
-import { createCard, refreshCard } from "/assets/board-card.js";
+import type { Status } from "../shared/api-types.ts";
+import { byId, el, setText } from "../shared/dom.ts";
+import { refusal } from "../shared/gate.ts";
+import { toast } from "../shared/toast.ts";
+import { ago } from "../shared/times.ts";
+import { createCard, refreshCard, type Card, type CardActions } from "./board-card.ts";
+import { STATUSES, type BoardStore, type BoardTask } from "./board-store.ts";
+import { VirtualList } from "./virtual-list.ts";
 
-const CARDS_STEP = 100; // a column shows this many and offers more: a full board stays quick
+const TIMES_MS = 30_000;
+
+export interface ViewActions extends CardActions {
+  needDetails(id: string): void;
+}
+
+interface Column {
+  status: Status;
+  node: HTMLElement;
+  list: HTMLUListElement;
+  cards: VirtualList;
+  ids: string[];
+  count: HTMLElement;
+  tabCount: HTMLElement;
+  tab: HTMLButtonElement;
+  empty: HTMLElement;
+}
 
 export class BoardView {
-  #cards = new Map();
-  #columns = new Map();
-  #dirty = new Set();
+  readonly #cards = new Map<string, Card>();
+  readonly #columns = new Map<Status, Column>();
+  readonly #flash = new Set<string>();
   #frame = 0;
-  #flash = new Set();
   query = "";
 
-  constructor(store, actions) {
-    this.store = store;
-    this.actions = actions;
-    for (const status of STATUSES) this.#buildColumn(status);
+  constructor(readonly store: BoardStore, readonly actions: ViewActions) {
+    for (const status of STATUSES) this.#buildColumn(status.id, status.label);
     this.#watchVisibleColumn();
     document.addEventListener("keydown", (event) => this.#onKey(event));
-    setInterval(() => this.#refreshTimes(), 30_000);
+    setInterval(() => this.#refreshTimes(), TIMES_MS);
   }
 
-  /** Cards to look at again in the next frame. One frame serves a burst of events. */
-  invalidate(ids, flash = false) {
-    for (const id of ids) {
-      this.#dirty.add(id);
-      if (flash) this.#flash.add(id);
-    }
+  /** Draws in the next frame. One frame serves a burst of events. */
+  invalidate(ids: Iterable<string> = [], flash = false): void {
+    if (flash) for (const id of ids) this.#flash.add(id);
     this.#frame ||= requestAnimationFrame(() => this.#render());
   }
 
-  search(query) {
+  /** What a card shows depends on more than its task. */
+  redraw(): void {
+    for (const card of this.#cards.values()) card.shown.task = null;
+    this.invalidate();
+  }
+
+  search(query: string): void {
     this.query = query.trim();
-    this.invalidate([]);
+    for (const column of this.#columns.values()) column.cards.scroller.scrollTop = 0;
+    this.invalidate();
   }
 
-  ready() {
+  ready(): void {
     byId("board").removeAttribute("aria-busy");
-    this.invalidate([]);
+    this.invalidate();
   }
 
-  #render() {
+  /** Puts the focus on a card, if the board has it. */
+  focus(id: string): void {
+    const task = this.store.tasks.get(id);
+    if (task) this.#focusAt(this.#column(this.store.statusOf(task)), id);
+  }
+
+  #column(status: Status): Column {
+    const column = this.#columns.get(status);
+    if (!column) throw new Error(`there is no column ${status}`);
+    return column;
+  }
+
+  #render(): void {
     this.#frame = 0;
     const focused = document.activeElement;
-    const shown = new Set();
-    for (const [status, tasks] of this.store.columns(this.query)) this.#renderColumn(status, tasks, shown);
+    const shown = new Set<string>();
+    for (const { cards } of this.#columns.values()) cards.read();
+    for (const [status, tasks] of this.store.columns(this.query)) this.#renderColumn(this.#column(status), tasks, shown);
+    const kept = focused?.closest<HTMLElement>(".card")?.dataset["id"];
     for (const [id, card] of this.#cards) {
       if (shown.has(id)) continue;
+      if (id === kept && [...this.#columns.values()].some(({ ids }) => ids.includes(id))) {
+        card.node.classList.add("offstage"); // out of sight, with the focus still on it
+        continue;
+      }
       card.node.remove();
       this.#cards.delete(id);
     }
-    this.#dirty.clear();
+    for (const column of this.#columns.values()) column.cards.measure(this.#drawn(column));
     this.#flash.clear();
     // Moving a node in the document takes its focus away.
-    if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
+    if (focused !== document.activeElement && focused instanceof HTMLElement && focused.isConnected) focused.focus({ preventScroll: true });
   }
 
-  #renderColumn(status, tasks, shown) {
-    const column = this.#columns.get(status);
-    column.count.textContent = tasks.length;
-    column.tabCount.textContent = tasks.length;
-    const visible = tasks.slice(0, column.limit);
+  *#drawn(column: Column): Iterable<readonly [string, HTMLElement]> {
+    for (const node of column.list.children) {
+      const id = (node as HTMLElement).dataset["id"];
+      if (id) yield [id, node as HTMLElement];
+    }
+  }
+
+  #renderColumn(column: Column, tasks: readonly BoardTask[], shown: Set<string>): void {
+    setText(column.count, String(tasks.length));
+    setText(column.tabCount, String(tasks.length));
+    column.ids = tasks.map((task) => task.id);
+    const { from, to } = column.cards.slice(column.ids);
     let place = column.list.firstElementChild;
-    for (const task of visible) {
-      const node = this.#card(task).node;
+    for (let at = from; at < to; at += 1) {
+      const task = tasks[at] as BoardTask;
+      const { node } = this.#card(task);
       shown.add(task.id);
+      node.classList.remove("offstage");
+      node.setAttribute("aria-posinset", String(at + 1));
+      node.setAttribute("aria-setsize", String(tasks.length));
       if (node === place) place = place.nextElementSibling;
       else column.list.insertBefore(node, place);
     }
-    column.more.hidden = tasks.length <= visible.length;
-    column.more.textContent = `Show ${Math.min(CARDS_STEP, tasks.length - visible.length)} more of ${tasks.length}`;
     column.empty.hidden = tasks.length > 0 || byId("board").hasAttribute("aria-busy");
-    column.empty.textContent = this.#emptyText(status);
+    setText(column.empty, this.#emptyText(column.status));
   }
 
-  #emptyText(status) {
+  #emptyText(status: Status): string {
     if (this.query) return "No match";
     if (this.store.tasks.size === 0 && status === "todo") return "No tasks yet. Create the first one, or POST it to /api/tasks.";
     return "Nothing here";
   }
 
-  #card(task) {
+  #card(task: BoardTask): Card {
     let card = this.#cards.get(task.id);
     if (!card) {
       card = createCard(task.id, this.actions);
       this.#makeDraggable(card.node);
       this.#cards.set(task.id, card);
-    } else if (!this.#dirty.has(task.id)) {
-      return card;
     }
-    refreshCard(card, task, this.store.executions.get(task.id));
-    if (task.partial) this.actions.needDetails(task.id);
-    if (this.#flash.has(task.id)) {
-      card.node.classList.remove("changed");
-      void card.node.offsetWidth; // restarts the animation
+    if (task.partial && card.shown.task !== task) this.actions.needDetails(task.id);
+    refreshCard(card, task, this.store.executions.get(task.id), this.store.pending.get(task.id));
+    if (this.#flash.has(task.id) && !card.node.classList.contains("changed")) {
       card.node.classList.add("changed");
+      card.node.addEventListener("animationend", (event) => (event.currentTarget as HTMLElement).classList.remove("changed"), { once: true });
     }
     return card;
   }
 
-  #buildColumn({ id, label }) {
-    const column = {
-      limit: CARDS_STEP,
-      count: el("span", { class: "count", text: "0" }),
-      tabCount: el("span", { class: "count", text: "0" }),
-      list: el("ul", { class: "cards", "aria-label": label }),
-      empty: el("p", { class: "empty", hidden: true }),
-      more: el("button", { class: "button plain more", type: "button", hidden: true }),
-    };
-    column.more.addEventListener("click", () => {
-      column.limit += CARDS_STEP;
-      this.invalidate([]);
-    });
-    column.node = el("section", { class: "column", id: `column-${id}`, data: { status: id }, "aria-label": label },
-      el("h2", { class: "column-head" }, el("i", { class: "dot", "aria-hidden": "true" }), label, column.count),
-      el("div", { class: "column-body" }, column.list, column.empty, column.more));
-    column.tab = el("button", { class: "tab", type: "button", data: { status: id } }, label, column.tabCount);
-    column.tab.addEventListener("click", () =>
-      column.node.scrollIntoView({ behavior: "smooth", inline: "start", block: "nearest" }));
-    this.#makeDropTarget(column.node, id);
-    this.#columns.set(id, column);
-    byId("board").append(column.node);
-    byId("tabs").append(column.tab);
+  #buildColumn(status: Status, label: string): void {
+    const count = el("span", { class: "count", text: "0" });
+    const tabCount = el("span", { class: "count", text: "0" });
+    const list = el("ul", { class: "cards", "aria-label": label });
+    const empty = el("p", { class: "empty", hidden: true });
+    const body = el("div", { class: "column-body" }, list, empty);
+    const node = el("section", { class: "column", id: `column-${status}`, data: { status }, "aria-label": label },
+      el("h2", { class: "column-head" }, el("i", { class: "dot", "aria-hidden": "true" }), label, count), body);
+    const tab = el("button", { class: "tab", type: "button", data: { status } }, label, tabCount);
+    tab.addEventListener("click", () => node.scrollIntoView({ behavior: "smooth", inline: "start", block: "nearest" }));
+    const cards = new VirtualList(list, body, () => this.invalidate());
+    this.#columns.set(status, { status, node, list, cards, ids: [], count, tabCount, tab, empty });
+    this.#makeDropTarget(node, status);
+    byId("board").append(node);
+    byId("tabs").append(tab);
   }
 
-  #makeDraggable(node) {
+  #makeDraggable(node: HTMLElement): void {
     node.addEventListener("dragstart", (event) => {
-      event.dataTransfer.setData("text/plain", node.dataset.id);
-      event.dataTransfer.effectAllowed = "move";
+      const reason = refusal("write");
+      if (reason) {
+        event.preventDefault();
+        toast("warning", reason);
+        return;
+      }
+      event.dataTransfer?.setData("text/plain", node.dataset["id"] ?? "");
+      if (event.dataTransfer) event.dataTransfer.effectAllowed = "move";
       node.classList.add("dragged");
     });
     node.addEventListener("dragend", () => node.classList.remove("dragged"));
   }
 
-  #makeDropTarget(node, status) {
+  #makeDropTarget(node: HTMLElement, status: Status): void {
     node.addEventListener("dragover", (event) => {
       event.preventDefault();
-      event.dataTransfer.dropEffect = "move";
+      if (event.dataTransfer) event.dataTransfer.dropEffect = "move";
       node.classList.add("drop");
     });
     node.addEventListener("dragleave", (event) => {
-      if (!node.contains(event.relatedTarget)) node.classList.remove("drop");
+      if (!node.contains(event.relatedTarget as Node | null)) node.classList.remove("drop");
     });
     node.addEventListener("drop", (event) => {
       event.preventDefault();
       node.classList.remove("drop");
-      const id = event.dataTransfer.getData("text/plain");
-      if (this.store.tasks.has(id)) this.actions.move(id, status);
+      const id = event.dataTransfer?.getData("text/plain") ?? "";
+      if (this.store.tasks.has(id)) void this.actions.move(id, status);
     });
   }
 
   /** Arrows walk over the cards; with Shift, left and right move the card. */
-  #onKey(event) {
-    const card = document.activeElement?.closest?.(".card");
-    if (!card || !event.key.startsWith("Arrow") || document.activeElement.matches("select")) return;
+  #onKey(event: KeyboardEvent): void {
+    const card = document.activeElement?.closest<HTMLElement>(".card");
+    if (!card || !event.key.startsWith("Arrow") || document.activeElement?.matches("select")) return;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
+    const id = card.dataset["id"] as string;
     const statuses = STATUSES.map((status) => status.id);
-    const here = statuses.indexOf(card.closest(".column").dataset.status);
+    const here = statuses.indexOf(card.closest<HTMLElement>(".column")?.dataset["status"] as Status);
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    const column = this.#column(statuses[here] as Status);
+    const row = column.ids.indexOf(id);
     if (step === 0) {
-      const neighbour = event.key === "ArrowDown" ? card.nextElementSibling : card.previousElementSibling;
-      neighbour?.querySelector(".card-title").focus();
+      const next = column.ids[row + (event.key === "ArrowDown" ? 1 : -1)];
+      if (next) this.#focusAt(column, next);
     } else if (event.shiftKey) {
-      if (statuses[here + step]) this.actions.move(card.dataset.id, statuses[here + step]);
+      const target = statuses[here + step];
+      const reason = refusal("write");
+      if (target && reason) toast("warning", reason);
+      else if (target) void this.actions.move(id, target);
     } else {
-      this.#focusBeside(card, statuses, here, step);
+      for (let at = here + step; statuses[at]; at += step) {
+        const beside = this.#column(statuses[at] as Status);
+        const next = beside.ids[Math.min(row, beside.ids.length - 1)];
+        if (next) return this.#focusAt(beside, next);
+      }
     }
   }
 
-  #focusBeside(card, statuses, here, step) {
-    const row = [...card.parentNode.children].indexOf(card);
-    for (let at = here + step; statuses[at]; at += step) {
-      const cards = this.#columns.get(statuses[at]).list.children;
-      if (cards.length === 0) continue;
-      cards[Math.min(row, cards.length - 1)].querySelector(".card-title").focus();
-      return;
+  #focusAt(column: Column, id: string): void {
+    const index = column.ids.indexOf(id);
+    if (index < 0) return;
+    if (!this.#cards.get(id)?.node.isConnected) {
+      column.cards.reveal(index);
+      cancelAnimationFrame(this.#frame);
+      this.#render();
     }
+    this.#cards.get(id)?.parts.title.focus();
   }
 
   /** On a narrow screen one column fills the width; its tab is marked. */
-  #watchVisibleColumn() {
+  #watchVisibleColumn(): void {
     const watch = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
-        const { tab } = this.#columns.get(target.dataset.status);
+        const { tab } = this.#column((target as HTMLElement).dataset["status"] as Status);
         if (isIntersecting) tab.setAttribute("aria-current", "true");
         else tab.removeAttribute("aria-current");
       }
@@ -194,7 +249,7 @@ export class BoardView {
     for (const column of this.#columns.values()) watch.observe(column.node);
   }
 
-  #refreshTimes() {
-    for (const card of this.#cards.values()) card.parts.time.textContent = ago(card.parts.time.dateTime);
+  #refreshTimes(): void {
+    for (const { parts } of this.#cards.values()) setText(parts.time, ago(parts.time.dateTime));
   }
 }

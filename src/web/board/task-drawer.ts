@@ -1,155 +1,138 @@
-// The panel on the right: everything about one task, and the end of its log.
+// The panel on the right: everything about one task. The address says which task it shows; this only draws.
 
-import { duration, el, byId } from "/assets/dom.js";
-import { assigneeBadge, executionPill, runButton, statusSelect, tagChip } from "/assets/board-card.js";
-import { isLive } from "/assets/board-store.js";
-import { LogTail } from "/assets/log-tail.js";
-import { marked } from "/assets/marks.js";
-import { TaskHistory } from "/assets/task-history.js";
+import type { Envelope, Priority, Status } from "../shared/api-types.ts";
+import { copyText } from "../shared/clipboard.ts";
+import type { Connection } from "../shared/connection/connection.ts";
+import { byId, el, setText } from "../shared/dom.ts";
+import { marked } from "../shared/marks.ts";
+import { clockMinute } from "../shared/times.ts";
+import { assigneeBadge, statusSelect, tagChip } from "./board-card.ts";
+import type { BoardStore, BoardTask } from "./board-store.ts";
+import { TaskHistory } from "./task-history.ts";
+import { TaskRuns, type RunActions } from "./task-runs.ts";
 
-const SURE_MS = 4000;
+export interface DrawerActions extends RunActions {
+  move(id: string, status: Status): Promise<void>;
+  setPriority(id: string, priority: Priority | null): Promise<void>;
+  edit(id: string): void;
+  remove(id: string): void;
+  /** Leads back to the board alone. */
+  close(): void;
+}
 
 export class TaskDrawer {
-  #id = null;
-  #opener = null;
-  #shownExecution = null;
+  #id: string | null = null;
+  #isGone = false;
+  readonly #panel = byId("drawer");
+  readonly #status: HTMLSelectElement;
+  readonly #runs: TaskRuns;
+  readonly #history = new TaskHistory();
 
-  /** `actions` = {move, setPriority, run, stop, edit, remove, onClose}. */
-  constructor(store, actions) {
-    this.store = store;
-    this.actions = actions;
-    this.panel = byId("drawer");
-    this.tail = new LogTail(byId("drawer-log"));
-    this.history = new TaskHistory();
-    this.status = statusSelect((status) => actions.move(this.#id, status));
-    this.status.id = "drawer-status";
-    byId("drawer-status-slot").append(this.status);
-    byId("drawer-priority").addEventListener("change", (event) =>
-      actions.setPriority(this.#id, event.target.value || null));
-    byId("drawer-close").addEventListener("click", () => this.close());
-    byId("drawer-edit").addEventListener("click", () => actions.edit(this.#id));
-    byId("drawer-copy").addEventListener("click", () => navigator.clipboard?.writeText(this.#id));
-    this.panel.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.close();
+  constructor(readonly store: BoardStore, connection: Connection, readonly actions: DrawerActions) {
+    this.#runs = new TaskRuns(store, connection, actions);
+    this.#status = statusSelect((status) => this.#id && void actions.move(this.#id, status));
+    this.#status.id = "drawer-status";
+    this.#status.setAttribute("aria-label", "Status");
+    byId("drawer-status-slot").append(this.#status);
+    byId<HTMLSelectElement>("drawer-priority").addEventListener("change", (event) => {
+      const { value } = event.target as HTMLSelectElement;
+      if (this.#id) void actions.setPriority(this.#id, (value || null) as Priority | null);
     });
-    this.#askBeforeDelete(byId("drawer-delete"));
+    byId("drawer-close").addEventListener("click", () => actions.close());
+    byId("drawer-edit").addEventListener("click", () => this.#id && actions.edit(this.#id));
+    byId("drawer-delete").addEventListener("click", () => this.#id && actions.remove(this.#id));
+    byId("drawer-copy").addEventListener("click", () =>
+      this.#id && void copyText(this.#id, "The id is copied", byId("drawer-id")));
+    this.#panel.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") actions.close();
+    });
   }
 
-  get taskId() {
+  get taskId(): string | null {
     return this.#id;
   }
 
-  open(id) {
-    this.#opener = document.activeElement;
-    if (id !== this.#id) this.tail.stop();
+  open(id: string): void {
+    if (id === this.#id) return;
     this.#id = id;
-    this.#shownExecution = null;
-    this.panel.hidden = false;
+    this.#isGone = false;
+    this.#panel.hidden = false;
+    this.#panel.classList.remove("gone");
+    byId("drawer-gone").hidden = true;
     document.body.classList.add("drawer-open");
+    this.#history.show(id);
+    this.#runs.show(id);
     this.refresh();
-    this.history.show(id);
     byId("drawer-title").focus();
   }
 
-  close() {
+  close(): void {
     if (!this.#id) return;
-    const id = this.#id;
     this.#id = null;
-    this.tail.stop();
-    this.history.hide();
-    this.panel.hidden = true;
+    this.#runs.hide();
+    this.#history.hide();
+    this.#panel.hidden = true;
     document.body.classList.remove("drawer-open");
-    const opener = this.#opener?.isConnected
-      ? this.#opener
-      : document.querySelector(`.card[data-id="${CSS.escape(id)}"] .card-title`);
-    opener?.focus();
-    this.actions.onClose();
   }
 
-  /** Shows the task as the store knows it now; closes when it is gone. */
-  refresh() {
+  /** A message of the stream. The store knows it already. */
+  apply(envelope: Envelope): void {
+    if (envelope.event === "task_deleted" && envelope.data["task_id"] === this.#id) this.#showGone(envelope);
+    this.#history.apply(envelope);
+    this.#runs.apply(envelope);
+  }
+
+  /** Reads anew what no event will bring. */
+  reload(): void {
     if (!this.#id) return;
-    const task = this.store.tasks.get(this.#id);
-    if (!task) return this.close();
-    byId("drawer-title").textContent = marked(task.title);
-    this.status.value = task.status;
-    this.status.setAttribute("aria-label", "Status");
-    byId("drawer-priority").value = task.priority ?? "";
-    this.#text("drawer-description", task.description);
-    this.#text("drawer-script", task.script);
+    if (!this.store.tasks.has(this.#id)) this.#showGone(null);
+    void this.#history.reload();
+    void this.#runs.reload();
+  }
+
+  /** Shows the task as the store knows it now. */
+  refresh(): void {
+    const task = this.#id ? this.store.tasks.get(this.#id) : undefined;
+    if (!task || this.#isGone) return;
+    setText(byId("drawer-key"), task.key);
+    setText(byId("drawer-title"), marked(task.title));
+    this.#status.value = this.store.statusOf(task);
+    byId<HTMLSelectElement>("drawer-priority").value = task.priority ?? "";
+    showText("drawer-description", task.description);
+    showText("drawer-script", task.script);
     this.#facts(task);
-    this.#execution(task, this.store.executions.get(task.id));
+    this.#runs.refresh();
   }
 
-  #text(id, text) {
-    byId(id).textContent = text ?? "";
-    byId(`${id}-section`).hidden = !text;
+  /** Others have deleted the task: what was known stays to be read. */
+  #showGone(envelope: Envelope | null): void {
+    this.#isGone = true;
+    this.#panel.classList.add("gone");
+    const actor = envelope?.data["actor"];
+    const by = typeof actor === "string" ? ` by ${marked(actor)}` : "";
+    const at = envelope ? ` at ${clockMinute(Date.parse(envelope.timestamp))}` : "";
+    setText(byId("drawer-gone-words"), `This task was deleted${by}${at}. What you see is its last state.`);
+    byId("drawer-gone").hidden = false;
   }
 
-  #facts(task) {
-    const when = (timestamp) => el("time", { dateTime: timestamp, text: new Date(timestamp).toLocaleString() });
-    const rows = [
-      ["Key", el("span", { class: "mono", text: task.key })],
+  #facts(task: BoardTask): void {
+    const when = (timestamp: string) => el("time", { dateTime: timestamp, text: new Date(timestamp).toLocaleString() });
+    const rows: [string, HTMLElement | false | null | undefined | ""][] = [
       ["Assignee", task.assignee && assigneeBadge(task.assignee)],
-      ["Progress", task.lease?.progress && el("span", { text: marked(task.lease.progress) })],
+      ["Progress", task.lease?.progress && el("span", { text: task.lease.progress })],
       ["Tags", task.tags.length > 0 && el("ul", { class: "tags" }, ...task.tags.map(tagChip))],
       ["Artifacts", task.artifacts.length > 0 &&
         el("ul", { class: "artifacts" }, ...task.artifacts.map((path) => el("li", { class: "mono", text: path })))],
       ["Created", when(task.created_at)],
       ["Changed", el("span", {}, when(task.updated_at), ` (version ${task.version})`)],
     ];
-    byId("drawer-facts").replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) =>
-      el("div", {}, el("dt", { text: name }), el("dd", {}, value))));
-    byId("drawer-id").textContent = task.id;
+    byId("drawer-facts").replaceChildren(...rows.flatMap(([name, value]) =>
+      value ? [el("div", {}, el("dt", { text: name }), el("dd", {}, value))] : []));
+    setText(byId("drawer-id"), task.id);
   }
+}
 
-  #execution(task, execution) {
-    byId("drawer-execution-section").hidden = !execution && !task.script;
-    byId("drawer-log").hidden = !execution;
-    const state = JSON.stringify([task.id, Boolean(task.script), execution]);
-    if (state === this.#shownExecution) return; // keep the focused button
-    this.#shownExecution = state;
-
-    const kind = isLive(execution) ? "stop" : task.script ? "run" : null;
-    byId("drawer-run-slot").replaceChildren(
-      ...(kind ? [runButton(kind, () => this.actions[kind](task.id), "button", kind === "stop" ? "Stop" : "Run")] : []));
-    if (!execution) {
-      byId("drawer-execution").replaceChildren(el("span", { class: "muted", text: "Never run" }));
-      return this.tail.stop();
-    }
-    byId("drawer-execution").replaceChildren(executionPill(execution),
-      el("span", { class: "mono", text: execution.session_name }),
-      ...this.#outcome(execution).map((text) => el("span", { class: "muted", text })));
-    if (execution.status === "queued") this.tail.stop();
-    else this.tail.follow(execution);
-  }
-
-  #outcome(execution) {
-    const told = [];
-    if (execution.exit_code !== undefined && execution.exit_code !== null) told.push(`exit code ${execution.exit_code}`);
-    const ms = execution.duration_ms ?? Date.parse(execution.ended_at) - Date.parse(execution.started_at);
-    if (Number.isFinite(ms)) told.push(duration(ms));
-    if (execution.reason) told.push(execution.reason);
-    return told;
-  }
-
-  /** The first press arms the button, a second one within four seconds deletes. */
-  #askBeforeDelete(button) {
-    let timer = 0;
-    const disarm = () => {
-      clearTimeout(timer);
-      timer = 0;
-      button.textContent = "Delete";
-    };
-    button.addEventListener("click", () => {
-      if (timer) {
-        disarm();
-        this.actions.remove(this.#id);
-        return;
-      }
-      button.textContent = "Really delete?";
-      timer = setTimeout(disarm, SURE_MS);
-    });
-    button.addEventListener("blur", disarm);
-  }
+function showText(id: string, text: string | null | undefined): void {
+  setText(byId(id), text ?? "");
+  byId(`${id}-section`).hidden = !text;
 }

@@ -1,73 +1,88 @@
-// The HTTP half of TaskHub's API: one door for every request, so that errors look
-// the same everywhere. The live half is stream.js.
+// The HTTP half of TaskHub's API: one door for every request, so that errors look the same everywhere, and none waits
+// for ever. The live half is in connection/.
 
-import { askForToken, bearer, token } from "/assets/access.js";
+import { askForToken, bearer, setIdentity, token } from "./access.ts";
+import type * as types from "./api-types.ts";
+import { Problem } from "./problem.ts";
 
-/** An RFC 9457 problem the server answered, or the network's own failure (status 0). */
-export class Problem extends Error {
-  constructor(status, code, title, detail) {
-    super(detail || title);
-    this.name = "Problem";
-    this.status = status;
-    this.code = code;
-    this.title = title;
-    this.detail = detail || title;
-  }
+/** A hub that hangs answers nothing. A person has to learn that before they give up. */
+export const ANSWER_SECONDS_MAX = 10;
 
-  static async from(response) {
-    const body = await response.json().catch(() => ({}));
-    const title = body.title || response.statusText || `HTTP ${response.status}`;
-    return new Problem(response.status, body.code || "", title, body.detail);
-  }
+interface Options {
+  /** Only this version of the task is changed. */
+  version?: number | undefined;
+  /** Sent also while the page goes away. */
+  keepalive?: boolean;
 }
 
-async function send(method, path, body) {
+async function send(method: string, path: string, body?: unknown, options: Options = {}): Promise<Response> {
   const shown = token();
-  const request = { method, headers: { Accept: "application/json", ...bearer() }, cache: "no-store" };
+  const headers: Record<string, string> = { Accept: "application/json", ...bearer() };
+  const request: RequestInit = {
+    method, headers, cache: "no-store", keepalive: options.keepalive ?? false,
+    signal: AbortSignal.timeout(ANSWER_SECONDS_MAX * 1000),
+  };
   if (body !== undefined) {
-    request.headers["Content-Type"] = "application/json";
+    headers["Content-Type"] = "application/json";
     request.body = JSON.stringify(body);
   }
+  if (options.version !== undefined) headers["If-Match"] = `"${options.version}"`;
   let response;
   try {
     response = await fetch(path, request);
-  } catch {
-    throw new Problem(0, "unreachable", "Server not reachable", "The server did not answer. Is it running?");
+  } catch (error) {
+    throw error instanceof DOMException && error.name === "TimeoutError" ? Problem.late(ANSWER_SECONDS_MAX) : Problem.unreachable();
   }
-  if (response.status === 401 && (await askForToken(shown))) return send(method, path, body);
+  if (response.status === 401 && (await askForToken(shown))) return send(method, path, body, options);
   if (!response.ok) throw await Problem.from(response);
   return response;
 }
 
-async function json(method, path, body) {
-  const response = await send(method, path, body);
-  return response.status === 204 ? null : response.json();
+async function json<T>(method: string, path: string, body?: unknown, options?: Options): Promise<T> {
+  const response = await send(method, path, body, options);
+  return (response.status === 204 ? null : await response.json()) as T;
 }
 
-const at = (id) => encodeURIComponent(id);
+const at = (id: string) => encodeURIComponent(id);
+const query = (fields: Record<string, string | number>) =>
+  new URLSearchParams(Object.entries(fields).map(([name, value]) => [name, String(value)])).toString();
 
-export const createTask = (fields) => json("POST", "/api/tasks", fields);
-export const getTask = (id) => json("GET", `/api/tasks/${at(id)}`);
-export const updateTask = (id, fields) => json("PATCH", `/api/tasks/${at(id)}`, fields);
-export const deleteTask = (id) => json("DELETE", `/api/tasks/${at(id)}`);
-export const updateStatus = (id, change) => json("PUT", `/api/tasks/status/${at(id)}`, change);
-export const startExecution = (id) => json("POST", `/api/exec/${at(id)}`, {});
-export const stopExecution = (id) => json("POST", `/api/exec/${at(id)}/stop`);
-export const listExecutions = (query) => json("GET", `/api/executions?${new URLSearchParams(query)}`);
-export const createTicket = () => json("POST", "/api/events/tickets");
-export const readLog = (id, query) => json("GET", `/api/exec/${at(id)}/logs?${new URLSearchParams(query)}`);
+/** Learns who the token is, and tells everybody who shows it. */
+export async function learnIdentity(): Promise<types.Identity> {
+  const identity = await json<types.Identity>("GET", "/api/whoami");
+  setIdentity(identity);
+  return identity;
+}
 
-export const addComment = (id, text) => json("POST", `/api/tasks/${at(id)}/comments`, { text });
-export const listComments = (id, max) => pages(`/api/tasks/${at(id)}/comments?limit=500`, max);
-export const listQuestions = (id, max) => pages(`/api/questions?task_id=${at(id)}&limit=500`, max);
-export const answerQuestion = (id, answer) => json("PUT", `/api/questions/${at(id)}/answer`, { answer });
+export const createTask = (fields: types.TaskDraft) => json<types.Task>("POST", "/api/tasks", fields);
+export const getTask = (id: string) => json<types.Task>("GET", `/api/tasks/${at(id)}`);
+export const updateTask = (id: string, fields: types.TaskPatch, version?: number) =>
+  json<types.Task>("PATCH", `/api/tasks/${at(id)}`, fields, { version });
+export const deleteTask = (id: string, options?: Options) => json<null>("DELETE", `/api/tasks/${at(id)}`, undefined, options);
+export const updateStatus = (id: string, change: types.StatusUpdate) => json<types.Task>("PUT", `/api/tasks/status/${at(id)}`, change);
+export const startExecution = (id: string) => json<types.Execution>("POST", `/api/exec/${at(id)}`, {});
+export const stopExecution = (id: string) => json<types.Execution>("POST", `/api/exec/${at(id)}/stop`);
+export const listExecutions = (fields: Record<string, string | number>) =>
+  json<types.Execution[]>("GET", `/api/executions?${query(fields)}`);
+export const readLog = (id: string, fields: Record<string, string | number>) =>
+  json<types.ExecutionLog>("GET", `/api/exec/${at(id)}/logs?${query(fields)}`);
+/** The whole log, as it was written. */
+export const downloadLog = async (id: string, executionId: string) =>
+  (await send("GET", `/api/exec/${at(id)}/logs/raw?execution_id=${at(executionId)}`)).blob();
+export const announce = (draft: types.AnnouncementData) => json<{ id: string }>("POST", "/api/events/announcements", draft);
+export const listEvents = (fields: Record<string, string | number>) => json<types.Envelope[]>("GET", `/api/events?${query(fields)}`);
+
+export const addComment = (id: string, text: string) => json<types.Comment>("POST", `/api/tasks/${at(id)}/comments`, { text });
+export const listComments = (id: string, max: number) => pages<types.Comment>(`/api/tasks/${at(id)}/comments?limit=500`, max);
+export const listQuestions = (id: string, max: number) => pages<types.Question>(`/api/questions?task_id=${at(id)}&limit=500`, max);
+export const answerQuestion = (id: string, answer: string) => json<types.Question>("PUT", `/api/questions/${at(id)}/answer`, { answer });
 
 /** The items of all pages, at most `max` of them. */
-async function pages(first, max) {
-  const items = [];
-  for (let next = first; next && items.length < max;) {
-    const response = await send("GET", next);
-    items.push(...(await response.json()));
+async function pages<T>(first: string, max: number): Promise<T[]> {
+  const items: T[] = [];
+  for (let next: string | null = first; next && items.length < max;) {
+    const response: Response = await send("GET", next);
+    items.push(...((await response.json()) as T[]));
     next = nextPage(response.headers.get("Link"));
   }
   return items;
@@ -76,27 +91,27 @@ async function pages(first, max) {
 /**
  * All tasks, page by page, at most `max` of them.
  *
- * `cursor` is the event id at which the *first* page was read: a stream opened since then
- * repeats what happened while the later pages were read, and versions make repeats harmless.
+ * `cursor` is the event id at which the *first* page was read: a stream opened since then repeats what happened while the
+ * later pages were read, and versions make repeats harmless.
  */
-export async function listTasks(max) {
-  const tasks = [];
-  let cursor = null;
-  let next = "/api/tasks?sort=created_at&order=desc&limit=500"; // newest first, should `max` cut
+export async function listTasks(max: number): Promise<{ tasks: types.Task[]; cursor: string; truncated: boolean }> {
+  const tasks: types.Task[] = [];
+  let cursor = "";
+  let next: string | null = "/api/tasks?sort=created_at&order=desc&limit=500"; // newest first, should `max` cut
   while (next && tasks.length < max) {
-    const response = await send("GET", next);
-    cursor ??= response.headers.get("Taskhub-Cursor");
-    tasks.push(...(await response.json()));
+    const response: Response = await send("GET", next);
+    cursor ||= response.headers.get("Taskhub-Cursor") ?? "";
+    tasks.push(...((await response.json()) as types.Task[]));
     next = nextPage(response.headers.get("Link"));
   }
   return { tasks, cursor, truncated: Boolean(next) };
 }
 
-function nextPage(link) {
-  for (const part of (link || "").split(/,\s*(?=<)/)) {
+function nextPage(link: string | null): string | null {
+  for (const part of (link ?? "").split(/,\s*(?=<)/)) {
     const match = /^\s*<([^>]*)>(.*)$/.exec(part);
-    if (!match || !/;\s*rel="?next"?(\s*;|\s*$)/.test(match[2])) continue;
-    const url = new URL(match[1], location.href);
+    if (!match || !/;\s*rel="?next"?(\s*;|\s*$)/.test(match[2] ?? "")) continue;
+    const url = new URL(match[1] ?? "", location.href);
     return url.pathname + url.search; // stays on this origin, also behind a proxy
   }
   return null;

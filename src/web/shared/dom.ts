@@ -1,80 +1,50 @@
-// Small helpers to build elements. Everything the server says goes in as text,
-// never as markup: `el` has no way to set innerHTML.
+// Small helpers to build elements. Everything the hub says goes in as text, never as markup: `el` has no way to set
+// innerHTML.
 
-import { marked } from "/assets/marks.js";
+import { icon as iconOf } from "./icons.ts";
+import { marked } from "./marks.ts";
 
-const SVG = "http://www.w3.org/2000/svg";
+export const icon = iconOf;
 
-const ICONS = {
-  play: "M5 3.2v9.6l7.6-4.8z",
-  stop: "M4 4h8v8H4z",
-  close: "M4 4l8 8M12 4l-8 8",
-  alert: "M8 2.2l6.3 11.3H1.7zM8 6.6v3M8 11.6v.1",
-  info: "M8 14.2A6.2 6.2 0 1 0 8 1.8a6.2 6.2 0 0 0 0 12.4zM8 7.4v3.6M8 5v.1",
-  question: "M8 14.2A6.2 6.2 0 1 0 8 1.8a6.2 6.2 0 0 0 0 12.4zM6.2 6.3a1.8 1.8 0 1 1 2.6 1.6c-.6.3-.8.6-.8 1.2M8 11.3v.1",
-  clip: "M12.6 7.2l-5 5a3 3 0 0 1-4.3-4.3l5.3-5.3a2 2 0 0 1 2.9 2.9l-5.2 5.1a1 1 0 0 1-1.5-1.4l4.6-4.6",
-  chevron: "M6 3.5L10.5 8 6 12.5",
-};
-const FILLED = new Set(["play", "stop"]);
+type Child = Node | string | null | undefined | false;
+type Listeners = { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void };
 
-/** One element: `props` may hold `class`, `text`, `data`, `on`, or any attribute or property. */
-export function el(tag, props = {}, ...children) {
+export interface Props {
+  class?: string;
+  text?: unknown;
+  title?: string | undefined;
+  data?: Record<string, string>;
+  on?: Listeners;
+  /** Any other property or attribute. */
+  [name: string]: unknown;
+}
+
+/** One element. */
+export function el<K extends keyof HTMLElementTagNameMap>(tag: K, props: Props = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === null) continue;
-    if (name === "class") node.className = value;
+    if (name === "class") node.className = String(value);
     else if (name === "text") node.textContent = marked(value);
     else if (name === "title") node.title = marked(value);
     else if (name === "data") Object.assign(node.dataset, value);
-    else if (name === "on") for (const [type, listener] of Object.entries(value)) node.addEventListener(type, listener);
-    else if (name in node) node[name] = value;
-    else node.setAttribute(name, value);
+    else if (name === "on") {
+      for (const [type, listener] of Object.entries(value as Listeners)) node.addEventListener(type, listener as EventListener);
+    } else if (name in node && !name.startsWith("aria-")) Reflect.set(node, name, value);
+    else node.setAttribute(name, String(value));
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...children.filter((child): child is Node | string => child !== null && child !== undefined && child !== false));
   return node;
 }
 
-export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", ICONS[name]);
-  path.setAttribute("fill", FILLED.has(name) ? "currentColor" : "none");
-  if (!FILLED.has(name)) {
-    path.setAttribute("stroke", "currentColor");
-    path.setAttribute("stroke-width", "1.5");
-    path.setAttribute("stroke-linecap", "round");
-    path.setAttribute("stroke-linejoin", "round");
-  }
-  svg.append(path);
-  return svg;
+/** The element that the page has under this id. */
+export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
+  const node = document.getElementById(id);
+  if (!node) throw new Error(`the page has no #${id}`);
+  return node as T;
 }
 
-export const byId = (id) => document.getElementById(id);
-
-/** `14:03:07.250` in local time. */
-export function clockTime(timestamp) {
-  const at = new Date(timestamp);
-  if (Number.isNaN(at.getTime())) return "";
-  const pad = (number, width = 2) => String(number).padStart(width, "0");
-  return `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}.${pad(at.getMilliseconds(), 3)}`;
-}
-
-export function ago(timestamp) {
-  const seconds = Math.max(0, (Date.now() - new Date(timestamp).getTime()) / 1000);
-  if (!Number.isFinite(seconds)) return "";
-  if (seconds < 45) return "now";
-  if (seconds < 3600) return `${Math.max(1, Math.round(seconds / 60))}m`;
-  if (seconds < 86_400) return `${Math.round(seconds / 3600)}h`;
-  return `${Math.round(seconds / 86_400)}d`;
-}
-
-export function duration(ms) {
-  if (ms < 1000) return `${ms} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1000)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+/** Sets the text only if it differs: a change destroys what is selected. */
+export function setText(node: HTMLElement, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
 }
