@@ -15,6 +15,7 @@ mod access;
 mod agent_routes;
 mod authority;
 mod byte_budget;
+mod compression;
 mod cors;
 mod framework_error;
 mod legacy_query;

@@ -32,7 +32,8 @@ use super::proxies::Proxies;
 use super::rate_limit::RateLimit;
 use super::request_body::{self, BodyLimits};
 use super::{
-    cors, framework_error, legacy_query, oauth_probe, request_path, response_budget, unknown_parameters,
+    compression, cors, framework_error, legacy_query, oauth_probe, request_path, response_budget,
+    unknown_parameters,
 };
 
 pub struct Pipeline {
@@ -104,6 +105,7 @@ impl Pipeline {
         if request.method() == Method::HEAD {
             request.extensions_mut().insert(HeadOnly);
         }
+        let takes_gzip = compression::is_taken(request.headers());
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
         // The tags of the answers that the client of a GET or HEAD has kept.
         let known =
@@ -132,9 +134,15 @@ impl Pipeline {
             None => answer,
         };
         match template {
+            Some(_) if path == operation::MCP_PATH => {
+                response_budget::hold(answer, caller, &self.answers).await
+            }
             // Counts the answer's bytes against the client's budget until the connection has taken them,
             // or refuses the answer when the budget has no space.
-            Some(_) => response_budget::hold(answer, caller, &self.answers).await,
+            Some(_) => {
+                let answer = compression::compress(answer, takes_gzip).await;
+                response_budget::hold(answer, caller, &self.answers).await
+            }
             // All readers of a page share its bytes, so they need no budget.
             None => answer,
         }

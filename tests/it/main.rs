@@ -16,6 +16,7 @@ mod claims;
 mod classic;
 mod commands;
 mod comments;
+mod compression;
 mod connections;
 mod crash;
 mod downloads;
