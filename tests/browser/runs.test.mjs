@@ -42,7 +42,7 @@ describe("executions on the board", () => {
     const { page, expectClean } = await openPage(test, `/#${task.id}`);
     const rows = page.locator("#drawer-execution .run-row");
     await page.locator("#drawer-execution .run-row", { hasText: "attempt 3/3" }).locator('.execution[data-state="failed"]').waitFor();
-    assert.equal(await rows.count(), 3);
+    await until(async () => (await rows.count()) === 3, "each attempt has a row");
     assert.match(await rows.nth(2).textContent(), /Failed.*attempt 1\/3.*exit code 3/);
     const sessions = await rows.locator(".mono").allTextContents();
     for (const index of [0, 1, 2]) {
