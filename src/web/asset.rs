@@ -11,12 +11,12 @@ use crate::api::conditional;
 /// Allows nothing inline, nothing from other origins, and no frame around the page. A worker has
 /// the policy of its own file, so files have one, too.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                           connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
+                           connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
                            frame-ancestors 'none'";
 /// Swagger UI writes style attributes.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                           img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; \
-                           form-action 'self'; frame-ancestors 'none'";
+                           img-src 'self' data:; font-src 'self' data:; connect-src 'self'; manifest-src 'self'; \
+                           base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// A file of `dist/`.
 #[derive(Debug)]

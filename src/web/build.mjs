@@ -20,9 +20,16 @@ const COMPRESSED_MIN = 512; // below this the headers weigh more than what is sa
 
 /** The pages, and where each one is served. */
 const PAGES = { "/": "board/board.html", "/test_sse.html": "monitor/monitor.html", "/docs": "docs/docs.html" };
-const SCRIPTS = ["board/board.ts", "monitor/monitor.ts", "docs/docs.ts"];
+const MANIFEST = { path: "/manifest.webmanifest", source: "shared/manifest.webmanifest" };
+/** What is the same in all pages. */
+const NAVIGATION = "shared/nav.html";
+const SCRIPTS = ["board/board.ts", "monitor/monitor.ts", "docs/docs.ts", "shared/theme.ts"];
 const STYLES = ["board/board.css", "monitor/monitor.css", "docs/docs.css"];
-const WORKER = "shared/connection/worker.ts";
+/** Workers have a name that the pages are told when they are built. */
+const WORKERS = {
+  WORKER_PATH: { name: "worker.js", source: "shared/connection/worker.ts" },
+  LOG_WORKER_PATH: { name: "log-worker.js", source: "log/log-worker.ts" },
+};
 const COPIED = {
   "swagger-ui.js": "swagger-ui/swagger-ui-bundle.js",
   "swagger-ui.css": "swagger-ui/swagger-ui.css",
@@ -31,7 +38,7 @@ const COPIED = {
 const IMAGES = ["board/chevron.svg", "board/move.svg"];
 const KINDS = {
   html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8",
-  svg: "image/svg+xml",
+  svg: "image/svg+xml", webmanifest: "application/manifest+json",
 };
 
 const kindOf = (name) => KINDS[name.slice(name.lastIndexOf(".") + 1)];
@@ -66,17 +73,21 @@ async function files() {
     if (!paths[name]) throw new Error(`nothing is built as ${name}`);
     return paths[name];
   });
-  const worker = add("worker.js", await bundle(WORKER));
+  const define = {};
+  for (const [word, { name, source }] of Object.entries(WORKERS)) {
+    define[word] = JSON.stringify(add(name, await bundle(source)).path);
+  }
   for (const source of SCRIPTS) {
-    const define = { WORKER_PATH: JSON.stringify(worker.path) };
     paths[bare(source)] = add(bare(source), await bundle(source, define)).path;
   }
   for (const source of STYLES) {
     const text = withPaths((await bundle(source)).toString());
     paths[bare(source)] = add(bare(source), Buffer.from(text)).path;
   }
-  for (const [path, source] of Object.entries(PAGES)) {
-    made.push({ path, name: bare(source), bytes: Buffer.from(withPaths(await readFile(join(HERE, source), "utf8"))) });
+  const navigation = (await readFile(join(HERE, NAVIGATION), "utf8")).trim();
+  const text = async (source) => (await readFile(join(HERE, source), "utf8")).replace("<!-- nav -->", navigation);
+  for (const [path, source] of [...Object.entries(PAGES), [MANIFEST.path, MANIFEST.source]]) {
+    made.push({ path, name: bare(source), bytes: Buffer.from(withPaths(await text(source))) });
   }
   return made.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
@@ -135,7 +146,7 @@ async function differences(made) {
 
 /** The compressed bytes of what the board loads. */
 function boardBytes(made) {
-  const names = ["board.html", "board.js", "board.css", "worker.js", "icon.svg", "chevron.svg", "move.svg"];
+  const names = ["board.html", "board.js", "board.css", "theme.js", "worker.js", "log-worker.js", "icon.svg", "chevron.svg", "move.svg"];
   return made.filter(({ name }) => names.includes(name))
     .reduce((sum, file) => sum + (isCompressed(file) ? brotli(file.bytes).length : file.bytes.length), 0);
 }

@@ -55,6 +55,7 @@ fn read(folder: &std::path::Path, name: &str, policy: &str) -> Response {
     let kind = match name.rsplit_once('.') {
         Some((_, "html")) => "text/html; charset=utf-8",
         Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "webmanifest")) => "application/manifest+json",
         Some((_, "js")) => "text/javascript; charset=utf-8",
         _ => "image/svg+xml",
     };

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { useBrowser } from "./harness.mjs";
+import { until, useBrowser } from "./harness.mjs";
 import { OwnHub } from "./hub.mjs";
 
 const TASKS = 5000;
@@ -43,8 +43,8 @@ describe("board with thousands of cards", () => {
     await page.locator('#connection[data-state="connected"]').waitFor({ timeout: 30_000 });
     await page.locator(".card").first().waitFor();
     assert.ok((await page.locator(".card").count()) < 200, "a column draws only what can be seen");
-    const shown = await page.locator(".column .count").allTextContents();
-    assert.equal(shown.reduce((sum, count) => sum + Number(count), 0), TASKS);
+    const shown = async () => (await page.locator(".column .count").allTextContents()).reduce((sum, count) => sum + Number(count), 0);
+    await until(async () => (await shown()) === TASKS, "all are there", 30_000);
 
     await page.evaluate(() => {
       window.longTasks = [];

@@ -7,12 +7,21 @@ import { source } from "./source.mjs";
 
 const openPage = useBrowser();
 
-const shown = async (text) => {
-  const { TerminalLines } = await source("log/terminal-lines.ts");
-  const lines = new TerminalLines();
-  lines.feed(text);
-  return lines;
-};
+/** A log that was read in these pieces: its lines as a terminal shows them. */
+async function read(...pieces) {
+  const { LogIndex } = await source("log/log-index.ts");
+  const { spansOf } = await source("log/terminal-spans.ts");
+  const index = new LogIndex();
+  const bytes = pieces.map((piece) => (typeof piece === "string" ? new TextEncoder().encode(piece) : piece));
+  for (const piece of bytes) index.feed(piece);
+  const whole = Buffer.concat(bytes);
+  const spans = (at) => {
+    const { start, length, style } = index.line(at);
+    return spansOf(new TextDecoder().decode(whole.subarray(start, start + length)), style);
+  };
+  const text = (at) => spans(at).map((span) => span.text).join("");
+  return { index, spans, lines: () => Array.from({ length: index.length }, (_, at) => text(at)) };
+}
 
 test("a log is shown as a terminal would, however it was written", async () => {
   const texts = [
@@ -20,35 +29,62 @@ test("a log is shown as a terminal would, however it was written", async () => {
     "10 %\r50 %\r100 %\ndone\r\r\n",
     "\x1b]0;a title\x07text \x1b]8;;http://evil.example\x1b\\link\x1b]8;;\x1b\\",
     "x\x1b]never ends\nmore \x1b",
+    "Zeile mit ü und 日本\n\n\nEnde",
   ];
-  const whole = await Promise.all(texts.map(async (text) => (await shown(text)).whole()));
-  assert.deepEqual(whole, ["red and more\nnext", "100 %\ndone\n", "text link", "xnever ends\nmore "]);
+  const expected = [["red and more", "next"], ["100 %", "done"], ["text link"], ["xnever ends", "more "], ["Zeile mit ü und 日本", "", "", "Ende"]];
+  for (const [at, text] of texts.entries()) {
+    assert.deepEqual((await read(text)).lines(), expected[at]);
+    // Also when it comes byte by byte.
+    assert.deepEqual((await read(...[...new TextEncoder().encode(text)].map((byte) => Uint8Array.of(byte)))).lines(), expected[at]);
+  }
+});
+
+test("a long line is cut between two characters", async () => {
+  const { lines, index } = await read("ü".repeat(25_000), "\nnext\n");
+  assert.equal(lines().slice(0, -1).join(""), "ü".repeat(25_000));
+  assert.ok(lines().every((line) => line.length <= 10_001 && !line.includes("\ufffd")), "no character is cut");
+  assert.equal(lines().at(-1), "next");
+  assert.equal(index.size, 50_006);
 });
 
 test("a log costs time that grows with its length", async () => {
   const hostile = ["x\x1b]".repeat(66_000), "\r".repeat(199_000), "\x1b[;".repeat(66_000), `\x1b]${"x".repeat(199_000)}`,
-    "\x1b[31mx".repeat(66_000), "x".repeat(2_000_000)];
-  const { TerminalLines } = await source("log/terminal-lines.ts");
+    "\x1b[31mx".repeat(66_000), "x".repeat(2_000_000), "x\r".repeat(500_000)];
   const started = Date.now();
   for (const text of hostile) {
-    const lines = new TerminalLines();
-    for (let at = 0; at < text.length; at += 1000) lines.feed(text.slice(at, at + 1000));
-    lines.whole();
+    const pieces = [];
+    for (let at = 0; at < text.length; at += 1000) pieces.push(text.slice(at, at + 1000));
+    (await read(...pieces)).lines();
   }
   // A pattern that begins anew at each character takes tens of seconds.
   assert.ok(Date.now() - started < 3000, `${Date.now() - started} ms`);
 });
 
 test("a log keeps its colours, also over the end of a line and of a piece", async () => {
-  const { TerminalLines } = await source("log/terminal-lines.ts");
-  const lines = new TerminalLines();
-  for (const piece of ["\x1b[1;3", "2mgreen\nstill\x1b[0", "m plain \x1b[38;2;255;0;10mred\x1b[48;5;196mon\x1b[7m!\n"]) lines.feed(piece);
-  const spans = [0, 1].map((index) => lines.spans(index).map(({ text, style }) => [text, style.colour, style.background, style.bold]));
-  assert.deepEqual(spans, [
+  const { spans, index } = await read("\x1b[1;3", "2mgreen\nstill\x1b[0", "m plain \x1b[38;2;255;0;10mred\x1b[48;5;196mon\x1b[7m!\n");
+  const shown = [0, 1].map((line) => spans(line).map(({ text, style }) => [text, style.colour, style.background, style.bold]));
+  assert.deepEqual(shown, [
     [["green", "2", null, true]],
     [["still", "2", null, true], [" plain ", null, null, false], ["red", "#ff000a", null, false], ["on", "#ff000a", "#ff0000", false], ["!", "#ff000a", "#ff0000", false]],
   ]);
-  assert.equal(lines.length, 2);
+  assert.equal(index.length, 2);
+});
+
+test("a log is searched without its colours, in lower and upper case, and its first error is found", async () => {
+  const { needleOf, searchBlock, firstErrorIn } = await source("log/log-search.ts");
+  const noise = "an ordinary line of output\n".repeat(50_000); // more than one block
+  const { index } = await read("0 errors\n", noise, "Fa\x1b[31mTal: Köln\n", "no error\nit was an ERROR\n10 %\rfatal\n");
+  const find = (text) => {
+    const hits = [];
+    for (const block of index.blocks()) searchBlock(block, needleOf(text), hits);
+    return hits;
+  };
+  assert.deepEqual(find("FATAL"), [50_001, 50_004]);
+  assert.deepEqual(find("köln"), [50_001]);
+  assert.deepEqual(find("10 %"), [], "what was written over is not there");
+  assert.equal(find("ordinary").length, 50_000);
+  const errors = [...index.blocks()].map((block) => firstErrorIn(block));
+  assert.equal(errors.find((line) => line !== null), 50_001);
 });
 
 test("a title cannot turn the direction of what is read", async (t) => {

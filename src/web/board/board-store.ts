@@ -5,6 +5,7 @@
 
 import type { Envelope, Execution, ExecutionEventData, Priority, Status, Task, TaskEventData } from "../shared/api-types.ts";
 import { folded, isLive, type RunStep } from "./executions.ts";
+import { Ordered } from "./task-order.ts";
 
 export const STATUSES: readonly { id: Status; label: string }[] = [
   { id: "todo", label: "To do" },
@@ -36,16 +37,42 @@ export class BoardStore {
   readonly pending = new Map<string, Move>();
   /** Tasks that are gone from the board, and deleted when the time to undo it is over. */
   readonly leaving = new Set<string>();
-  #sorted = new Map<Status, BoardTask[]>();
+  readonly #columns = new Map<Status, Ordered<BoardTask>>();
+  /** Where each task is shown, and in which form: the one to take out again. */
+  readonly #placed = new Map<string, { task: BoardTask; status: Status }>();
+  /** Deleted while a list is read: a page that was asked for before may still have them. */
+  readonly #deleted = new Set<string>();
+  /** Changes with every change of a task. */
+  revision = 0;
 
   /** `onChange(ids, single)` is called after every change; `single` is false for a whole list. */
-  constructor(readonly onChange: (ids: Iterable<string>, single: boolean) => void) {}
+  constructor(readonly onChange: (ids: Iterable<string>, single: boolean) => void) {
+    for (const { id } of STATUSES) this.#columns.set(id, new Ordered(orderOf(id)));
+  }
 
-  /** The whole truth as of one list: what is not in it is gone. */
-  replaceTasks(tasks: Task[]): void {
-    const ids = new Set([...this.tasks.keys(), ...tasks.map((task) => task.id)]);
-    this.tasks = new Map(tasks.map((task) => [task.id, normalise(task)]));
-    this.#changed(ids, false);
+  /**
+   * Begins to take in a list, page by page, while events go on. `page` takes a page; `end` drops what was known before and
+   * is in no page.
+   */
+  beginList(): { page: (tasks: Task[]) => void; end: () => void } {
+    const before = new Map(this.tasks);
+    this.#deleted.clear();
+    return {
+      page: (tasks) => {
+        const fresh = tasks.filter(({ id, version }) => {
+          before.delete(id);
+          return !this.#deleted.has(id) && !((this.tasks.get(id)?.version ?? -1) > version);
+        });
+        for (const task of fresh) this.tasks.set(task.id, normalise(task));
+        this.#changed(fresh.map(({ id }) => id), false);
+      },
+      end: () => {
+        // What an event has changed meanwhile is there.
+        const gone = [...before].filter(([id, task]) => this.tasks.get(id) === task).map(([id]) => id);
+        for (const id of gone) this.#forget(id);
+        this.#changed(gone, false);
+      },
+    };
   }
 
   putTask(task: Task): void {
@@ -83,11 +110,15 @@ export class BoardStore {
   }
 
   removeTask(id: string): void {
+    this.#deleted.add(id);
+    if (this.#forget(id)) this.#changed([id], true);
+  }
+
+  #forget(id: string): boolean {
     this.leaving.delete(id);
     this.pending.delete(id);
-    if (!this.tasks.delete(id)) return;
     this.executions.delete(id);
-    this.#changed([id], true);
+    return this.tasks.delete(id);
   }
 
   putExecution(execution: RunStep): void {
@@ -127,8 +158,42 @@ export class BoardStore {
   }
 
   #changed(ids: Iterable<string>, single: boolean): void {
-    this.#sorted.clear();
-    this.onChange(ids, single);
+    this.revision += 1;
+    const changed = [...ids];
+    // Many at once are sorted once.
+    if (changed.length > 200) this.#placeAll(changed);
+    else for (const id of changed) this.#place(id);
+    this.onChange(changed, single);
+  }
+
+  /** Where the task belongs now; undefined for one that is not shown. */
+  #statusNow(id: string): { task: BoardTask; status: Status } | undefined {
+    const task = this.tasks.get(id);
+    return task && !this.leaving.has(id) ? { task, status: this.statusOf(task) } : undefined;
+  }
+
+  #place(id: string): void {
+    const before = this.#placed.get(id);
+    const now = this.#statusNow(id);
+    if (before && now && before.task === now.task && before.status === now.status) return;
+    if (before) this.#columns.get(before.status)?.remove(before.task);
+    if (now) {
+      this.#columns.get(now.status)?.add(now.task);
+      this.#placed.set(id, now);
+    } else {
+      this.#placed.delete(id);
+    }
+  }
+
+  #placeAll(ids: Iterable<string>): void {
+    for (const id of ids) {
+      const now = this.#statusNow(id);
+      if (now) this.#placed.set(id, now);
+      else this.#placed.delete(id);
+    }
+    const columns = new Map<Status, BoardTask[]>(STATUSES.map(({ id }) => [id, []]));
+    for (const { task, status } of this.#placed.values()) columns.get(status)?.push(task);
+    for (const [status, tasks] of columns) this.#columns.set(status, new Ordered(orderOf(status), tasks));
   }
 
   /** Where the board shows the task. */
@@ -137,19 +202,17 @@ export class BoardStore {
   }
 
   /** The tasks of each column that `query` matches, in the order they are shown. */
-  columns(query: string): Map<Status, BoardTask[]> {
-    const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-    if (this.#sorted.size === 0) this.#sort();
-    if (words.length === 0) return this.#sorted;
-    return new Map([...this.#sorted].map(([status, tasks]) => [status, tasks.filter((task) => matches(task, words))]));
+  columns(query: string): Map<Status, readonly BoardTask[]> {
+    const words = wordsOf(query);
+    const tasks = ({ items }: Ordered<BoardTask>) => (words.length === 0 ? items : items.filter((task) => matches(task, words)));
+    return new Map([...this.#columns].map(([status, column]) => [status, tasks(column)]));
   }
 
-  #sort(): void {
-    for (const { id } of STATUSES) this.#sorted.set(id, []);
-    for (const task of this.tasks.values()) {
-      if (!this.leaving.has(task.id)) this.#sorted.get(this.statusOf(task))?.push(task);
-    }
-    for (const [status, tasks] of this.#sorted) tasks.sort(status === "done" ? latestChange : byPriority);
+  /** All tasks that are shown and that `query` matches, in no order. */
+  matching(query: string): BoardTask[] {
+    const words = wordsOf(query);
+    const tasks = [...this.#placed.values()].map(({ task }) => task);
+    return words.length === 0 ? tasks : tasks.filter((task) => matches(task, words));
   }
 
   /** The task that an address names: its id or its key. */
@@ -178,8 +241,17 @@ function normalise(task: BoardTask): BoardTask {
   };
 }
 
+const wordsOf = (query: string): string[] => query.toLowerCase().split(/\s+/).filter(Boolean);
+
+/** What a task is found by, once for each form of it. */
+const texts = new WeakMap<BoardTask, string>();
+
 function matches(task: BoardTask, words: string[]): boolean {
-  const text = [task.title, task.assignee, task.priority, task.key, task.id, ...task.tags].join("\n").toLowerCase();
+  let text = texts.get(task);
+  if (text === undefined) {
+    text = [task.title, task.assignee, task.priority, task.key, task.id, ...task.tags].join("\n").toLowerCase();
+    texts.set(task, text);
+  }
   return words.every((word) => text.includes(word));
 }
 
@@ -188,3 +260,4 @@ const newestFirst = (a: BoardTask, b: BoardTask) => (a.id < b.id ? 1 : a.id > b.
 const byPriority = (a: BoardTask, b: BoardTask) => rank(a) - rank(b) || newestFirst(a, b);
 const latestChange = (a: BoardTask, b: BoardTask) =>
   a.updated_at < b.updated_at ? 1 : a.updated_at > b.updated_at ? -1 : newestFirst(a, b);
+const orderOf = (status: Status) => (status === "done" ? latestChange : byPriority);

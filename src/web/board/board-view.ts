@@ -65,6 +65,18 @@ export class BoardView {
     this.invalidate();
   }
 
+  /** The task whose card has the focus. */
+  get focused(): string | null {
+    return document.activeElement?.closest<HTMLElement>(".card")?.dataset["id"] ?? null;
+  }
+
+  /** Moves the focus as the arrow `key` does; from outside, to the first card. */
+  walk(key: string): void {
+    if (this.focused) return this.#walk(key, false);
+    const column = [...this.#columns.values()].find(({ ids }) => ids.length > 0);
+    if (column) this.#focusAt(column, column.ids[0] as string);
+  }
+
   /** Puts the focus on a card, if the board has it. */
   focus(id: string): void {
     const task = this.store.tasks.get(id);
@@ -123,13 +135,7 @@ export class BoardView {
       else column.list.insertBefore(node, place);
     }
     column.empty.hidden = tasks.length > 0 || byId("board").hasAttribute("aria-busy");
-    setText(column.empty, this.#emptyText(column.status));
-  }
-
-  #emptyText(status: Status): string {
-    if (this.query) return "No match";
-    if (this.store.tasks.size === 0 && status === "todo") return "No tasks yet. Create the first one, or POST it to /api/tasks.";
-    return "Nothing here";
+    setText(column.empty, this.query ? "No match" : "Nothing here");
   }
 
   #card(task: BoardTask): Card {
@@ -203,16 +209,22 @@ export class BoardView {
     if (!card || !event.key.startsWith("Arrow") || document.activeElement?.matches("select")) return;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
+    this.#walk(event.key, event.shiftKey);
+  }
+
+  #walk(key: string, isMove: boolean): void {
+    const card = document.activeElement?.closest<HTMLElement>(".card");
+    if (!card) return;
     const id = card.dataset["id"] as string;
     const statuses = STATUSES.map((status) => status.id);
     const here = statuses.indexOf(card.closest<HTMLElement>(".column")?.dataset["status"] as Status);
-    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    const step = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
     const column = this.#column(statuses[here] as Status);
     const row = column.ids.indexOf(id);
     if (step === 0) {
-      const next = column.ids[row + (event.key === "ArrowDown" ? 1 : -1)];
+      const next = column.ids[row + (key === "ArrowDown" ? 1 : -1)];
       if (next) this.#focusAt(column, next);
-    } else if (event.shiftKey) {
+    } else if (isMove) {
       const target = statuses[here + step];
       const reason = refusal("write");
       if (target && reason) toast("warning", reason);

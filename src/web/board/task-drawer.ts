@@ -6,6 +6,7 @@ import type { Connection } from "../shared/connection/connection.ts";
 import { byId, el, setText } from "../shared/dom.ts";
 import { marked } from "../shared/marks.ts";
 import { clockMinute } from "../shared/times.ts";
+import { taskPath } from "./address.ts";
 import { assigneeBadge, statusSelect, tagChip } from "./board-card.ts";
 import type { BoardStore, BoardTask } from "./board-store.ts";
 import { TaskHistory } from "./task-history.ts";
@@ -23,13 +24,14 @@ export interface DrawerActions extends RunActions {
 export class TaskDrawer {
   #id: string | null = null;
   #isGone = false;
+  #isPage = false;
   readonly #panel = byId("drawer");
   readonly #status: HTMLSelectElement;
-  readonly #runs: TaskRuns;
+  readonly runs: TaskRuns;
   readonly #history = new TaskHistory();
 
   constructor(readonly store: BoardStore, connection: Connection, readonly actions: DrawerActions) {
-    this.#runs = new TaskRuns(store, connection, actions);
+    this.runs = new TaskRuns(store, connection, actions);
     this.#status = statusSelect((status) => this.#id && void actions.move(this.#id, status));
     this.#status.id = "drawer-status";
     this.#status.setAttribute("aria-label", "Status");
@@ -44,12 +46,27 @@ export class TaskDrawer {
     byId("drawer-copy").addEventListener("click", () =>
       this.#id && void copyText(this.#id, "The id is copied", byId("drawer-id")));
     this.#panel.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") actions.close();
+      if (event.key !== "Escape" || this.#isPage || event.defaultPrevented) return;
+      event.preventDefault(); // nobody else takes it for theirs
+      actions.close();
     });
   }
 
   get taskId(): string | null {
     return this.#id;
+  }
+
+  /** Fills the page instead of its side. */
+  asPage(isPage: boolean): void {
+    this.#isPage = isPage;
+    this.#panel.setAttribute("role", isPage ? "main" : "dialog");
+    byId("drawer-page").hidden = isPage;
+    byId("drawer-close").title = isPage ? "Back to the board" : "Close";
+  }
+
+  /** Shows an execution by its number, and a line of its log. */
+  showRun(run: number, line: number | null): void {
+    this.runs.want(run, line);
   }
 
   open(id: string): void {
@@ -61,7 +78,7 @@ export class TaskDrawer {
     byId("drawer-gone").hidden = true;
     document.body.classList.add("drawer-open");
     this.#history.show(id);
-    this.#runs.show(id);
+    this.runs.show(id);
     this.refresh();
     byId("drawer-title").focus();
   }
@@ -69,7 +86,7 @@ export class TaskDrawer {
   close(): void {
     if (!this.#id) return;
     this.#id = null;
-    this.#runs.hide();
+    this.runs.hide();
     this.#history.hide();
     this.#panel.hidden = true;
     document.body.classList.remove("drawer-open");
@@ -79,7 +96,7 @@ export class TaskDrawer {
   apply(envelope: Envelope): void {
     if (envelope.event === "task_deleted" && envelope.data["task_id"] === this.#id) this.#showGone(envelope);
     this.#history.apply(envelope);
-    this.#runs.apply(envelope);
+    this.runs.apply(envelope);
   }
 
   /** Reads anew what no event will bring. */
@@ -87,7 +104,7 @@ export class TaskDrawer {
     if (!this.#id) return;
     if (!this.store.tasks.has(this.#id)) this.#showGone(null);
     void this.#history.reload();
-    void this.#runs.reload();
+    void this.runs.reload();
   }
 
   /** Shows the task as the store knows it now. */
@@ -95,13 +112,14 @@ export class TaskDrawer {
     const task = this.#id ? this.store.tasks.get(this.#id) : undefined;
     if (!task || this.#isGone) return;
     setText(byId("drawer-key"), task.key);
+    byId<HTMLAnchorElement>("drawer-page").href = taskPath(task.key);
     setText(byId("drawer-title"), marked(task.title));
     this.#status.value = this.store.statusOf(task);
     byId<HTMLSelectElement>("drawer-priority").value = task.priority ?? "";
     showText("drawer-description", task.description);
     showText("drawer-script", task.script);
     this.#facts(task);
-    this.#runs.refresh();
+    this.runs.refresh();
   }
 
   /** Others have deleted the task: what was known stays to be read. */

@@ -1,15 +1,13 @@
 // The executions of the open task, latest first, and the log of the one that is chosen. A new execution is chosen by
 // itself, unless the person has chosen an older one.
 
-import { downloadLog, listExecutions } from "../shared/api.ts";
+import { listExecutions } from "../shared/api.ts";
 import type { Envelope, Execution } from "../shared/api-types.ts";
-import { copyText } from "../shared/clipboard.ts";
 import type { Connection } from "../shared/connection/connection.ts";
 import { byId, el } from "../shared/dom.ts";
 import { duration } from "../shared/times.ts";
 import { toastProblem } from "../shared/toast.ts";
-import { LogSource } from "../log/log-source.ts";
-import { LogView } from "../log/log-view.ts";
+import { LogPanel } from "../log/log-panel.ts";
 import { executionPill, isRunnable, runButton } from "./board-card.ts";
 import type { BoardStore, BoardTask } from "./board-store.ts";
 import { attemptWords, folded, isLive } from "./executions.ts";
@@ -19,6 +17,8 @@ const SHOWN_MAX = 100;
 export interface RunActions {
   run(id: string): Promise<void>;
   stop(id: string): Promise<void>;
+  /** A line of a log was chosen. */
+  nameLine(run: Execution, line: number): void;
 }
 
 export class TaskRuns {
@@ -28,13 +28,12 @@ export class TaskRuns {
   /** The one that the person has chosen; null: the latest. */
   #chosen: string | null = null;
   #shown = "";
-  #source: LogSource | null = null;
-  #sourceOf: string | null = null;
-  readonly #view = new LogView(byId("drawer-log"), byId("log-count"), byId<HTMLButtonElement>("log-follow"));
+  /** What the address asks for: the execution by its number, and a line of its log. */
+  #wanted: { run: number; line: number | null } | null = null;
+  readonly log: LogPanel;
 
-  constructor(readonly store: BoardStore, readonly connection: Connection, readonly actions: RunActions) {
-    byId("log-copy").addEventListener("click", () => void copyText(this.#view.text(), "The log is copied"));
-    byId("log-download").addEventListener("click", () => void this.#download());
+  constructor(readonly store: BoardStore, connection: Connection, readonly actions: RunActions) {
+    this.log = new LogPanel(connection, (run, line) => actions.nameLine(run, line));
   }
 
   show(id: string): void {
@@ -43,13 +42,20 @@ export class TaskRuns {
     void this.reload();
   }
 
+  /** Chooses an execution by its number, as soon as it is known. */
+  want(run: number, line: number | null): void {
+    this.#wanted = { run, line };
+    this.refresh();
+  }
+
   hide(): void {
     this.#turn += 1;
     this.#task = null;
     this.#chosen = null;
+    this.#wanted = null;
     this.#shown = "";
     this.#runs.clear();
-    this.#stopLog();
+    this.log.hide();
   }
 
   /** Reads which there are. */
@@ -83,6 +89,8 @@ export class TaskRuns {
     const latest = this.store.executions.get(task.id);
     if (latest) this.#runs.set(latest.id, latest);
     const runs = [...this.#runs.values()].sort((a, b) => b.number - a.number);
+    const wanted = this.#wanted && runs.find(({ number }) => number === this.#wanted?.run);
+    if (wanted) this.#chosen = wanted.id;
     const chosen = this.#runs.get(this.#chosen ?? "") ?? runs[0];
     byId("drawer-execution-section").hidden = runs.length === 0 && !isRunnable(task);
     this.#drawButton(task, latest);
@@ -92,8 +100,14 @@ export class TaskRuns {
       this.#shown = shown; // keeps the focused button
       this.#drawList(task, runs, chosen);
     }
-    if (!chosen || chosen.status === "queued") this.#stopLog();
-    else this.#follow(chosen);
+    if (!chosen || chosen.status === "queued") {
+      if (this.log.runId) this.log.hide();
+    } else if (this.log.runId !== chosen.id) {
+      this.log.show(chosen);
+    }
+    if (!wanted) return;
+    if (this.#wanted?.line) this.log.goToLine(this.#wanted.line);
+    this.#wanted = null;
   }
 
   #drawButton(task: BoardTask, latest: Execution | undefined): void {
@@ -127,39 +141,6 @@ export class TaskRuns {
       this.refresh();
     });
     return el("li", {}, button);
-  }
-
-  #follow(run: Execution): void {
-    if (this.#sourceOf === run.id) return;
-    this.#stopLog();
-    this.#sourceOf = run.id;
-    byId("drawer-log").setAttribute("aria-label", `Log of ${run.session_name}`);
-    this.#source = new LogSource(this.connection, run, {
-      onStart: (offset) => this.#view.clear(offset > 0
-        ? `The last ${((8 << 20) / 1e6).toFixed(0)} MB; ${(offset / 1e6).toFixed(0)} MB before that are in the download.` : ""),
-      onText: (text) => this.#view.append(text),
-      onEnd: () => {},
-      onProblem: (problem) => toastProblem(problem),
-    });
-  }
-
-  #stopLog(): void {
-    this.#source?.stop();
-    this.#source = null;
-    this.#sourceOf = null;
-    this.#view.clear();
-  }
-
-  async #download(): Promise<void> {
-    const run = this.#runs.get(this.#sourceOf ?? "");
-    if (!run) return;
-    try {
-      const address = URL.createObjectURL(await downloadLog(run.task_id, run.id));
-      el("a", { href: address, download: `${run.session_name}.log` }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 60_000);
-    } catch (error) {
-      toastProblem(error);
-    }
   }
 }
 

@@ -7,12 +7,16 @@ import { Problem } from "./problem.ts";
 
 /** A hub that hangs answers nothing. A person has to learn that before they give up. */
 export const ANSWER_SECONDS_MAX = 10;
+/** A log of a gigabyte over a slow line. */
+const DOWNLOAD_SECONDS_MAX = 3600;
 
 interface Options {
   /** Only this version of the task is changed. */
   version?: number | undefined;
   /** Sent also while the page goes away. */
   keepalive?: boolean;
+  /** How long the whole answer may take. */
+  secondsMax?: number;
 }
 
 async function send(method: string, path: string, body?: unknown, options: Options = {}): Promise<Response> {
@@ -20,7 +24,7 @@ async function send(method: string, path: string, body?: unknown, options: Optio
   const headers: Record<string, string> = { Accept: "application/json", ...bearer() };
   const request: RequestInit = {
     method, headers, cache: "no-store", keepalive: options.keepalive ?? false,
-    signal: AbortSignal.timeout(ANSWER_SECONDS_MAX * 1000),
+    signal: AbortSignal.timeout((options.secondsMax ?? ANSWER_SECONDS_MAX) * 1000),
   };
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";
@@ -68,7 +72,7 @@ export const readLog = (id: string, fields: Record<string, string | number>) =>
   json<types.ExecutionLog>("GET", `/api/exec/${at(id)}/logs?${query(fields)}`);
 /** The whole log, as it was written. */
 export const downloadLog = async (id: string, executionId: string) =>
-  (await send("GET", `/api/exec/${at(id)}/logs/raw?execution_id=${at(executionId)}`)).blob();
+  (await send("GET", `/api/exec/${at(id)}/logs/raw?execution_id=${at(executionId)}`, undefined, { secondsMax: DOWNLOAD_SECONDS_MAX })).blob();
 export const announce = (draft: types.AnnouncementData) => json<{ id: string }>("POST", "/api/events/announcements", draft);
 export const listEvents = (fields: Record<string, string | number>) => json<types.Envelope[]>("GET", `/api/events?${query(fields)}`);
 
@@ -88,24 +92,38 @@ async function pages<T>(first: string, max: number): Promise<T[]> {
   return items;
 }
 
-/**
- * All tasks, page by page, at most `max` of them.
- *
- * `cursor` is the event id at which the *first* page was read: a stream opened since then repeats what happened while the
- * later pages were read, and versions make repeats harmless.
- */
-export async function listTasks(max: number): Promise<{ tasks: types.Task[]; cursor: string; truncated: boolean }> {
-  const tasks: types.Task[] = [];
-  let cursor = "";
-  let next: string | null = "/api/tasks?sort=created_at&order=desc&limit=500"; // newest first, should `max` cut
-  while (next && tasks.length < max) {
-    const response: Response = await send("GET", next);
-    cursor ||= response.headers.get("Taskhub-Cursor") ?? "";
-    tasks.push(...((await response.json()) as types.Task[]));
-    next = nextPage(response.headers.get("Link"));
-  }
-  return { tasks, cursor, truncated: Boolean(next) };
+/** A page of tasks. The `cursor` of the first one is the event id at which it was read. */
+export interface TaskPage {
+  tasks: types.Task[];
+  cursor: string;
+  isLast: boolean;
 }
+
+/**
+ * All tasks, newest first, page by page. A stream opened from the cursor of the *first* page repeats what happened while
+ * the later ones were read, and versions make repeats harmless.
+ */
+export async function* taskPages(): AsyncGenerator<TaskPage> {
+  let next: string | null = "/api/tasks?sort=created_at&order=desc&limit=500";
+  while (next) {
+    const response: Response = await send("GET", next);
+    next = nextPage(response.headers.get("Link"));
+    const tasks = (await response.json()) as types.Task[];
+    yield { tasks, cursor: response.headers.get("Taskhub-Cursor") ?? "", isLast: next === null };
+  }
+}
+
+/** A page of executions, newest first, and the address of the next one. */
+export async function executionPage(address: string): Promise<{ executions: types.Execution[]; next: string | null }> {
+  const response = await send("GET", address);
+  return { executions: (await response.json()) as types.Execution[], next: nextPage(response.headers.get("Link")) };
+}
+
+export const changeTasks = (operations: types.BatchOperation[]) =>
+  json<types.BatchResults>("POST", "/api/tasks/batch", { atomic: false, operations });
+export const eventStatus = () => json<types.EventStatus>("GET", "/api/events/status?clients=true");
+export const health = () => json<types.Health>("GET", "/health");
+export const metricsText = async () => (await send("GET", "/metrics")).text();
 
 function nextPage(link: string | null): string | null {
   for (const part of (link ?? "").split(/,\s*(?=<)/)) {
