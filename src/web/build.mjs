@@ -23,6 +23,8 @@ const PAGES = { "/": "board/board.html", "/test_sse.html": "monitor/monitor.html
 const MANIFEST = { path: "/manifest.webmanifest", source: "shared/manifest.webmanifest" };
 /** What is the same in all pages. */
 const NAVIGATION = "shared/nav.html";
+/** The link of the page itself. The board marks its own, by the view that is shown. */
+const OWN_LINKS = { "monitor/monitor.html": 'data-view="events"', "docs/docs.html": 'data-view="docs"' };
 const SCRIPTS = ["board/board.ts", "monitor/monitor.ts", "docs/docs.ts", "shared/theme.ts"];
 const STYLES = ["board/board.css", "monitor/monitor.css", "docs/docs.css"];
 /** Workers have a name that the pages are told when they are built. */
@@ -85,7 +87,11 @@ async function files() {
     paths[bare(source)] = add(bare(source), Buffer.from(text)).path;
   }
   const navigation = (await readFile(join(HERE, NAVIGATION), "utf8")).trim();
-  const text = async (source) => (await readFile(join(HERE, source), "utf8")).replace("<!-- nav -->", navigation);
+  const text = async (source) => {
+    const own = OWN_LINKS[source];
+    const links = own ? navigation.replace(own, `${own} aria-current="page"`) : navigation;
+    return (await readFile(join(HERE, source), "utf8")).replace("<!-- nav -->", links);
+  };
   for (const [path, source] of [...Object.entries(PAGES), [MANIFEST.path, MANIFEST.source]]) {
     made.push({ path, name: bare(source), bytes: Buffer.from(withPaths(await text(source))) });
   }

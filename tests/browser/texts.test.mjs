@@ -40,11 +40,11 @@ test("a log is shown as a terminal would, however it was written", async () => {
 });
 
 test("a long line is cut between two characters", async () => {
-  const { lines, index } = await read("ü".repeat(25_000), "\nnext\n");
-  assert.equal(lines().slice(0, -1).join(""), "ü".repeat(25_000));
-  assert.ok(lines().every((line) => line.length <= 10_001 && !line.includes("\ufffd")), "no character is cut");
+  const { lines, index } = await read("日".repeat(25_000), "\nnext\n");
+  assert.equal(lines().slice(0, -1).join(""), "日".repeat(25_000));
+  assert.ok(lines().every((line) => line.length <= 6_667 && !line.includes("\ufffd")), "no character is cut");
   assert.equal(lines().at(-1), "next");
-  assert.equal(index.size, 50_006);
+  assert.equal(index.size, 75_006);
 });
 
 test("a log costs time that grows with its length", async () => {
@@ -73,7 +73,7 @@ test("a log keeps its colours, also over the end of a line and of a piece", asyn
 test("a log is searched without its colours, in lower and upper case, and its first error is found", async () => {
   const { needleOf, searchBlock, firstErrorIn } = await source("log/log-search.ts");
   const noise = "an ordinary line of output\n".repeat(50_000); // more than one block
-  const { index } = await read("0 errors\n", noise, "Fa\x1b[31mTal: Köln\n", "no error\nit was an ERROR\n10 %\rfatal\n");
+  const { index } = await read("no error, 0 failed\n", noise, "Fa\x1b[31mTal: Köln\n", "no error\nit was an ERROR\n10 %\rfatal\n");
   const find = (text) => {
     const hits = [];
     for (const block of index.blocks()) searchBlock(block, needleOf(text), hits);

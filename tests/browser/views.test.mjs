@@ -174,6 +174,13 @@ describe("all views", () => {
     await page.locator('body[data-view="task"] #drawer-title', { hasText: "apple" }).waitFor();
     await page.locator("#drawer-close").click();
     await page.locator(".board").waitFor();
+    for (const [address, name] of [["/test_sse.html", "Events"], ["/docs", "API"]]) {
+      await page.goto(hub.base + address);
+      assert.equal(await page.locator('.nav a[aria-current="page"]').textContent(), name);
+      assert.equal(await page.locator(".nav a").count(), 6);
+    }
+    await page.locator(".nav a", { hasText: "Board" }).click();
+    await page.locator(".board").waitFor();
     // An unknown task is said by the hub, too, with a 404 that the browser notes.
     assert.equal(await page.locator("#drawer").isVisible(), false);
   });

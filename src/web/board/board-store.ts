@@ -4,7 +4,7 @@
 // execution's `number` decide which one is newer, so applying something twice, or late, changes nothing.
 
 import type { Envelope, Execution, ExecutionEventData, Priority, Status, Task, TaskEventData } from "../shared/api-types.ts";
-import { folded, isLive, type RunStep } from "./executions.ts";
+import { folded, isLive, stepOf, type RunStep } from "./executions.ts";
 import { Ordered } from "./task-order.ts";
 
 export const STATUSES: readonly { id: Status; label: string }[] = [
@@ -133,7 +133,7 @@ export class BoardStore {
   apply({ event, data, timestamp }: Envelope): void {
     if (event === "task_created" || event === "task_updated") this.#foldTask(data as unknown as TaskEventData, timestamp);
     else if (event === "task_deleted") this.removeTask(String(data["task_id"]));
-    else if (event === "execution_event") this.#foldExecution(data as unknown as ExecutionEventData, timestamp);
+    else if (event === "execution_event") this.putExecution(stepOf(data as unknown as ExecutionEventData, timestamp));
   }
 
   #foldTask(data: TaskEventData, timestamp: string): void {
@@ -145,16 +145,6 @@ export class BoardStore {
     const task = { ...known, ...fields, id, updated_at: timestamp } as BoardTask;
     this.tasks.set(id, normalise(partial ? { ...task, partial: true } : task));
     this.#changed([id], true);
-  }
-
-  #foldExecution(data: ExecutionEventData, timestamp: string): void {
-    const { execution_event: phase, execution_id: id, actor: _actor, duration_ms: _ms, ...fields } = data;
-    const status = phase === "started" ? "running" : phase;
-    const step: RunStep = { ...fields, id, status, number: Number(/\d+$/.exec(data.session_name)?.[0] ?? 0) };
-    if (phase === "started") step.started_at = timestamp;
-    else if (phase === "queued") step.created_at = timestamp;
-    else step.ended_at = timestamp;
-    this.putExecution(step);
   }
 
   #changed(ids: Iterable<string>, single: boolean): void {

@@ -1,6 +1,6 @@
 // Executions as the board knows them: from lists, whole, and from events, step by step.
 
-import type { Execution } from "../shared/api-types.ts";
+import type { Execution, ExecutionEventData } from "../shared/api-types.ts";
 
 const LIVE = new Set<string>(["queued", "running"]);
 
@@ -26,6 +26,17 @@ export function folded(known: Execution | undefined, step: RunStep): Execution |
   if (known?.id !== step.id) return step as Execution;
   if (progress(step) < progress(known)) return null;
   return { ...known, ...step };
+}
+
+/** What an event tells, as a step of its execution. */
+export function stepOf(data: ExecutionEventData, timestamp: string): RunStep {
+  const { execution_event: phase, execution_id: id, actor: _actor, duration_ms: _ms, ...fields } = data;
+  const status = phase === "started" ? "running" : phase;
+  const step: RunStep = { ...fields, id, status, number: Number(/\d+$/.exec(data.session_name)?.[0] ?? 0) };
+  if (phase === "started") step.started_at = timestamp;
+  else if (phase === "queued") step.created_at = timestamp;
+  else step.ended_at = timestamp;
+  return step;
 }
 
 /** `attempt 2/3`, when there may be more than one. */

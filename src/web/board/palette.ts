@@ -2,7 +2,7 @@
 
 import { byId, el } from "../shared/dom.ts";
 import { marked } from "../shared/marks.ts";
-import type { BoardStore } from "./board-store.ts";
+import type { BoardStore, BoardTask } from "./board-store.ts";
 
 const SHOWN_MAX = 12;
 
@@ -46,8 +46,7 @@ export class Palette {
     const isMatch = (text: string) => words.every((word) => text.toLowerCase().includes(word));
     const commands = this.commands().filter((command) => isMatch(command.words))
       .map(({ words: text, keys = "", act }): Entry => ({ kind: "action", words: text, hint: keys, act }));
-    const tasks = this.store.matching(words.join(" "))
-      .sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1)).slice(0, SHOWN_MAX)
+    const tasks = latest(this.store.matching(words.join(" ")), SHOWN_MAX)
       .map((task): Entry => ({ kind: "task", words: marked(task.title), hint: task.key, act: () => this.open(task.id) }));
     const exact = this.store.find(this.#input.value.trim());
     if (exact) tasks.sort((a, b) => Number(b.hint === exact.key) - Number(a.hint === exact.key));
@@ -85,4 +84,16 @@ export class Palette {
     this.#dialog.close();
     entry.act();
   }
+}
+
+/** The tasks that were changed last; there may be too many to sort them all. */
+function latest(tasks: BoardTask[], max: number): BoardTask[] {
+  const found: BoardTask[] = [];
+  for (const task of tasks) {
+    if (found.length === max && task.updated_at <= (found[max - 1] as BoardTask).updated_at) continue;
+    const at = found.findIndex((other) => other.updated_at < task.updated_at);
+    found.splice(at < 0 ? found.length : at, 0, task);
+    if (found.length > max) found.pop();
+  }
+  return found;
 }

@@ -2,7 +2,7 @@
 // ended. Older ones are read as somebody scrolls down.
 
 import { executionPage, listExecutions } from "../shared/api.ts";
-import type { Envelope, Execution, ExecutionStatus } from "../shared/api-types.ts";
+import type { Envelope, Execution, ExecutionEventData, ExecutionStatus } from "../shared/api-types.ts";
 import { byId, el, setText } from "../shared/dom.ts";
 import { marked } from "../shared/marks.ts";
 import { ago, duration, since } from "../shared/times.ts";
@@ -10,7 +10,7 @@ import { toastProblem } from "../shared/toast.ts";
 import { taskPath } from "./address.ts";
 import { executionPill, isRunnable, runButton } from "./board-card.ts";
 import type { BoardStore } from "./board-store.ts";
-import { folded, isLive } from "./executions.ts";
+import { folded, isLive, stepOf } from "./executions.ts";
 import { RowList } from "./row-list.ts";
 
 const ROW_PX = 45;
@@ -98,13 +98,12 @@ export class RunsView {
     this.invalidate();
   }
 
-  apply({ event, data }: Envelope): void {
+  apply({ event, data, timestamp }: Envelope): void {
     if (!this.#isShown || event !== "execution_event") return;
-    const id = String(data["execution_id"]);
-    const known = this.#runs.get(id);
-    const latest = this.store.executions.get(String(data["task_id"]));
-    if (latest?.id === id) this.#put({ ...known, ...latest });
-    else void this.reload();
+    const step = stepOf(data as unknown as ExecutionEventData, timestamp);
+    const next = folded(this.#runs.get(step.id), step);
+    // Of one that no page had, only its beginning tells enough.
+    if (next?.created_at) this.#runs.set(next.id, next);
     this.invalidate();
   }
 

@@ -128,7 +128,7 @@ export class LogIndex {
     let length = this.#textLength;
     const stop = Math.max(from + 1, Math.min(bytes.length, this.#lineStart + LINE_BYTES_MAX - base));
     let at = from;
-    for (; at < stop || (at < bytes.length && isWithinCharacter(bytes[at])); at += 1) {
+    for (; at < stop; at += 1) {
       const char = bytes[at] as number;
       if (char === NEWLINE || char === RETURN || char === ESCAPE) break;
       text[length++] = char >= 0x41 && char <= 0x5a ? char | 0x20 : char;

@@ -10,7 +10,7 @@ import { textOf } from "./terminal-spans.ts";
 
 const RANGE_BYTES = 4 << 20;
 /** What is longer is left to the download: two copies of a log are in memory. */
-const INDEXED_BYTES_MAX = 1 << 30;
+const INDEXED_BYTES_MAX = 512 << 20;
 /** A longer text is too much for a clipboard. */
 const COPIED_BYTES_MAX = 32 << 20;
 /** So often a long job lets other messages pass. */
