@@ -90,6 +90,29 @@ describe("pages of a hub with tokens", () => {
     assert.equal(await tab.evaluate(() => localStorage.getItem("taskhub.token") ?? sessionStorage.getItem("taskhub.token")), null);
   });
 
+  it("shows a reader every view and each log, and lets them change nothing", async (test) => {
+    const task = await create(uniqueTitle("read only"));
+    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${TOKEN}` };
+    const body = JSON.stringify({ script_content: "echo for-readers" });
+    assert.equal((await fetch(`${URL_}/api/exec/${task.id}`, { method: "POST", headers, body })).status, 200);
+    const { page } = await openPage(test, `/t/${task.key}`);
+    await type(page, READER);
+    await page.locator("#drawer-log", { hasText: "for-readers" }).waitFor();
+    await page.keyboard.press("g");
+    await page.keyboard.press("l");
+    await page.fill("#search", task.key);
+    const row = page.locator("#list-rows .rows-sizer > .row", { hasText: task.title });
+    await row.locator("input").check();
+    assert.equal(await page.locator("#bulk-status").isDisabled(), true);
+    await page.locator("#bulk-delete").click({ force: true }); // greyed: it says why
+    await page.locator(".toast", { hasText: "needs “write”" }).waitFor();
+    assert.equal(await page.locator("#bulk-delete-dialog").isVisible(), false);
+    await page.locator(".nav a", { hasText: "Runs" }).click();
+    await page.locator("#runs-rows .row", { hasText: task.title }).waitFor();
+    await page.locator(".nav a", { hasText: "Hub" }).click();
+    await page.locator("#hub-clients tr").first().waitFor();
+  });
+
   it("shows whose token it is, and disables what it does not allow, with the reason", async (test) => {
     const task = await create(uniqueTitle("only read"));
     const { page } = await openPage(test, `/#${task.id}`);
