@@ -10,11 +10,14 @@
 //!   **longest ms** is the longest that one of them has waited, **WAL MB** the largest write-ahead log meanwhile.
 //! - A search looks for a text that no task has, so it looks at every task, again and again.
 //! - **µs/read** is the server's CPU time for each answer, by its own clock in the kernel.
+//! - **KiB/wait** is what an agent that waits for events adds to the memory that its connection holds anyway (`RssAnon`);
+//!   the times are those from the request that writes the event to each agent's answer.
 //!
-//! One hub with the same tasks serves all rows, one after the other, in each repetition. Nothing is asserted about time.
+//! One hub with the same tasks serves the rows on tasks, one after the other, in each repetition; agents wait on an empty one. Nothing is asserted about time.
 //! The load is bounded in count and time, and what was started is killed when the bench fails or is interrupted.
 
-mod callers;
+mod loads;
+mod waits;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -23,8 +26,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use callers::{Callers, Load};
 use clap::Parser;
+use loads::Asks;
+use rig::callers::Callers;
 use rig::cores::Cores;
 use rig::figures::count;
 use rig::hub::{Hub, post};
@@ -38,6 +42,8 @@ const WRITERS: usize = 64;
 const TASKS_EACH: usize = 8;
 /// Most operations of a batch.
 const BATCH: usize = 1000;
+/// Agents that wait at once.
+const AGENTS: usize = 1000;
 const SEARCH: &str = "/api/tasks?q=zzzz";
 /// How long the last answers may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -90,7 +96,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if quick {
         println!("A smoke run: the load is small and the figures mean nothing.\n");
     }
-    need_descriptors(200)?;
+    need_descriptors(AGENTS + 200)?;
     let cores = Cores::assign(&cli.server_cores, cli.client_core)?;
     println!("{}\n", cores.describe());
     let tasks = cli.tasks.unwrap_or(if quick { 2000 } else { 100_000 }) as usize;
@@ -105,6 +111,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let of = |title: &str| Section::new(format!("{title}: {} tasks", count(tasks as u64)));
     let mut writes = of("64 writers beside searches and a snapshot");
     let mut reads = of("reads of one task");
+    let agents = if quick { 20 } else { AGENTS };
+    let mut waits = Section::new("agents that wait for events".to_owned());
     for _ in 0..cli.reps.unwrap_or(if quick { 1 } else { 5 }) {
         for searches in [0, 1, 4] {
             writes.note(&format!("{searches} searches"), rig.writes(searches, false)?);
@@ -113,13 +121,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         reads.note("64 connections", rig.reads(64, 0)?);
         reads.note("1 connection", rig.reads(1, 0)?);
         reads.note("1 connection beside 8 searches", rig.reads(1, 8)?);
+        waits.note(&format!("{} agents", count(agents as u64)), waits::measure(program, agents, &cores)?);
     }
     writes.compare("updates/s", "0 searches");
-    println!("{writes}\n{reads}");
+    println!("{writes}\n{reads}\n{waits}");
     let Some(file) = cli.json else {
         return Ok(());
     };
-    let sections = [writes.json(), reads.json()];
+    let sections = [writes.json(), reads.json(), waits.json()];
     let all = json!({"cores": cores.describe(), "tasks": tasks, "quick": quick, "sections": sections});
     std::fs::write(&file, format!("{all:#}\n")).with_context(|| format!("cannot write {}", file.display()))
 }
@@ -161,14 +170,14 @@ struct Rig {
 }
 
 impl Rig {
-    fn loads(&self, count: usize, load: impl Fn(Vec<String>) -> Load) -> Vec<Load> {
+    fn loads(&self, count: usize, load: impl Fn(Vec<String>) -> Asks) -> Vec<Asks> {
         (0..count)
             .map(|number| load(self.ids.iter().skip(number).step_by(WRITERS).cloned().collect()))
             .collect()
     }
 
-    fn searches(&self, count: usize) -> anyhow::Result<Callers> {
-        Callers::open(self.hub.address, vec![Load::Same(SEARCH.to_owned()); count])
+    fn searches(&self, count: usize) -> anyhow::Result<Callers<Asks>> {
+        Callers::open(self.hub.address, vec![Asks::Same(SEARCH.to_owned()); count])
     }
 
     fn wal_mb(&self) -> f64 {
@@ -178,7 +187,7 @@ impl Rig {
     fn writes(&self, searches: usize, snapshot: bool) -> anyhow::Result<Sample> {
         /// Between two looks at the size of the log.
         const LOOKS: Duration = Duration::from_millis(10);
-        let mut writers = Callers::open(self.hub.address, self.loads(WRITERS, Load::Changes))?;
+        let mut writers = Callers::open(self.hub.address, self.loads(WRITERS, Asks::Changes))?;
         let mut searches = self.searches(searches)?;
         let stop = Instant::now() + self.time;
         let address = self.hub.address;
@@ -215,7 +224,7 @@ impl Rig {
     }
 
     fn reads(&self, connections: usize, searches: usize) -> anyhow::Result<Sample> {
-        let mut readers = Callers::open(self.hub.address, self.loads(connections, Load::Gets))?;
+        let mut readers = Callers::open(self.hub.address, self.loads(connections, Asks::Gets))?;
         let mut searches = self.searches(searches)?;
         let (started, before) = (Instant::now(), self.hub.cpu()?);
         searches.start()?;
@@ -240,7 +249,7 @@ impl Rig {
     }
 }
 
-fn finish(all: &mut [&mut Callers]) -> anyhow::Result<()> {
+fn finish(all: &mut [&mut Callers<Asks>]) -> anyhow::Result<()> {
     let last = Instant::now();
     while !all.iter().all(|callers| callers.rest()) {
         ensure!(last.elapsed() < PATIENCE, "not everything was answered within {PATIENCE:?}");

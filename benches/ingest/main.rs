@@ -40,7 +40,7 @@ use rig::load_client::{Ask, LoadClient, Tally};
 use rig::process::need_descriptors;
 use rig::report::{Sample, Section};
 
-use writers::Writers;
+use writers::{Changes, Writers};
 
 /// What every task is called.
 const TITLE: &str = "Measure how long it takes to change a status";
@@ -216,7 +216,10 @@ fn ingest(
 ) -> anyhow::Result<Outcome> {
     let directory = tempfile::tempdir()?;
     let hub = Hub::start(env!("CARGO_BIN_EXE_taskhub"), directory.path(), &[], cores)?;
-    let mut writers = Writers::open(hub.address, writers, batch)?;
+    let changes =
+        (0..writers).map(|_| Changes::prepare(hub.address, batch)).collect::<anyhow::Result<_>>()?;
+    let mut writers = Writers::open(hub.address, changes)?;
+    let each = batch.unwrap_or(1) as u64;
     let mut load_client = LoadClient::new()?;
     let path = "/api/events/stream".to_owned();
     let ask = Ask { address: hub.address, path, ids: Ids::Hub, receive_bytes: None };
@@ -232,7 +235,7 @@ fn ingest(
         load_client.turn()?;
     }
     let (time, cpu) = (started.elapsed(), hub.cpu()?.since(before));
-    let (updates, deliveries) = (writers.answered, load_client.tally.delivered);
+    let (updates, deliveries) = (writers.answered * each, load_client.tally.delivered);
     let (p50, p99) = (writers.latency.quantile(0.5), writers.latency.quantile(0.99));
 
     let afterwards = Instant::now();
@@ -241,7 +244,7 @@ fn ingest(
         writers.turn(false)?;
         load_client.turn()?;
     }
-    load_client.receive(writers.answered * clients as u64)?;
+    load_client.receive(writers.answered * each * clients as u64)?;
     let afterwards = afterwards.elapsed();
     drop(hub);
     Ok(Outcome { updates, time, cpu: cpu.total, user: cpu.user(), p50, p99, deliveries, afterwards })

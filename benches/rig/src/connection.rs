@@ -82,17 +82,44 @@ fn answer(bytes: &[u8], each: &mut impl FnMut(&[u8])) -> anyhow::Result<Option<u
     };
     let head = std::str::from_utf8(&bytes[..head_end]).context("a head that is not text")?;
     ensure!(head.starts_with("HTTP/1.1 2"), "refused: {}", String::from_utf8_lossy(bytes));
-    let length = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        // Without one there is no body: 204.
-        .map_or(Ok(0), |(_, length)| length.trim().parse())
-        .context("a length that is no number")?;
-    let body = head_end + 4;
-    let Some(body) = bytes.get(body..body + length) else {
+    let field = |wanted: &str| {
+        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+    };
+    let body = &bytes[head_end + 4..];
+    if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        let Some((content, length)) = unchunked(body)? else {
+            return Ok(None);
+        };
+        each(&content);
+        return Ok(Some(head_end + 4 + length));
+    }
+    // Without a length there is no body: 204.
+    let length = field("content-length").map_or(Ok(0), str::parse).context("a length that is no number")?;
+    let Some(body) = body.get(..length) else {
         return Ok(None);
     };
     each(body);
     Ok(Some(head_end + 4 + length))
+}
+
+/// The content of a body in chunks without trailers, if it is whole, and how long the body is. RFC 9112, section 7.1.
+fn unchunked(body: &[u8]) -> anyhow::Result<Option<(Vec<u8>, usize)>> {
+    let (mut content, mut read) = (Vec::new(), 0);
+    loop {
+        let Some(line) = memmem::find(&body[read..], b"\r\n") else {
+            return Ok(None);
+        };
+        let size = std::str::from_utf8(&body[read..read + line])?;
+        let size = usize::from_str_radix(size, 16).context("no size of a chunk")?;
+        let data = read + line + 2;
+        let Some(chunk) = body.get(data..data + size + 2) else {
+            return Ok(None);
+        };
+        content.extend_from_slice(&chunk[..size]);
+        read = data + size + 2;
+        if size == 0 {
+            return Ok(Some((content, read)));
+        }
+    }
 }

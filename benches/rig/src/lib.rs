@@ -1,5 +1,6 @@
 //! What the benches share. A crate, since each of them uses another part of it.
 
+pub mod callers;
 pub mod connection;
 pub mod cores;
 pub mod figures;

@@ -5,44 +5,50 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::Context;
-use rig::connection::Connection;
-use rig::figures::Histogram;
-use rig::marker::now_ns;
-use rig::publisher::request;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-/// What a caller asks.
-#[derive(Debug, Clone)]
-pub enum Load {
-    /// Gives its tasks another status, one after the other.
-    Changes(Vec<String>),
-    /// Gets its tasks, one after the other.
-    Gets(Vec<String>),
-    /// Gets the same address.
-    Same(String),
+use crate::connection::Connection;
+use crate::figures::Histogram;
+use crate::marker::now_ns;
+
+/// What a caller asks, one request after the other.
+pub trait Load {
+    /// Writes a request; `number` of them came before it.
+    fn write(&self, out: &mut Vec<u8>, number: usize);
+
+    /// Looks at the body of an answer.
+    ///
+    /// # Errors
+    /// When it is not what was asked for.
+    fn check(&self, _answer: &[u8]) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
-struct Caller {
+#[derive(Debug)]
+struct Caller<L> {
     connection: Connection,
-    load: Load,
+    load: L,
     requests: usize,
     sent_ns: u64,
     waits: bool,
 }
 
-pub struct Callers {
+#[expect(missing_debug_implementations, reason = "an event of epoll has nothing to show")]
+pub struct Callers<L> {
     epoll: OwnedFd,
-    callers: Vec<Caller>,
+    callers: Vec<Caller<L>>,
     ready: Vec<epoll::Event>,
+    /// Requests that were answered.
     pub answered: u64,
     pub latency: Histogram,
     /// The longest that anybody has waited, also for an answer that has not come.
     longest_ns: u64,
 }
 
-impl Callers {
-    pub fn open(hub: SocketAddr, loads: Vec<Load>) -> anyhow::Result<Self> {
+impl<L: Load> Callers<L> {
+    pub fn open(hub: SocketAddr, loads: Vec<L>) -> anyhow::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let callers = loads.into_iter().enumerate().map(|(number, load)| {
             let connection = Connection::open(hub)?;
@@ -60,6 +66,11 @@ impl Callers {
         self.callers.iter_mut().try_for_each(Caller::ask)
     }
 
+    /// One of them asks.
+    pub fn ask(&mut self, number: usize) -> anyhow::Result<()> {
+        self.callers[number].ask()
+    }
+
     /// Takes what has been answered, without sleeping; who was answered asks again while it is to `go_on`.
     pub fn turn(&mut self, go_on: bool) -> anyhow::Result<()> {
         self.ready.clear();
@@ -69,17 +80,23 @@ impl Callers {
             Err(error) => return Err(error).context("cannot wait"),
         }
         for event in &self.ready {
+            let Caller { connection, load, waits, .. } = &mut self.callers[event.data.u64() as usize];
+            // A large request does not go out at once.
+            connection.flush()?;
+            let mut checked = Ok(());
+            connection.receive(|answer| {
+                *waits = false;
+                checked = load.check(answer);
+            })?;
+            checked?;
             let caller = &mut self.callers[event.data.u64() as usize];
-            let mut answered = false;
-            caller.connection.receive(|_| answered = true)?;
-            if !answered {
+            if caller.waits || caller.sent_ns == 0 {
                 continue;
             }
-            let waited = now_ns() - caller.sent_ns;
+            let waited = now_ns() - std::mem::take(&mut caller.sent_ns);
             self.latency.note(waited);
             self.longest_ns = self.longest_ns.max(waited);
             self.answered += 1;
-            caller.waits = false;
             if go_on {
                 caller.ask()?;
             }
@@ -100,23 +117,10 @@ impl Callers {
     }
 }
 
-impl Caller {
+impl<L: Load> Caller<L> {
     fn ask(&mut self) -> anyhow::Result<()> {
-        let out = self.connection.request();
-        match &self.load {
-            Load::Changes(tasks) => {
-                let status = ["inprogress", "todo"][self.requests / tasks.len() % 2];
-                let path = format!("/api/tasks/status/{}", tasks[self.requests % tasks.len()]);
-                request(out, "PUT", &path, &format!(r#"{{"new_status":"{status}"}}"#));
-            }
-            Load::Gets(tasks) => get(out, &format!("/api/tasks/{}", tasks[self.requests % tasks.len()])),
-            Load::Same(path) => get(out, path),
-        }
+        self.load.write(self.connection.request(), self.requests);
         (self.requests, self.sent_ns, self.waits) = (self.requests + 1, now_ns(), true);
         self.connection.flush()
     }
-}
-
-fn get(out: &mut Vec<u8>, path: &str) {
-    out.extend_from_slice(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
 }
