@@ -200,16 +200,16 @@ impl EventApi {
             (false, false) => Format::Sse,
         };
         let facets = FacetFilter {
-            projects: project.0.0,
-            keys: key.0.0,
+            projects: project.0.0.into(),
+            keys: key.0.0.into(),
             ready: ready.0,
-            statuses: status.0.0,
-            priorities: priority.0.0,
-            assignees: assignee.0.0,
-            tags: tag.0.0,
+            statuses: status.0.0.into(),
+            priorities: priority.0.0.into(),
+            assignees: assignee.0.0.into(),
+            tags: tag.0.0.into(),
             allowed: service.actor().projects.clone(),
         };
-        let filter = EventFilter { events: events.0.0, task_ids: task_id.0.0, facets };
+        let filter = EventFilter { events: events.0.0.into(), task_ids: task_id.0.0.into(), facets };
         let header =
             super::request_headers::header_list(request, "Last-Event-ID").filter(|id| !id.is_empty());
         let resume = header.or(last_event_id.0.filter(|id| !id.is_empty()));
@@ -309,16 +309,16 @@ impl EventApi {
         let log = &context.events;
         let deadline = Instant::now() + Duration::from_secs(u64::from(wait.0));
         let facets = FacetFilter {
-            projects: project.0.0,
-            keys: key.0.0,
+            projects: project.0.0.into(),
+            keys: key.0.0.into(),
             ready: ready.0,
-            statuses: status.0.0,
-            priorities: priority.0.0,
-            assignees: assignee.0.0,
-            tags: tag.0.0,
+            statuses: status.0.0.into(),
+            priorities: priority.0.0.into(),
+            assignees: assignee.0.0.into(),
+            tags: tag.0.0.into(),
             allowed: service.actor().projects.clone(),
         };
-        let filter = EventFilter { events: events.0.0, task_ids: task_id.0.0, facets };
+        let filter = EventFilter { events: events.0.0.into(), task_ids: task_id.0.0.into(), facets };
         let start = match since.0.filter(|since| !since.is_empty()) {
             Some(since) => start_since(since)?,
             None => Start::Earliest,

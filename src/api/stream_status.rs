@@ -233,17 +233,17 @@ impl ClientFilter {
     fn of(filter: &EventFilter) -> Self {
         let EventFilter { events, task_ids, facets } = filter.clone();
         Self {
-            events,
-            task_id: task_ids,
-            assignee: facets.assignees,
-            status: facets.statuses,
+            events: events.into(),
+            task_id: task_ids.into(),
+            assignee: facets.assignees.into(),
+            status: facets.statuses.into(),
             priority_none: facets.priorities.contains(&PriorityFilter::None),
             priority: Priority::ALL
                 .iter()
                 .copied()
                 .filter(|it| facets.priorities.contains(&Some(*it).into()))
                 .collect(),
-            tag: facets.tags,
+            tag: facets.tags.into(),
         }
     }
 }

@@ -170,13 +170,13 @@ impl TaskApi {
         }
         let query = TaskQuery {
             filter: FacetFilter {
-                projects: project.0.0,
-                keys: key.0.0,
+                projects: project.0.0.into(),
+                keys: key.0.0.into(),
                 ready: ready.0,
-                statuses: status.0.0,
-                priorities: priority.0.0,
-                assignees: assignee.0.0,
-                tags: tag.0.0,
+                statuses: status.0.0.into(),
+                priorities: priority.0.0.into(),
+                assignees: assignee.0.0.into(),
+                tags: tag.0.0.into(),
                 ..FacetFilter::default()
             },
             text,

@@ -261,7 +261,7 @@ pub async fn wait(
         return Err(gone());
     }
     loop {
-        let filter = EventFilter { task_ids: vec![id], ..EventFilter::default() };
+        let filter = EventFilter { task_ids: vec![id].into(), ..EventFilter::default() };
         let history = log.history(cursor.seq, filter, PAGE, deadline).await?.ok_or_else(gone)?;
         let events = [b"[", &history.events[..], b"]"].concat();
         let events: Vec<Value> = serde_json::from_slice(&events).unwrap_or_default();

@@ -14,25 +14,26 @@ use super::project::ProjectName;
 use super::task::{PriorityFilter, Status, TaskKey};
 use super::text::{Assignee, Tag};
 
-/// What a client asks for and may see. An empty list matches everything.
+/// What a client asks for and may see. An empty list matches everything. Each stream and each wait keeps one, so the lists take
+/// no more than they need.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
-    pub events: Vec<EventKind>,
-    pub task_ids: Vec<TaskId>,
+    pub events: Box<[EventKind]>,
+    pub task_ids: Box<[TaskId]>,
     pub facets: FacetFilter,
 }
 
 /// The filters on a task's fields. The lists of tasks use them too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FacetFilter {
-    pub projects: Vec<ProjectName>,
-    pub keys: Vec<TaskKey>,
+    pub projects: Box<[ProjectName]>,
+    pub keys: Box<[TaskKey]>,
     pub ready: Option<bool>,
-    pub statuses: Vec<Status>,
-    pub priorities: Vec<PriorityFilter>,
+    pub statuses: Box<[Status]>,
+    pub priorities: Box<[PriorityFilter]>,
     /// The name [`NOBODY`](super::text::NOBODY) matches tasks without an assignee.
-    pub assignees: Vec<Assignee>,
-    pub tags: Vec<Tag>,
+    pub assignees: Box<[Assignee]>,
+    pub tags: Box<[Tag]>,
     /// What the client may see, which it did not ask for. Part of equality, so that streams with and without a binding
     /// share nothing.
     pub allowed: AllowedProjects,
@@ -137,8 +138,8 @@ mod tests {
     fn todo_of_ada() -> EventFilter {
         EventFilter {
             facets: FacetFilter {
-                statuses: vec![Status::Todo],
-                assignees: vec!["ada".parse().expect("a name")],
+                statuses: vec![Status::Todo].into(),
+                assignees: vec!["ada".parse().expect("a name")].into(),
                 ..FacetFilter::default()
             },
             ..EventFilter::default()
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn none_stands_for_nobody() {
         let filter = FacetFilter {
-            assignees: vec!["bob".parse().expect("a name"), NOBODY.parse().expect("a name")],
+            assignees: vec!["bob".parse().expect("a name"), NOBODY.parse().expect("a name")].into(),
             ..FacetFilter::default()
         };
         let ada = facets(Status::Todo, "ada");
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn none_stands_for_no_priority() {
         let filter = |priorities: &[PriorityFilter]| FacetFilter {
-            priorities: priorities.to_vec(),
+            priorities: priorities.to_vec().into(),
             ..FacetFilter::default()
         };
         let high = facets(Status::Todo, "ada");
@@ -221,7 +222,7 @@ mod tests {
         let [task, project] = of(&web);
         assert!(bound(todo_of_ada()).matches(&task) && !bound(todo_of_ada()).matches(&of(&api)[0]));
         assert!(!bound(todo_of_ada()).matches(&project) && !bound(todo_of_ada()).matches(&announcement));
-        let facets = FacetFilter { projects: vec![api.clone()], ..FacetFilter::default() };
+        let facets = FacetFilter { projects: vec![api.clone()].into(), ..FacetFilter::default() };
         let asking = bound(EventFilter { facets, ..EventFilter::default() });
         assert!(!of(&web).iter().chain(&of(&api)).any(|event| asking.matches(event)));
         // An execution whose task is gone: nobody can tell its project.

@@ -163,9 +163,11 @@ impl Events {
             // Both are cancel safe.
             tokio::select! {
                 () = self.feed.ring.published() => self.news.send_modify(|()| {}),
-                () = self.draining.cancelled() => return,
+                () = self.draining.cancelled() => break,
             }
         }
+        // The last one: who waits for events looks up, and finds that the hub is draining.
+        self.news.send_modify(|()| {});
     }
 
     /// Opens a stream. `with_snapshots`: it begins with a snapshot of the tasks, unless it can
@@ -225,7 +227,7 @@ impl Events {
         &self,
         mut cursor: u64,
         filter: EventFilter,
-        limit: usize,
+        mut limit: usize,
         deadline: Instant,
     ) -> impl Future<Output = Result<Option<History>, StoreError>> + Send {
         let options = StreamOptions::new(filter, Format::Ndjson);
@@ -233,33 +235,31 @@ impl Events {
         // A block, which holds what it takes only once; the arguments of an async fn are held twice.
         async move {
             let mut lines = BytesMut::new();
-            let mut count = 0;
             let scan_until = Instant::now() + SCAN_TIME_MAX;
-            while count < limit {
+            while limit > 0 {
+                // Armed before looking.
+                news.mark_unchanged();
                 // Few events pass the filter of a long log: answer with what was found so far. The
                 // cursor continues.
                 if self.draining.is_cancelled() || Instant::now() >= scan_until.max(deadline) {
                     break;
                 }
-                // Armed before looking.
-                news.mark_unchanged();
-                match self.feed.next(cursor, &options, limit - count).await? {
+                match self.feed.next(cursor, &options, limit).await? {
                     Next::Some(batch) => {
                         cursor = batch.until;
-                        count += batch.len() as usize;
+                        limit -= batch.len() as usize;
                         lines.extend_from_slice(&batch.bytes);
                         // The page is full. The next request continues.
-                        if count > 0 && lines.len() >= HISTORY_BYTES_MAX {
+                        if lines.len() >= HISTORY_BYTES_MAX {
                             break;
                         }
                     }
                     Next::Expired { .. } => return Ok(None),
-                    Next::UpToDate if count > 0 => break,
+                    Next::UpToDate if !lines.is_empty() => break,
                     Next::UpToDate => {
-                        // All are cancel safe.
+                        // Both are cancel safe. The hub also tells news when it drains.
                         tokio::select! {
                             _ = news.changed() => {}
-                            _ = self.draining.cancelled() => break,
                             _ = tokio::time::sleep_until(deadline) => break,
                         }
                     }

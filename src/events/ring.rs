@@ -296,7 +296,7 @@ mod tests {
     fn a_filter_sees_its_part_in_order_and_moves_past_the_rest() {
         let ring = Ring::new(Epoch(1), LogEnd::default(), u64::MAX, u64::MAX);
         ring.publish((1..=9).map(|seq| event(seq, 0)).collect());
-        let filter = EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() };
+        let filter = EventFilter { events: vec![EventKind::Announcement].into(), ..EventFilter::default() };
         let options = StreamOptions::new(filter, Format::Ndjson);
         assert_eq!(follow(&ring, 0, &options), ("<2>\n<4>\n<6>\n<8>\n".into(), 9));
         match ring.messages_after(0, &options, 2) {

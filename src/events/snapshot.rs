@@ -109,7 +109,7 @@ impl Snapshots {
         let waiting = Arc::downgrade(&interest);
         let directory = self.directory;
         let EventFilter { task_ids, facets, .. } = options.filter.clone();
-        let mut tasks = TaskCopy::new(task_ids, facets);
+        let mut tasks = TaskCopy::new(task_ids.into(), facets);
         let mut copy = Some(SnapshotCopy::new(directory.clone()));
         let read = self.reader.read_in_slices(None, move |view, slice| -> Result<_, SnapshotError> {
             let Some(copied) = &mut copy else {

@@ -36,7 +36,8 @@ pub struct Call {
     pub service: Service,
     pub principal: Principal,
     pub arrival: Arrival,
-    pub progress: Option<Progress>,
+    /// Boxed, since few calls have it, and a call that waits is kept small.
+    pub progress: Option<Box<Progress>>,
     /// The routes of the hub, for the tools that are routes.
     pub routes: Option<ToRoutes>,
 }
@@ -50,7 +51,7 @@ impl Call {
             service: extensions.get::<Service>()?.clone(),
             principal: extensions.get::<Principal>()?.clone(),
             arrival: *extensions.get()?,
-            progress: Progress::asked_for(request),
+            progress: Progress::asked_for(request).map(Box::new),
             routes: extensions.get::<ToRoutes>().cloned(),
         })
     }

@@ -31,10 +31,13 @@ impl Deferred {
     pub async fn make(&mut self) -> CallToolResult {
         let Self { row, call, given } = self;
         let arguments = Arguments { given: mem::take(given), schema: &row.input };
-        let work = call.require(row.scope).map(|()| (row.work)(call, arguments));
-        let answer = tokio::select! {
-            answer = async { work?.await } => answer,
-            () = call.principal.gone.cancelled() => Err(permission::no_longer_let_in().into()),
+        let answer = match call.require(row.scope) {
+            // Both are cancel safe.
+            Ok(()) => tokio::select! {
+                answer = (row.work)(call, arguments) => answer,
+                () = call.principal.gone.cancelled() => Err(permission::no_longer_let_in().into()),
+            },
+            Err(refused) => Err(refused),
         };
         let outcome = answer.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok");
         call.context.metrics.tool_call(row.name, outcome);

@@ -80,8 +80,8 @@ async fn board(call: &Call, project: ProjectName) -> Result<String, Failure> {
     let mut text = format!("# {title}\n");
     for status in Status::ALL {
         let filter = FacetFilter {
-            projects: vec![project.clone()],
-            statuses: vec![*status],
+            projects: vec![project.clone()].into(),
+            statuses: vec![*status].into(),
             ..FacetFilter::default()
         };
         let query = TaskQuery {

@@ -31,9 +31,9 @@ fn lists_by_project_ready_and_key_walk_along_an_index() {
     let all = FacetFilter::default;
     let lists = [
         ("tasks_by_creation", FacetFilter { ..all() }),
-        ("tasks_by_project", FacetFilter { projects: project(), ..all() }),
+        ("tasks_by_project", FacetFilter { projects: project().into(), ..all() }),
         ("tasks_ready", FacetFilter { ready: Some(true), ..all() }),
-        ("tasks_ready_by_project", FacetFilter { ready: Some(true), projects: project(), ..all() }),
+        ("tasks_ready_by_project", FacetFilter { ready: Some(true), projects: project().into(), ..all() }),
     ];
     for (index, filter) in lists {
         let (sql, values) = select(&list(TaskSort::CreatedAt, filter), &AllowedProjects::default());
@@ -41,7 +41,7 @@ fn lists_by_project_ready_and_key_walk_along_an_index() {
         assert!(plan.contains(&format!("INDEX {index}")), "{sql}\n{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
     }
-    let by_key = FacetFilter { keys: keys(), ..all() };
+    let by_key = FacetFilter { keys: keys().into(), ..all() };
     let (sql, values) = select(&list(TaskSort::CreatedAt, by_key), &AllowedProjects::default());
     let found = plan(&conn, &sql, values);
     assert!(found.contains("INDEX tasks_by_key"), "{sql}\n{found}");
@@ -56,10 +56,10 @@ fn long_lists_walk_along_an_index_from_where_they_were() {
     let all = FacetFilter::default;
     for &sort in TaskSort::ALL {
         let lists = [
-            ("tasks_by_creation", FacetFilter { tags: vec!["x".parse().expect("a tag")], ..all() }),
-            ("tasks_by_project", FacetFilter { projects: names(), ..all() }),
+            ("tasks_by_creation", FacetFilter { tags: vec!["x".parse().expect("a tag")].into(), ..all() }),
+            ("tasks_by_project", FacetFilter { projects: names().into(), ..all() }),
             ("tasks_ready", FacetFilter { ready: Some(true), ..all() }),
-            ("tasks_ready_by_project", FacetFilter { ready: Some(true), projects: names(), ..all() }),
+            ("tasks_ready_by_project", FacetFilter { ready: Some(true), projects: names().into(), ..all() }),
         ];
         for (index, filter) in lists {
             let after = PageKey { sort, order: SortOrder::Ascending, key: 7, id: TaskId::generate() };

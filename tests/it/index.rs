@@ -324,7 +324,7 @@ async fn a_bound_caller_gets_its_own_projects_from_the_index() {
     for (text, expected) in [(None, &own), (Some("shared"), &own), (Some("default-1"), &BTreeSet::new())] {
         let query = TaskQuery { text: text.map(str::to_owned), limit: 50, ..Random(1).query() };
         let query = TaskQuery {
-            filter: FacetFilter { statuses: vec![Status::Todo], ..FacetFilter::default() },
+            filter: FacetFilter { statuses: vec![Status::Todo].into(), ..FacetFilter::default() },
             ..query
         };
         let found = bound.tasks(query, None).await.expect("listed").value.tasks;

@@ -223,23 +223,26 @@ mod tests {
             of_assignees(&["bob", "ada"]),
             of_assignees(&["eve"]),
             of_assignees(&["none"]),
-            EventFilter { task_ids: vec![task, TaskId::generate()], ..of_assignees(&["eve"]) },
-            EventFilter { task_ids: vec![task], ..EventFilter::default() },
+            EventFilter { task_ids: vec![task, TaskId::generate()].into(), ..of_assignees(&["eve"]) },
+            EventFilter { task_ids: vec![task].into(), ..EventFilter::default() },
             EventFilter {
                 facets: FacetFilter {
-                    tags: vec!["web".parse().expect("a tag"), "api".parse().expect("a tag")],
+                    tags: vec!["web".parse().expect("a tag"), "api".parse().expect("a tag")].into(),
                     ..FacetFilter::default()
                 },
                 ..EventFilter::default()
             },
-            EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() },
+            EventFilter { events: vec![EventKind::Announcement].into(), ..EventFilter::default() },
             EventFilter {
-                facets: FacetFilter { projects: vec![ProjectName::default()], ..FacetFilter::default() },
+                facets: FacetFilter {
+                    projects: vec![ProjectName::default()].into(),
+                    ..FacetFilter::default()
+                },
                 ..EventFilter::default()
             },
             EventFilter {
                 facets: FacetFilter {
-                    keys: vec!["default-1".parse().expect("a key")],
+                    keys: vec!["default-1".parse().expect("a key")].into(),
                     ..FacetFilter::default()
                 },
                 ..EventFilter::default()
@@ -247,8 +250,11 @@ mod tests {
             bound(&["default"], EventFilter::default()),
             bound(&["web", "default"], EventFilter::default()),
             bound(&["web"], of_assignees(&["eve"])),
-            bound(&["web"], EventFilter { task_ids: vec![task], ..EventFilter::default() }),
-            bound(&["web"], EventFilter { events: vec![EventKind::Announcement], ..EventFilter::default() }),
+            bound(&["web"], EventFilter { task_ids: vec![task].into(), ..EventFilter::default() }),
+            bound(
+                &["web"],
+                EventFilter { events: vec![EventKind::Announcement].into(), ..EventFilter::default() },
+            ),
             bound(&[], EventFilter::default()),
         ];
         let mut groups = Groups::default();

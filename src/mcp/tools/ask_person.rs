@@ -89,7 +89,8 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         }
     };
     let answer = call.service.question(id, until, call.context.events.draining());
-    let question = Progress::while_waiting(call.progress.as_ref(), "nobody has answered yet", answer).await?;
+    let question =
+        Progress::while_waiting(call.progress.as_deref(), "nobody has answered yet", answer).await?;
     let mut answer = json!({ "question": question.id, "status": question.status });
     if let Some(text) = question.answer.filter(|_| question.status != QuestionStatus::Open) {
         answer["answer"] = text.as_str().into();

@@ -111,7 +111,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         unconfirmed_seconds_max: Some(UNCONFIRMED_SECONDS_MAX),
     };
     let claim = call.service.claim_task(request);
-    let claimed = Progress::while_waiting(call.progress.as_ref(), "no task is ready yet", claim).await?;
+    let claimed = Progress::while_waiting(call.progress.as_deref(), "no task is ready yet", claim).await?;
     match claimed.map(|claimed| claimed.value) {
         None => none(call, task_id, &worker).await,
         Some(ClaimedTask { task, again }) => {

@@ -100,7 +100,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
     let filter = FacetFilter {
         projects: project.into_iter().collect(),
         ready: query.ready,
-        statuses: query.status,
+        statuses: query.status.into(),
         assignees: query.assignee.into_iter().collect(),
         tags: query.tag.into_iter().collect(),
         ..FacetFilter::default()

@@ -105,7 +105,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         let after = Some(started.cursor);
         let end =
             waiting::wait(&call.context.events, &call.service, task.id, &Until::ExecutionEnded, after, until);
-        Progress::while_waiting(call.progress.as_ref(), "it runs", end).await?;
+        Progress::while_waiting(call.progress.as_deref(), "it runs", end).await?;
     }
     // Both at one place of the log: what happens to the execution after it comes behind that place.
     let Stamped { value: (execution, task), cursor } = call.service.execution_with_task(task.id, id).await?;

@@ -96,7 +96,7 @@ async fn work(call: &Call, arguments: Arguments<'_>) -> Result<Answer, Failure> 
         return Ok(reset(call));
     };
     let history = call.context.events.history(after, filter, limit, until);
-    match Progress::while_waiting(call.progress.as_ref(), "nothing has happened yet", history).await? {
+    match Progress::while_waiting(call.progress.as_deref(), "nothing has happened yet", history).await? {
         Some(history) => Box::pin(page(call, history)).await,
         None => Ok(reset(call)),
     }
@@ -129,7 +129,7 @@ async fn prepare(call: &Call, arguments: Arguments<'_>) -> Result<Option<Search>
         ..FacetFilter::default()
     };
     let events = wait.events.iter().map(|kind| kind_of(kind)).collect::<Result<_, _>>()?;
-    let filter = EventFilter { events, task_ids, facets };
+    let filter = EventFilter { events, task_ids: task_ids.into(), facets };
     let position = log.locate(&start).await?;
     let limit = wait.limit.clamp(1, LIMIT_MAX) as usize;
     let search = Search { after: position.cursor, filter, limit, until: Call::until(wait.wait_seconds) };
