@@ -58,7 +58,11 @@ pub async fn compress(mut answer: Response, is_taken: bool) -> Response {
     let small = if whole.len() <= HERE_BYTES_MAX {
         gzip(&whole)
     } else {
-        tokio::task::spawn_blocking(move || gzip(&whole)).await.expect("compressing does not panic")
+        match tokio::task::spawn_blocking(move || gzip(&whole)).await {
+            Ok(small) => small,
+            // The hub ends.
+            Err(_) => return Problem::internal().into_response(),
+        }
     };
     answer.headers_mut().remove(header::CONTENT_LENGTH);
     answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
