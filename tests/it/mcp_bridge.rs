@@ -178,6 +178,26 @@ async fn the_end_of_the_input_ends_it_and_what_is_in_flight() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_piped_in_is_answered_after_the_end_of_the_input() {
+    let hub = Hub::start().await;
+    for era in Era::ALL {
+        let mut agent = Agent::start(&url(hub.client.address), era);
+        let asked = [
+            agent.ask("tools/list", json!({})).await,
+            agent.ask("tools/call", json!({ "name": "list_tasks", "arguments": {} })).await,
+        ];
+        agent.end_input();
+        let answered = [agent.next().await, agent.next().await].map(|answer| {
+            assert!(answer["result"].is_object(), "{answer}");
+            answer["id"].clone()
+        });
+        assert!(asked.iter().all(|id| answered.contains(id)), "{answered:?}");
+        assert_eq!(agent.end().await, (Some(0), String::new()));
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_calls_at_once_are_each_answered_by_a_whole_line() {
     const CALLS: usize = 200;
     let hub = Hub::start().await;

@@ -42,8 +42,10 @@ use requests::Requests;
 const TOKEN: &str = "TASKHUB_TOKEN";
 /// Answers that wait for a client which reads slowly. The requests behind them wait, too.
 const LINES_WAITING_MAX: usize = 64;
-/// How long answers that are there may still be written after the end of standard input. A client that no longer reads must
-/// not keep the bridge.
+/// How long requests in flight may still be answered after the end of standard input: a program may pipe in its messages and
+/// read what comes. A call that waits for something ends then.
+const LAST_ANSWERS_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long answers that are there may still be written after that. A client that no longer reads must not keep the bridge.
 const LAST_LINES_TIME_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Args)]
@@ -93,6 +95,8 @@ pub async fn mcp(args: McpArgs) -> Result<ExitCode, ClientError> {
             }
         }
     }
+    // A request that takes longer is ended, like all that a client drops.
+    let _ = timeout(LAST_ANSWERS_TIME_MAX, async { while requests.ended().await.is_some() {} }).await;
     // Ends the requests in flight. The writer ends with the last sender.
     drop((requests, exchange));
     match timeout(LAST_LINES_TIME_MAX, writer).await {

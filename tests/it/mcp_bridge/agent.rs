@@ -113,6 +113,10 @@ impl Agent {
         message
     }
 
+    pub fn end_input(&mut self) {
+        self.input = None;
+    }
+
     pub fn stop_reading(&mut self) {
         self.lines = None;
     }
