@@ -30,7 +30,8 @@ impl HookApi {
     /// An HTTP hook of Claude Code posts its input here as it is. Each session becomes one task, with the assignee `claude`
     /// and the tag `session`, which is found again by `session_id`. `SessionStart` makes the task, `UserPromptSubmit` sets
     /// it to `inprogress`, `Notification` and `Stop` to `review`, `SessionEnd` to `done`. The message of a `Notification` is
-    /// added as a comment. Any other event, such as the use of a tool, changes nothing; unknown fields are passed over.
+    /// added as a comment. `PostToolUse` sets a task that is in `review` to `inprogress`: its user has answered. Any other
+    /// event changes nothing; unknown fields are passed over.
     ///
     /// For an event that Claude Code gives to commands alone, such as `SessionStart`, the command
     /// `curl -s http://localhost:8000/api/hooks/claude-code --json @-` posts it.

@@ -27,8 +27,8 @@ text_newtype!(
 pub struct HookInput {
     /// The session; all events with this id are about one task.
     pub session_id: AgentSessionId,
-    /// What has happened. `SessionStart`, `UserPromptSubmit`, `Notification`, `Stop` and `SessionEnd` change the task; any
-    /// other event changes nothing.
+    /// What has happened. `SessionStart`, `UserPromptSubmit`, `PostToolUse`, `Notification`, `Stop` and `SessionEnd` change
+    /// the task; any other event changes nothing.
     pub hook_event_name: String,
     /// Where the agent works. Its last part is the title of the task until there is a prompt.
     #[oai(nullable)]
@@ -49,6 +49,8 @@ pub struct HookInput {
 pub enum SessionStep {
     Started,
     Prompted,
+    /// It has used a tool.
+    Works,
     /// It waits for its user.
     Waits,
     Stopped,
@@ -60,7 +62,7 @@ impl SessionStep {
     pub fn status(self) -> Option<Status> {
         match self {
             Self::Started => None,
-            Self::Prompted => Some(Status::InProgress),
+            Self::Prompted | Self::Works => Some(Status::InProgress),
             Self::Waits | Self::Stopped => Some(Status::Review),
             Self::Ended => Some(Status::Done),
         }
@@ -73,6 +75,7 @@ impl HookInput {
         match self.hook_event_name.as_str() {
             "SessionStart" => Some(SessionStep::Started),
             "UserPromptSubmit" => Some(SessionStep::Prompted),
+            "PostToolUse" => Some(SessionStep::Works),
             "Notification" => Some(SessionStep::Waits),
             "Stop" => Some(SessionStep::Stopped),
             "SessionEnd" => Some(SessionStep::Ended),
@@ -119,7 +122,7 @@ mod tests {
         let told =
             input(json!({ "permission_mode": "plan", "tool_input": { "command": "ls" }, "message": null }));
         assert_eq!(told.step(), Some(SessionStep::Prompted));
-        for other in ["PreToolUse", "PostToolUse", "SubagentStop", "PreCompact", "Dreamed", ""] {
+        for other in ["PreToolUse", "SubagentStop", "PreCompact", "Dreamed", ""] {
             assert_eq!(input(json!({ "hook_event_name": other })).step(), None, "{other}");
         }
         assert!(serde_json::from_value::<HookInput>(json!({ "hook_event_name": "Stop" })).is_err());

@@ -73,6 +73,8 @@ fn report(
     let title = told.title_of_prompt().filter(|_| step == SessionStep::Prompted && !was_prompted);
     let prompted = was_prompted || title.is_some();
     let task = match task {
+        // A person has allowed the tool that the agent had asked for. What else has become of the task stays.
+        Some(task) if step == SessionStep::Works && task.status != Status::Review => return Ok(()),
         Some(task) => {
             let patch = TaskPatch {
                 title: title.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value),
@@ -82,7 +84,7 @@ fn report(
             update(tx, task, patch)?
         }
         // Nobody has seen anything of it.
-        None if step == SessionStep::Ended => return Ok(()),
+        None if matches!(step, SessionStep::Works | SessionStep::Ended) => return Ok(()),
         None => {
             if tx.project(project)?.is_none() {
                 let title = Some(PROJECT_TITLE.parse().expect("a title"));

@@ -53,7 +53,9 @@ async fn a_session_is_a_task_from_its_start_to_its_end() {
         ("Stop", json!({ "stop_hook_active": false }), "review"),
         ("UserPromptSubmit", json!({ "prompt": "Another thing" }), "inprogress"),
         ("Notification", json!({ "message": "Claude needs your permission to use Bash" }), "review"),
+        ("PostToolUse", json!({ "tool_name": "Bash" }), "inprogress"),
         ("SessionEnd", json!({ "reason": "other" }), "done"),
+        ("PostToolUse", json!({ "tool_name": "Bash" }), "done"),
         // It is taken up again.
         ("SessionStart", json!({ "source": "resume" }), "done"),
         ("UserPromptSubmit", json!({ "prompt": "One more" }), "inprogress"),
