@@ -52,7 +52,7 @@ impl Service {
         operations: Vec<TaskOperation>,
         may_delete_scripts: bool,
     ) -> Result<Stamped<Vec<Result<Done, ServiceError>>>, ServiceError> {
-        let has_default = self.executions.exec_default.is_some();
+        let has_default = self.shared.executions.exec_default.is_some();
         self.write(move |tx| {
             let (mut results, mut answered) = (Vec::with_capacity(operations.len()), 0);
             for operation in operations {
@@ -83,7 +83,7 @@ impl Service {
         may_delete_scripts: bool,
         key: Option<IdempotencyKey>,
     ) -> Result<Stamped<Vec<Done>>, BatchRefused> {
-        let has_default = self.executions.exec_default.is_some();
+        let has_default = self.shared.executions.exec_default.is_some();
         let (tell, failed) = std::sync::mpsc::channel();
         let written = self.write(move |tx| {
             let fingerprint = fingerprint("batch", &operations);

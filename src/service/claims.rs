@@ -49,7 +49,7 @@ impl Service {
         let until = Instant::now() + Duration::from_secs(request.wait_seconds.into());
         let (reply, answer) = oneshot::channel();
         let claimant = Claimant { request, actor: self.actor().clone(), until, reply };
-        self.claims.send(claimant).await.map_err(|_| StoreError::Closed)?;
+        self.shared.claims.send(claimant).await.map_err(|_| StoreError::Closed)?;
         let granted = answer.await.map_err(|_| StoreError::Closed)??;
         Ok(granted.map(|Granted { task, cursor, again, .. }| Stamped {
             value: ClaimedTask { task, again },

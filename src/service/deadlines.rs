@@ -42,7 +42,7 @@ impl Service {
             // All are cancel safe. A notification that came since the read is kept.
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.signals.asked().notified() => {}
+                () = self.shared.signals.asked().notified() => {}
                 () = woken => {}
             }
         }

@@ -68,7 +68,7 @@ impl Service {
         key: Option<IdempotencyKey>,
         lease: Option<LeaseId>,
     ) -> Result<Stamped<Execution>, ServiceError> {
-        let config = self.executions.clone();
+        let config = self.shared.executions.clone();
         let mut request = request.validated()?;
         refuse_beyond(&config, &request)?;
         self.refuse_outside(&request).await?;
@@ -107,7 +107,7 @@ impl Service {
             return Ok(Stamped { value: execution, cursor });
         }
         self.log_audit(AuditAction::ExecutionRequested, &execution.session_name, &about(&execution));
-        self.signals.work().notify_one();
+        self.shared.signals.work().notify_one();
         Ok(Stamped { value: execution, cursor })
     }
 
@@ -142,7 +142,7 @@ impl Service {
             let action = AuditAction::ExecutionStopRequested;
             self.log_audit(action, &execution.session_name, &about(&execution));
         }
-        self.signals.work().notify_one();
+        self.shared.signals.work().notify_one();
         self.stepped();
         Ok(Stamped { value: execution, cursor })
     }
@@ -231,7 +231,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Store`]
     pub async fn executions_to_do(&self) -> Result<Todo, ServiceError> {
-        let slots = self.executions.slots();
+        let slots = self.shared.executions.slots();
         self.store
             .read(move |view| {
                 let now = Timestamp::now();
@@ -263,7 +263,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Ended`] when it is not queued any more, [`ServiceError::Store`]
     pub async fn claim_execution(&self, id: ExecutionId) -> Result<Claimed, ServiceError> {
-        let config = self.executions.clone();
+        let config = self.shared.executions.clone();
         let claimed = self
             .store
             .write(move |tx| {
@@ -297,7 +297,7 @@ impl Service {
         let Some(cwd) = request.outer_cwd().map(Path::to_owned) else {
             return Ok(());
         };
-        let config = self.executions.clone();
+        let config = self.shared.executions.clone();
         let looked =
             tokio::task::spawn_blocking(move || exec_root::resolve(&cwd, &config.exec_root).is_some());
         if !looked.await.unwrap_or(false) {

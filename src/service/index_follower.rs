@@ -26,32 +26,32 @@ impl Service {
         };
         if let Err(error) = filled {
             tracing::warn!(%error, "the index of tasks could not be filled; lists are read from the database");
-            self.index.discard();
+            self.shared.index.discard();
         }
         loop {
             // All are cancel safe.
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.index.changed() => {}
+                () = self.shared.index.changed() => {}
             }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(GATHER) => {}
             }
-            let index = self.index.clone();
+            let index = self.shared.index.clone();
             if let Err(error) = tokio::task::spawn_blocking(move || index.follow()).await {
                 tracing::error!(%error, "the index of tasks has failed; lists are read from the database from now on");
-                self.index.discard();
+                self.shared.index.discard();
             }
         }
     }
 
     async fn fill_index(&self) -> Result<(), StoreError> {
         loop {
-            let index = self.index.clone();
+            let index = self.shared.index.clone();
             let is_last = self.store.log_reader().read(move |view| fill_slice(view, &index));
             if is_last.await? {
-                tracing::debug!(tasks = self.index.count(), "the index of tasks is ready");
+                tracing::debug!(tasks = self.shared.index.count(), "the index of tasks is ready");
                 return Ok(());
             }
         }

@@ -75,7 +75,7 @@ impl Service {
         announce: bool,
         progress: Option<Progress>,
     ) -> Result<Stamped<Lease>, ServiceError> {
-        let lease_starts = self.lease_starts.clone();
+        let lease_starts = self.shared.lease_starts.clone();
         let held = self
             .write(move |tx| {
                 let held = in_force(tx, id)?.ok_or(ServiceError::LeaseLost(id.to_string()))?;
@@ -139,7 +139,7 @@ impl Service {
     /// Has the lease end when its time is over.
     pub(super) fn time(&self, held: &HeldLease) {
         // Nobody receives it any more when the hub ends; the next one starts all leases anew.
-        let _ = self.lease_starts.send(LeaseStart::of(held));
+        let _ = self.shared.lease_starts.send(LeaseStart::of(held));
     }
 }
 

@@ -74,10 +74,16 @@ pub struct Background {
     pub lease_starts: mpsc::UnboundedReceiver<LeaseStart>,
 }
 
-/// The use cases over one store. Cheap to clone.
+/// The use cases over one store. Cheap to clone: each request has a clone.
 #[derive(Debug, Clone)]
 pub struct Service {
     store: Store,
+    shared: Arc<Shared>,
+}
+
+/// What the use cases have besides the store.
+#[derive(Debug)]
+struct Shared {
     /// Answers which tasks a list has.
     index: TaskIndex,
     /// What executions may ask for, and how many may run at once.
@@ -101,13 +107,13 @@ impl Service {
         let (claims, arriving) = mpsc::channel(BATCH_MAX);
         let (lease_starts, starts) = mpsc::unbounded_channel();
         let steps = watch::Sender::new(0);
-        let service = Self { store, index, executions, signals, claims, lease_starts, steps };
-        (service, Background { claims: arriving, lease_starts: starts })
+        let shared = Shared { index, executions, signals, claims, lease_starts, steps };
+        (Self { store, shared: Arc::new(shared) }, Background { claims: arriving, lease_starts: starts })
     }
 
     /// The same use cases in the name of `actor`.
     pub fn by(&self, actor: Actor) -> Self {
-        Self { store: self.store.acting_as(actor), ..self.clone() }
+        Self { store: self.store.acting_as(actor), shared: self.shared.clone() }
     }
 
     /// In whose name these use cases act.
@@ -142,17 +148,17 @@ impl Service {
     /// Notifies when an execution was queued or asked to stop. It supports one listener. A
     /// notification that comes before it listens is kept.
     pub fn work(&self) -> &Notify {
-        self.signals.work()
+        self.shared.signals.work()
     }
 
     /// Changes after any execution has started or ended. It supports any number of listeners. They
     /// read the rows to learn which execution it was.
     pub fn steps(&self) -> watch::Receiver<u64> {
-        self.steps.subscribe()
+        self.shared.steps.subscribe()
     }
 
     fn stepped(&self) {
-        self.steps.send_modify(|count| *count += 1);
+        self.shared.steps.send_modify(|count| *count += 1);
     }
 
     /// Checks whether the store can write now. The check passes through the writer.

@@ -57,7 +57,7 @@ impl Service {
         plan: Vec<PlannedTask>,
         request: Option<PlanRequest>,
     ) -> Result<Stamped<Vec<Task>>, ServiceError> {
-        let has_default = self.executions.exec_default.is_some();
+        let has_default = self.shared.executions.exec_default.is_some();
         self.write(move |tx| {
             let (key, fingerprint) = request.map(|it| (it.key, it.fingerprint)).unzip();
             let fingerprint = fingerprint.unwrap_or_default();

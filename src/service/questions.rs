@@ -122,7 +122,7 @@ impl Service {
         until: Instant,
         draining: &CancellationToken,
     ) -> Result<Question, ServiceError> {
-        let mut ended = self.signals.questions_ended();
+        let mut ended = self.shared.signals.questions_ended();
         loop {
             // Armed before looking.
             ended.mark_unchanged();

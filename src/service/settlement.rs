@@ -47,7 +47,7 @@ impl Service {
         outcome: Outcome,
         named: NamedArtifacts,
     ) -> Result<Execution, ServiceError> {
-        let done_status = self.executions.exec_done_status;
+        let done_status = self.shared.executions.exec_done_status;
         let execution = self
             .store
             .write(move |tx| {
@@ -72,7 +72,7 @@ impl Service {
             })
             .await?;
         // The end leaves a slot free.
-        self.signals.work().notify_one();
+        self.shared.signals.work().notify_one();
         self.stepped();
         Ok(execution)
     }

@@ -33,10 +33,10 @@ impl Service {
     ) -> Result<Stamped<TaskPage>, ServiceError> {
         // The second attempt lets nobody else bring the index further.
         for exclusive in [false, true] {
-            if !self.index.knows(&query) {
+            if !self.shared.index.knows(&query) {
                 break;
             }
-            let (index, query) = (self.index.clone(), query.clone());
+            let (index, query) = (self.shared.index.clone(), query.clone());
             let found = self.store.read(move |view| from_index(view, &index, exclusive, &query, min_cursor));
             if let Some(page) = found.await? {
                 return Ok(page);

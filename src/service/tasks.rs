@@ -38,7 +38,7 @@ impl Service {
         new: TaskDraft,
         key: Option<IdempotencyKey>,
     ) -> Result<Stamped<Created>, ServiceError> {
-        let has_default = self.executions.exec_default.is_some();
+        let has_default = self.shared.executions.exec_default.is_some();
         self.write(move |tx| {
             let fingerprint = fingerprint("create", &new);
             let (task, repeated) = once(tx, key, &fingerprint, |tx| create(tx, new, has_default))?;
@@ -88,7 +88,7 @@ impl Service {
         lease: Option<LeaseId>,
     ) -> Result<Stamped<Task>, ServiceError> {
         let patch = patch.checked()?;
-        let has_default = self.executions.exec_default.is_some();
+        let has_default = self.shared.executions.exec_default.is_some();
         self.write(move |tx| change(tx, id, patch, None, &expected, lease, has_default)).await
     }
 
@@ -103,7 +103,7 @@ impl Service {
         expected: Precondition,
         lease: Option<LeaseId>,
     ) -> Result<Stamped<Task>, ServiceError> {
-        let (comment, has_default) = (report.comment.take(), self.executions.exec_default.is_some());
+        let (comment, has_default) = (report.comment.take(), self.shared.executions.exec_default.is_some());
         let patch = report.into();
         self.write(move |tx| change(tx, id, patch, comment, &expected, lease, has_default)).await
     }

@@ -91,6 +91,8 @@ pub use tokens::{TokenBook, TokenError};
 pub use tx::Tx;
 pub use writer::WriterThread;
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::config::StoreConfig;
@@ -107,9 +109,9 @@ pub enum StoreError {
     Full,
     /// The disk fails, or another process holds a lock. A later attempt may succeed.
     #[error("the database cannot be reached")]
-    Unreachable(#[source] std::sync::Arc<rusqlite::Error>),
+    Unreachable(#[source] Arc<rusqlite::Error>),
     #[error("a file of the data directory cannot be used")]
-    File(#[source] std::sync::Arc<std::io::Error>),
+    File(#[source] Arc<std::io::Error>),
     /// Somebody has removed or replaced the database while the hub runs. What the hub wrote since
     /// then is lost.
     #[error("the database was removed or replaced while the hub was running")]
@@ -126,7 +128,7 @@ pub enum StoreError {
     #[error("the operation was aborted by a fault in it")]
     Aborted,
     #[error("the database failed")]
-    Database(#[source] std::sync::Arc<rusqlite::Error>),
+    Database(#[source] Arc<rusqlite::Error>),
     #[error("a stored row does not read: {0}")]
     Corrupt(String),
 }
@@ -166,8 +168,8 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::ReadOnly
                 | ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked,
-            ) => Self::Unreachable(std::sync::Arc::new(error)),
-            _ => Self::Database(std::sync::Arc::new(error)),
+            ) => Self::Unreachable(Arc::new(error)),
+            _ => Self::Database(Arc::new(error)),
         }
     }
 }
@@ -175,13 +177,19 @@ impl From<rusqlite::Error> for StoreError {
 /// The store as the service uses it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
+    access: Arc<Access>,
+    /// This clone writes everything in the name of this actor.
+    actor: Actor,
+}
+
+/// The ways to the database, which all clones share: each request has a clone.
+#[derive(Debug)]
+struct Access {
     reader: Reader,
-    single_reader: std::sync::Arc<single::SingleReader>,
+    single_reader: single::SingleReader,
     log_reader: Reader,
     token_reader: Reader,
     writer: writer::Writer,
-    /// This clone writes everything in the name of this actor.
-    actor: Actor,
 }
 
 impl Store {
@@ -215,18 +223,18 @@ impl Store {
 
     /// The same store, writing in the name of `actor`.
     pub fn acting_as(&self, actor: Actor) -> Self {
-        Self { actor, ..self.clone() }
+        Self { access: self.access.clone(), actor }
     }
 
     /// The reader for streams. It has connections of its own.
     pub fn log_reader(&self) -> &Reader {
-        &self.log_reader
+        &self.access.log_reader
     }
 
     /// The reader for the tokens. It has a connection of its own, so it waits for no search and no
     /// stream.
     pub fn token_reader(&self) -> &Reader {
-        &self.token_reader
+        &self.access.token_reader
     }
 
     /// Answers when everything written before is durable. Success shows that the writer is alive
@@ -236,7 +244,7 @@ impl Store {
     /// [`StoreError`]
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.write::<_, StoreError, _>(|_| Ok(())).await?;
-        match self.reader.is_on_full_disk() {
+        match self.access.reader.is_on_full_disk() {
             true => Err(StoreError::Full),
             false => Ok(()),
         }
@@ -261,7 +269,7 @@ impl Store {
             tx.act_as(actor);
             operation(tx)
         };
-        self.writer.write(signed).await
+        self.access.writer.write(signed).await
     }
 
     /// Runs `query` over one committed state, for the actor.
@@ -275,7 +283,7 @@ impl Store {
         F: FnOnce(&View<'_>) -> Result<T, E> + Send + 'static,
     {
         let allowed = self.actor.projects.clone();
-        self.reader.read(move |view| query(&View { allowed, ..*view })).await
+        self.access.reader.read(move |view| query(&View { allowed, ..*view })).await
     }
 
     /// A task, and the last event of the state in which it was read. Shows every task: its caller decides.
@@ -283,7 +291,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn task(&self, id: TaskId) -> Result<(Option<Task>, EventId), StoreError> {
-        self.single_reader.task(id).await
+        self.access.single_reader.task(id).await
     }
 
     /// Runs `query` in slices, for the actor, until the deadline of queries. See [`Reader::read_in_slices`].
@@ -300,11 +308,11 @@ impl Store {
         let bound = move |view: &View<'_>, slice: &Slice<'_>| {
             query(&View { allowed: allowed.clone(), ..*view }, slice)
         };
-        self.reader.read_in_slices(Some(self.reader.query_time_max()), bound).await
+        self.access.reader.read_in_slices(Some(self.access.reader.query_time_max()), bound).await
     }
 
     /// Lets the writer finish the queued operations and end. The store refuses later writes.
     pub async fn close(&self) {
-        self.writer.close().await;
+        self.access.writer.close().await;
     }
 }

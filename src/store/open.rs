@@ -22,7 +22,7 @@ use super::reader::{Reader, Shared, View};
 use super::reserve::{self, Reserve};
 use super::single::SingleReader;
 use super::writer::{BUSY_MS, Files, Writer, WriterThread};
-use super::{Store, StoreError, checksum, identity, integrity, private};
+use super::{Access, Store, StoreError, checksum, identity, integrity, private};
 
 mod migrations {
     refinery::embed_migrations!("src/store/migrations");
@@ -150,8 +150,9 @@ fn open_with(dir: &Path, config: &StoreConfig, reserve: &mut Reserve) -> Result<
     let check = Check::start(path.clone(), &damage);
     let files = Files { _locks: locks, mark, presence, check, damage, reserve };
     let (writer, thread) = Writer::new(conn, files, shared, config);
-    let single_reader = Arc::new(SingleReader::new(reader.clone()));
-    let store = Store { reader, single_reader, log_reader, token_reader, writer, actor: Actor::default() };
+    let single_reader = SingleReader::new(reader.clone());
+    let access = Arc::new(Access { reader, single_reader, log_reader, token_reader, writer });
+    let store = Store { access, actor: Actor::default() };
     let end = LogEnd { head: head.unsigned_abs(), bytes: bytes.unsigned_abs() };
     Ok(Opened { store, writer: thread, epoch, end, directory })
 }
