@@ -18,6 +18,7 @@ use crate::domain::task::{BLOCKERS_MAX, Task};
 use crate::domain::token::Scope;
 use crate::service::{IdempotencyKey, Service, ServiceError};
 
+use super::event_page::LastPage;
 use super::failure::{Failure, next_of};
 use super::progress::Progress;
 use super::routes::ToRoutes;
@@ -36,6 +37,7 @@ pub struct Call {
     pub service: Service,
     pub principal: Principal,
     pub arrival: Arrival,
+    pub last_page: LastPage,
     /// Boxed, since few calls have it, and a call that waits is kept small.
     pub progress: Option<Box<Progress>>,
     /// The routes of the hub, for the tools that are routes.
@@ -51,6 +53,7 @@ impl Call {
             service: extensions.get::<Service>()?.clone(),
             principal: extensions.get::<Principal>()?.clone(),
             arrival: *extensions.get()?,
+            last_page: extensions.get::<LastPage>()?.clone(),
             progress: Progress::asked_for(request).map(Box::new),
             routes: extensions.get::<ToRoutes>().cloned(),
         })

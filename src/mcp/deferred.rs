@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::api::permission;
 
@@ -77,13 +78,33 @@ impl Frame {
 
     /// The message with the result of the call. What the library has added to its own stays.
     pub async fn filled(self, mut call: Box<Deferred>) -> Bytes {
-        let result = call.make().await;
-        let mut message: Value = serde_json::from_slice(&self.0).unwrap_or_default();
-        if let (Some(own), Ok(Value::Object(result))) =
-            (message["result"].as_object_mut(), serde_json::to_value(result))
-        {
-            own.extend(result);
-        }
-        message.to_string().into()
+        let mut result = call.make().await;
+        let Ok(Message { before, result: mut own }) = serde_json::from_slice::<Message<Map<_, _>>>(&self.0)
+        else {
+            return self.0;
+        };
+        // The library says which type it is, to clients that know types.
+        result.result_type = None;
+        own.retain(|name, _| name != "content" && name != "isError");
+        let filled = Message { before, result: Filled { own, result } };
+        serde_json::to_vec(&filled).map_or(self.0, Bytes::from)
     }
+}
+
+/// A message of the library, written without a copy of the result as values.
+#[derive(Serialize, Deserialize)]
+struct Message<R> {
+    /// Its version and id.
+    #[serde(flatten)]
+    before: Map<String, Value>,
+    result: R,
+}
+
+/// What the library has said of its own, and the result.
+#[derive(Serialize)]
+struct Filled {
+    #[serde(flatten)]
+    own: Map<String, Value>,
+    #[serde(flatten)]
+    result: CallToolResult,
 }

@@ -21,6 +21,7 @@ use crate::config::McpProfile;
 
 use super::call::Arrival;
 use super::deferred::{Deferred, Frame, Place};
+use super::event_page::LastPage;
 use super::handler::Handler;
 use super::message::{self, Refusal};
 use super::progress::TakesStream;
@@ -41,6 +42,7 @@ const VERSION: &str = "mcp-protocol-version";
 
 pub struct McpEndpoint {
     server: StreamableHttpService<Handler, NeverSessionManager>,
+    last_page: LastPage,
 }
 
 impl McpEndpoint {
@@ -56,7 +58,8 @@ impl McpEndpoint {
             .with_max_request_body_bytes(BODY_BYTES_MAX)
             .with_cancellation_token(cut_off);
         let sessions = Arc::new(NeverSessionManager::default());
-        Self { server: StreamableHttpService::new(move || Ok(Handler { profile }), sessions, config) }
+        let server = StreamableHttpService::new(move || Ok(Handler { profile }), sessions, config);
+        Self { server, last_page: LastPage::default() }
     }
 
     /// Answers a request whose body has been read. A call that waits is answered by a body that comes when the wait is over,
@@ -95,7 +98,7 @@ impl McpEndpoint {
         if let Err(refusal) = message::check(&body, version) {
             return (refusal.response(), None);
         }
-        let place = Self::prepare(&mut request);
+        let place = self.prepare(&mut request);
         request.set_body(body);
         let request: hyper::Request<_> = request.into();
         let response = self.server.handle(request).await;
@@ -115,13 +118,14 @@ impl McpEndpoint {
     }
 
     /// Puts into the request what the library and the handler look for, and answers where the handler leaves its call.
-    fn prepare(request: &mut Request) -> Place {
+    fn prepare(&self, request: &mut Request) -> Place {
         if let Some(context) = request.extensions().get::<Arc<ApiContext>>() {
             let arrival = Arrival(context.events.head().seq);
             request.extensions_mut().insert(arrival);
         }
         let (place, takes_stream) = (Place::default(), TakesStream(takes_stream(request)));
         request.extensions_mut().insert(takes_stream);
+        request.extensions_mut().insert(self.last_page.clone());
         request.extensions_mut().insert(place.clone());
         let both = HeaderValue::from_static("application/json, text/event-stream");
         request.headers_mut().insert(header::ACCEPT, both);

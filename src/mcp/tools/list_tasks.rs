@@ -13,8 +13,9 @@ use crate::domain::token::Scope;
 use crate::mcp::call::Call;
 use crate::mcp::failure::Failure;
 use crate::mcp::projects;
+use crate::mcp::row_list::rows_that_fit;
 use crate::mcp::schema;
-use crate::mcp::table::{Answer, Arguments, Effect, Row, rows_that_fit};
+use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::service::TaskPage;
 
 /// Tasks of a page. Their bytes are bounded too.

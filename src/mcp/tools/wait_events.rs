@@ -1,5 +1,9 @@
 //! `wait_events`: what has happened since a place in the log, or as soon as something happens.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -12,12 +16,13 @@ use crate::domain::text::{Assignee, Tag};
 use crate::domain::token::Scope;
 use crate::events::{History, Start};
 use crate::mcp::call::{Call, WAIT_SECONDS_MAX};
-use crate::mcp::compact_event::{compact, unnamed_task};
+use crate::mcp::compact_event::unnamed_task;
+use crate::mcp::event_page::EventPage;
 use crate::mcp::failure::Failure;
 use crate::mcp::progress::Progress;
 use crate::mcp::projects;
 use crate::mcp::schema;
-use crate::mcp::table::{Answer, Arguments, Effect, Row, rows_that_fit};
+use crate::mcp::table::{Answer, Arguments, Effect, Row};
 use crate::mcp::task_name::TaskName;
 
 /// Events of an answer. Their bytes are bounded too.
@@ -137,20 +142,33 @@ async fn prepare(call: &Call, arguments: Arguments<'_>) -> Result<Option<Search>
 }
 
 async fn page(call: &Call, history: History) -> Result<Answer, Failure> {
-    let list = [b"[", &history.events[..], b"]"].concat();
-    let events: Vec<Value> = serde_json::from_slice(&list).unwrap_or_default();
-    let keys = call.service.task_keys(events.iter().filter_map(unnamed_task).collect()).await?;
-    let mut rows: Vec<_> = events.iter().map(|event| compact(event, &keys)).collect();
-    rows.truncate(rows_that_fit(&rows));
-    let is_cut = rows.len() < events.len();
-    let mut answer = json!({ "events": rows, "cursor": history.cursor });
-    if is_cut {
-        answer["cursor"] = events[rows.len() - 1]["id"].clone();
+    let page = brief(call, &history.events).await?;
+    let mut answer = json!({ "events": page.rows, "cursor": history.cursor });
+    if let Some(last) = &page.cut_after {
+        answer["cursor"] = last.clone();
     }
-    if is_cut || (history.cursor.seq < call.head().seq && !events.is_empty()) {
+    if page.cut_after.is_some() || (history.cursor.seq < call.head().seq && !page.rows.is_empty()) {
         answer["more"] = true.into();
     }
     Ok(Answer::Data(answer))
+}
+
+/// The page of these encoded events. Most agents that one event wakes are answered the same.
+async fn brief(call: &Call, source: &Bytes) -> Result<Arc<EventPage>, Failure> {
+    if let Some(last) = call.last_page.get(source) {
+        return Ok(last);
+    }
+    let list = [b"[", &source[..], b"]"].concat();
+    let events: Vec<Value> = serde_json::from_slice(&list).unwrap_or_default();
+    let unnamed: HashSet<_> = events.iter().filter_map(unnamed_task).collect();
+    // Which keys a caller may see depends on the caller.
+    let is_for_all = unnamed.is_empty();
+    let keys = call.service.task_keys(unnamed).await?;
+    let page = Arc::new(EventPage::new(source.clone(), &events, &keys));
+    if is_for_all {
+        call.last_page.put(page.clone());
+    }
+    Ok(page)
 }
 
 /// The kinds are not in the schema, where they would take many words.
