@@ -62,16 +62,16 @@ fuzz_target!(|bytes: &[u8]| {
     let ids = ["0197f9a2-6c1e-7b5a-9d3e-2f4a8c6b1d0e", "0197f9a2-7d2f-7c6b-8e4f-3a5b9d7c2e1f"]
         .map(|id| id.parse::<TaskId>().expect("an id"));
     let filter = EventFilter {
-        events: choices.some(EventKind::ALL),
-        task_ids: choices.some(&ids),
+        events: choices.some(EventKind::ALL).into(),
+        task_ids: choices.some(&ids).into(),
         facets: FacetFilter {
             projects: choices.some(&[0, 1]).into_iter().map(project).collect(),
             keys: choices.some(&[(0, 1), (0, 2), (1, 1)]).into_iter().map(key).collect(),
             ready: [None, Some(true), Some(false)][choices.next() % 3],
-            statuses: choices.some(Status::ALL),
-            priorities: choices.some(PriorityFilter::ALL),
-            assignees: choices.named(),
-            tags: choices.named(),
+            statuses: choices.some(Status::ALL).into(),
+            priorities: choices.some(PriorityFilter::ALL).into(),
+            assignees: choices.named().into(),
+            tags: choices.named().into(),
             allowed: match choices.next() % 2 {
                 0 => AllowedProjects::default(),
                 _ => AllowedProjects::only(choices.some(&[0, 1]).into_iter().map(project).collect()),
