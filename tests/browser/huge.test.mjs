@@ -7,8 +7,9 @@ import { OwnHub } from "./hub.mjs";
 import { traceTasks } from "./tasks.mjs";
 
 const TASKS = Number(process.env.HUGE_TASKS ?? 50_000);
-const USABLE_MS_MAX = 2000;
-const TASK_CPU_MS_MAX = 100; // of the longest twentieth among those that can be felt
+// The figures are printed. How quick the machine is nobody knows, so the bounds hold only what would be of another kind.
+const USABLE_MS_MAX = 10_000;
+const TASK_CPU_MS_MAX = 500; // of the longest twentieth among those that can be felt
 const FELT_MS = 16;
 
 async function fill(hub) {

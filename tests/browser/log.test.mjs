@@ -7,8 +7,9 @@ import { OwnHub } from "./hub.mjs";
 import { traceTasks } from "./tasks.mjs";
 
 const LONG_BYTES = 100e6;
-const LONG_TASK_MS_MAX = 50;
-const SEARCH_MS_MAX = 1000;
+// The figures are printed. How quick the machine is nobody knows, so the bounds hold only what would be of another kind.
+const LONG_TASK_MS_MAX = 300;
+const SEARCH_MS_MAX = 10_000;
 
 const line = (page, text) => page.locator("#drawer-log .log-line", { hasText: text });
 const marked = (page) => page.locator("#drawer-log .log-line.marked");
