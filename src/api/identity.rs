@@ -24,6 +24,7 @@ pub struct IdentityApi;
 #[derive(Debug, Object, Serialize)]
 pub struct Identity {
     /// The name of the token; null when the hub asks for none.
+    #[oai(nullable)]
     pub name: Option<TokenName>,
     /// What it may do: each scope includes those before it in `read`, `write`, `exec`.
     pub scope: Scope,
